@@ -1,0 +1,174 @@
+//! The events of a task: all that ever happened to it, in the order it happened.
+//!
+//! State, context, screen and audit are functions of these. Times are not in here: the journal's envelope carries them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BlobRef, Decision, Digest, Effect, EffectId, FailureKind, Label, MicroUsd, Reply, TaskId, ToolResult};
+
+/// One fact of a task's journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first event: the brief and all that serves for the task's whole life.
+    TaskCreated(Box<TaskCreated>),
+    /// An engine took the task up again. `previous_lived_ms` is how long the engine before it held the task after its
+    /// own start, where that can be told.
+    Resumed { engine: String, boot: String, previous_lived_ms: Option<u64> },
+    /// The person said something.
+    MessageReceived { text: String, label: Label },
+    /// The agent wants this.
+    EffectRequested { effect: Effect },
+    /// Policy has spoken.
+    EffectDecided { id: EffectId, decision: Decision },
+    /// The person must say whether the effect may happen; the answer is bound to the digest.
+    ApprovalRequested { id: EffectId, effect_digest: Digest, question: String },
+    /// The person (or `--yes` for them) has said.
+    ApprovalAnswered { id: EffectId, effect_digest: Digest, allowed: bool, by: String, note: String },
+    /// About to happen: from here on the effect is attached to, never started anew.
+    EffectStarted { id: EffectId, boot: String },
+    /// One try of a model call failed and another follows.
+    ModelAttemptFailed { id: EffectId, attempt: u32, reason: String, retry_in_ms: u64 },
+    /// A model call gave a reply. The cost is absent where the price or the usage is not known.
+    ModelReplied { id: EffectId, reply: Box<Reply>, cost: Option<MicroUsd> },
+    /// A model call gave nothing.
+    ModelFailed { id: EffectId, kind: FailureKind, reason: String },
+    /// A tool call ended.
+    ToolFinished { id: EffectId, result: ToolResult },
+    /// A limit was reached.
+    LimitReached { limit: LimitKind, used: u64, max: u64 },
+    /// The clock passed a time that `decide` waited for, in milliseconds since 1970 (UTC).
+    TimeReached { at_ms: u64 },
+    /// The person wants it to stop.
+    StopRequested { by: String },
+    /// The task is over, or put down until it is resumed.
+    TaskEnded { state: EndState, cause: StopCause, reason: String, text: String },
+}
+
+/// The first event's payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskCreated {
+    pub id: TaskId,
+    /// The person's sentence.
+    pub brief: String,
+    /// `provider:model`.
+    pub model: String,
+    /// True where the model is a script and not a model at all.
+    pub scripted: bool,
+    pub options: TaskOptions,
+    /// Names of the files the person gave, as they stand in the workspace.
+    pub inputs: Vec<String>,
+    /// The system prompt.
+    pub system: BlobRef,
+    /// The tool list, as canonical JSON.
+    pub tools: BlobRef,
+    /// The policy in force at the start.
+    pub policy: BlobRef,
+    /// Version of the engine that made the task.
+    pub engine: String,
+    /// Identity of the machine's boot, to tell a crash of a process from a loss of power.
+    pub boot: String,
+}
+
+/// What the person chose for a task, kept for every resume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskOptions {
+    pub max_steps: Option<u64>,
+    pub max_cost: Option<MicroUsd>,
+    /// Milliseconds from the creation of the task.
+    pub max_time_ms: Option<u64>,
+    /// Answer yes to what the policy lets be answered so.
+    pub yes: bool,
+    /// The person's folder to work in, if not a workspace of the task's own. Absolute.
+    pub workspace: Option<String>,
+    /// Where deliverables go. Absolute.
+    pub out: Option<String>,
+}
+
+/// The limits a task can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitKind {
+    /// Model replies.
+    Steps,
+    /// Millionths of a US dollar.
+    Cost,
+    /// Milliseconds since the task was created.
+    Time,
+    /// Tokens of the next request against the model's window.
+    Window,
+    /// Resumes in a row that brought nothing.
+    Resumes,
+}
+
+/// How a task stands when nobody works on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndState {
+    Done,
+    Stopped,
+    Failed,
+}
+
+/// Why a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// The agent said so.
+    Finished,
+    /// The person stopped it; it can be resumed.
+    Person,
+    /// A limit of the task was reached; it can be resumed with a higher one.
+    Limit(LimitKind),
+    /// The model could not be had.
+    Model,
+    /// Thenar itself could not go on.
+    Engine,
+}
+
+impl Event {
+    /// The kind's name, as the journal's envelope carries it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TaskCreated(_) => "task_created",
+            Self::Resumed { .. } => "resumed",
+            Self::MessageReceived { .. } => "message_received",
+            Self::EffectRequested { .. } => "effect_requested",
+            Self::EffectDecided { .. } => "effect_decided",
+            Self::ApprovalRequested { .. } => "approval_requested",
+            Self::ApprovalAnswered { .. } => "approval_answered",
+            Self::EffectStarted { .. } => "effect_started",
+            Self::ModelAttemptFailed { .. } => "model_attempt_failed",
+            Self::ModelReplied { .. } => "model_replied",
+            Self::ModelFailed { .. } => "model_failed",
+            Self::ToolFinished { .. } => "tool_finished",
+            Self::LimitReached { .. } => "limit_reached",
+            Self::TimeReached { .. } => "time_reached",
+            Self::StopRequested { .. } => "stop_requested",
+            Self::TaskEnded { .. } => "task_ended",
+        }
+    }
+
+    /// Whether the event moved the task on. Markers, retries and repeated decisions did not: a task whose resumes bring
+    /// nothing else is given up.
+    pub fn is_progress(&self) -> bool {
+        match self {
+            Self::TaskCreated(_)
+            | Self::MessageReceived { .. }
+            | Self::ApprovalAnswered { .. }
+            | Self::ModelReplied { .. }
+            | Self::ModelFailed { .. }
+            | Self::ToolFinished { .. }
+            | Self::StopRequested { .. }
+            | Self::TaskEnded { .. } => true,
+            Self::Resumed { .. }
+            | Self::EffectRequested { .. }
+            | Self::EffectDecided { .. }
+            | Self::ApprovalRequested { .. }
+            | Self::EffectStarted { .. }
+            | Self::ModelAttemptFailed { .. }
+            | Self::LimitReached { .. }
+            | Self::TimeReached { .. } => false,
+        }
+    }
+}
