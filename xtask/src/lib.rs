@@ -1,0 +1,5 @@
+//! Automation of this repository: the tidy test, the bench and the chaos run, as functions that tests call too.
+//!
+//! Nothing here ships: the product never depends on this crate.
+
+pub mod tidy;
