@@ -1,0 +1,84 @@
+# Everything a person does with this repository. `make` alone explains. Needs GNU make, a POSIX shell and Rust.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help build install uninstall setup demo test chaos bench fmt clean packages toolset-debug
+
+CARGO ?= cargo
+# /usr/local for root, ~/.local for everybody else.
+PREFIX ?= $(shell if [ "$$(id -u)" = 0 ]; then echo /usr/local; else echo "$$HOME/.local"; fi)
+BIN = $(DESTDIR)$(PREFIX)/bin
+# The version that the tests are known to run with; only fetched when there is none.
+NEXTEST = 0.9.143
+POINTS ?= 300
+SEED ?=
+
+help: ## What can be done here
+	@echo 'Thenar: an agent that its operator owns. Try it: make demo (no key and no network needed once it is built).'
+	@echo
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
+	    while IFS='|' read -r target text; do printf '%-16s %s\n' "$$target" "$$text"; done
+	@echo
+	@echo 'Variables: PREFIX=$(PREFIX) (install), POINTS=$(POINTS) SEED= (chaos), INSTALL=no (list missing packages, install none)'
+
+build: ## Build target/release/thenar and target/release/thenar-keeper
+	@$(CARGO) build --release --locked --package cli --package sandbox --bins
+	@echo 'built: target/release/thenar and target/release/thenar-keeper'
+
+install: build ## Put both programs under PREFIX/bin
+	@mkdir -p '$(BIN)'
+	@install -m 0755 target/release/thenar target/release/thenar-keeper '$(BIN)/'
+	@echo 'installed: $(BIN)/thenar and $(BIN)/thenar-keeper'
+	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) echo 'next: thenar setup && thenar doctor' ;; \
+	    *) echo 'note: $(PREFIX)/bin is not on your PATH: export PATH="$(PREFIX)/bin:$$PATH"' ;; esac
+
+uninstall: ## Take both programs away again; data stays
+	@rm -f '$(BIN)/thenar' '$(BIN)/thenar-keeper'
+	@echo 'removed: $(BIN)/thenar and $(BIN)/thenar-keeper (tasks stay in THENAR_HOME)'
+
+setup: packages build ## Install what the agent's computer works with: Debian packages, then the Python toolset
+	@target/release/thenar setup
+
+demo: packages build ## Install, build, and watch the main job: plan, analyse, write, check, deliver, survive
+	@target/release/thenar setup
+	@target/release/thenar demo
+
+packages:
+	@INSTALL='$(INSTALL)' sh scripts/packages.sh
+
+toolset-debug: packages
+	@$(CARGO) build --locked --workspace --bins
+	@target/debug/thenar setup
+
+test: packages ## Everything a reviewer would check: format, tidy, lints, documents' scripts, doctests, all tests
+	@$(CARGO) nextest --version >/dev/null 2>&1 || { \
+	    echo 'installing the test runner: cargo-nextest $(NEXTEST) (once, some minutes)'; \
+	    $(CARGO) install --locked --version $(NEXTEST) cargo-nextest; }
+	@echo '== format'
+	@$(CARGO) fmt --all -- --check
+	@echo '== tidy'
+	@$(CARGO) run --locked --quiet --package xtask -- tidy
+	@echo '== lints'
+	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@echo '== programs and toolset'
+	@$(MAKE) --no-print-directory toolset-debug
+	@echo '== scripts'
+	@sh scripts/check-scripts.sh
+	@echo '== examples in the documentation'
+	@$(CARGO) test --locked --quiet --workspace --doc
+	@echo '== tests'
+	@$(CARGO) nextest run --locked --workspace
+
+chaos: build ## Kill the engine at POINTS random moments of real tasks; nothing may be lost or done twice
+	@$(CARGO) build --release --locked --package testkit --bins
+	@$(CARGO) run --release --locked --quiet --package xtask -- chaos --points $(POINTS) $(if $(SEED),--seed $(SEED))
+
+bench: build ## Measure the release build against its targets: one table
+	@$(CARGO) build --release --locked --package testkit --bins
+	@$(CARGO) run --release --locked --quiet --package xtask -- bench
+
+fmt: ## Format all Rust code
+	@$(CARGO) fmt --all
+
+clean: ## Remove what was built; tasks and the toolset stay
+	@$(CARGO) clean
