@@ -1,0 +1,2 @@
+//! The price of one decision.
+fn main() {}

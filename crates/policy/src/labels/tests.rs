@@ -1,0 +1,1 @@
+//! Which arguments are the person's own.
