@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 /// The label of each top-level argument.
 ///
 /// An argument that stands verbatim and as a whole in the person's own words is the person's. Everything else the model
-/// made, from everything it had read so far (`context`).
+/// made, from everything it had read so far (`context`). What the person meant by the words is not judged: an address that
+/// they warned of is their word too, and a rule that lets it be used without a question goes too far.
 pub fn label_arguments(
     arguments: &Map<String, Value>,
     person_texts: &[&str],
@@ -28,8 +29,7 @@ pub fn label_arguments(
 /// Whether the text stands in the words as a whole: `example.com` does not stand in `bob@example.com`, nor in
 /// `example.com.evil.org`.
 fn stands_in(text: &str, words: &str) -> bool {
-    let text = text.trim();
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return false;
     }
     words.match_indices(text).any(|(start, found)| {
