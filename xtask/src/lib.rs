@@ -2,4 +2,5 @@
 //!
 //! Nothing here ships: the product never depends on this crate.
 
+pub mod rig;
 pub mod tidy;

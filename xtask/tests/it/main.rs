@@ -1,3 +1,3 @@
-//! The one integration binary of the automation: the repository itself under the tidy test.
+//! The one integration binary of the automation: the repository under the tidy test, the programs under chaos.
 
 mod tidy;
