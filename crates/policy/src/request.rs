@@ -1,18 +1,6 @@
 //! What the rules see: an effect and its facts as a Cedar request. Every attribute is always there, arguments and
-//! labels of a tool's call excepted, so that a rule need not ask first; nothing is decided here.
-//!
-//! - principal: `Task::"ID"`
-//! - action: `Action::"model_call"` or `Action::"TOOL"`
-//! - resource: `Model::"PROVIDER:NAME"`; for a tool `Computer::"ID"` if all stays with the task, `Outside::"world"` if
-//!   it leaves, `Unknown::"TOOL"` if nobody knows the tool
-//! - `context.arguments`: the tool's arguments; a fraction stands as its text, null is absent, a list is a set
-//! - `context.labels.ARGUMENT`, and joined over all arguments `context.label`, over the sinks `context.sink`: each with
-//!   `integrity` ("trusted", "untrusted") and `confidentiality` ("public", "private", "secret"); for a model call
-//!   `context.label` is the label of all that the model would read
-//! - `context.tool`: `tier`, `reversible`, `leaves`, `sinks`
-//! - `context.model`: `name`, `chosen`, `priced`, `reserved`, `input_tokens_max`, `output_tokens_max`, `body_bytes`
-//! - `context.budget`: `capped`, `left`; money is in millionths of a US dollar
-//! - `context.yes`: whether `--yes` was given
+//! labels of a tool's call excepted, so that a rule need not ask first; nothing is decided here. The last section of
+//! the default policy lists them for those who write rules.
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;

@@ -72,6 +72,7 @@ fn delivery_is_free_and_a_waiver_asks() {
     use Outcome::{Allow, Ask};
     let plain = call("deliver", json!({"files": ["a.pdf"]}));
     check(labelled(plain, "files", untrusted()), &inside(), Allow, Tier::Autonomous, &["deliver-to-own-output"]);
+    check(call("hand_over", json!({})), &inside(), Allow, Tier::Autonomous, &["deliver-to-own-output"]);
     let waiver = call("deliver", json!({"files": ["a.pdf"], "request_waiver": true}));
     check(waiver.clone(), &inside(), Ask, Tier::UserAuthorised, &["waive-failed-points"]);
     check(waiver, &with_yes(inside()), Allow, Tier::UserAuthorised, &["waive-failed-points", "yes"]);
