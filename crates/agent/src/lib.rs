@@ -1,1 +1,34 @@
-//! (being written)
+//! The agent: from a sentence to finished files, one event at a time.
+//!
+//! [`state`], [`decide`] and [`context`] are pure: events in, values out. [`run`] is the one loop, and the only async
+//! file: it appends events, asks policy, performs what `decide` returned, and appends what came of it. [`Instance`] is
+//! the door for everybody else: create a task, run it, look at it, tell it something.
+//!
+//! Nothing here talks to a screen, a socket of the network or a provider's dialect.
+
+mod context;
+mod control;
+mod decide;
+mod error;
+mod home;
+mod instance;
+mod limits;
+mod prompt;
+mod record;
+mod run;
+mod state;
+mod summary;
+mod watch;
+
+pub use context::{Context, Entry};
+pub use control::{Answer, Command};
+pub use decide::{Action, Limits, decide, missing};
+pub use error::Error;
+pub use home::{Home, TaskFolder};
+pub use instance::{Instance, NewTask, Reached, Recorded, Setup};
+pub use limits::{BRIEF_BYTES_MAX, INPUT_FILES_MAX, MESSAGE_BYTES_MAX, STEPS_DEFAULT_MAX};
+pub use prompt::SYSTEM;
+pub use run::{Crash, Faults, NoFaults, Place, Start};
+pub use state::{Call, Ended, OpenModelCall, Stage, State};
+pub use summary::{Approval, Summary};
+pub use watch::{Nobody, Patience, Watcher};

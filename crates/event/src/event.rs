@@ -15,6 +15,8 @@ pub enum Event {
     /// An engine took the task up again. `previous_lived_ms` is how long the engine before it held the task after its
     /// own start, where that can be told.
     Resumed { engine: String, boot: String, previous_lived_ms: Option<u64> },
+    /// The person gave the task other limits.
+    OptionsChanged { options: TaskOptions },
     /// The person said something.
     MessageReceived { text: String, label: Label },
     /// The agent wants this.
@@ -132,6 +134,7 @@ impl Event {
         match self {
             Self::TaskCreated(_) => "task_created",
             Self::Resumed { .. } => "resumed",
+            Self::OptionsChanged { .. } => "options_changed",
             Self::MessageReceived { .. } => "message_received",
             Self::EffectRequested { .. } => "effect_requested",
             Self::EffectDecided { .. } => "effect_decided",
@@ -154,6 +157,7 @@ impl Event {
     pub fn is_progress(&self) -> bool {
         match self {
             Self::TaskCreated(_)
+            | Self::OptionsChanged { .. }
             | Self::MessageReceived { .. }
             | Self::ApprovalAnswered { .. }
             | Self::ModelReplied { .. }

@@ -1,0 +1,161 @@
+//! What the model sees, as a function of the journal: a pure fold that turns each event into the items it adds.
+//!
+//! It only ever appends. An item that the model has read is never edited, reordered or removed, so each request begins
+//! with the bytes of the one before it, in this process and in the one that resumes it.
+
+use event::{Confidentiality, Effect, Event, Integrity, Item, Label, Source};
+
+/// Characters of one item; tools cap their own results well below.
+pub const ITEM_CHARS_MAX: usize = 400_000;
+
+/// One item of the context with what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub item: Item,
+    pub label: Label,
+    /// The event it comes from.
+    pub seq: u64,
+}
+
+/// The fold.
+#[derive(Clone, Debug)]
+pub struct Context {
+    system: String,
+    /// What the person or Thenar said since the last request: it joins the context with the next one, so that it never
+    /// comes between a tool call and its result.
+    pending: Vec<Entry>,
+    /// The join of all labels so far: what a text composed by the model may have been made from.
+    label: Label,
+    /// The person's own words, for telling an argument they wrote from one that the model made.
+    person: Vec<String>,
+    put_down: bool,
+}
+
+impl Context {
+    /// A context with these standing instructions.
+    pub fn new(system: impl Into<String>) -> Self {
+        Self {
+            system: system.into(),
+            pending: Vec::new(),
+            label: Label::system(),
+            person: Vec::new(),
+            put_down: false,
+        }
+    }
+
+    /// The label of whatever the model composes now.
+    pub fn label(&self) -> Label {
+        self.label.clone().join(&Label::new(Integrity::Trusted, Confidentiality::Public, Source::Model))
+    }
+
+    /// The person's words so far.
+    pub fn person(&self) -> &[String] {
+        &self.person
+    }
+
+    /// Folds one event in and gives the items it adds, in order.
+    pub fn apply(&mut self, event: &Event, seq: u64) -> Vec<Entry> {
+        let added = match event {
+            Event::TaskCreated(created) => {
+                let brief = brief(&created.brief, &created.inputs);
+                self.person.push(created.brief.clone());
+                vec![
+                    entry(Item::System { text: self.system.clone() }, Label::system(), seq),
+                    entry(user(brief, &Label::person()), Label::person(), seq),
+                ]
+            }
+            Event::Resumed { .. } if self.put_down => {
+                self.put_down = false;
+                let text = "[Thenar] The task was put down here and is now taken up again. Go on from where it stands.";
+                self.pending.push(entry(user(text.to_owned(), &Label::system()), Label::system(), seq));
+                Vec::new()
+            }
+            Event::MessageReceived { text, label } => {
+                self.person.push(text.clone());
+                self.pending.push(entry(user(text.clone(), label), label.clone(), seq));
+                Vec::new()
+            }
+            Event::EffectRequested { effect: Effect::Model(_) } => std::mem::take(&mut self.pending),
+            Event::ModelReplied { reply, .. } => {
+                vec![entry(Item::Assistant { message: reply.message.clone() }, self.label(), seq)]
+            }
+            Event::TaskEnded { .. } => {
+                self.put_down = true;
+                Vec::new()
+            }
+            Event::Resumed { .. }
+            | Event::OptionsChanged { .. }
+            | Event::EffectRequested { effect: Effect::Tool(_) }
+            | Event::EffectDecided { .. }
+            | Event::ApprovalRequested { .. }
+            | Event::ApprovalAnswered { .. }
+            | Event::EffectStarted { .. }
+            | Event::ModelAttemptFailed { .. }
+            | Event::ModelFailed { .. }
+            | Event::ToolFinished { .. }
+            | Event::LimitReached { .. }
+            | Event::TimeReached { .. }
+            | Event::StopRequested { .. } => Vec::new(),
+        };
+        self.joined(added)
+    }
+
+    /// The item that a finished tool call adds. The request tells which call of the reply it answers.
+    pub fn tool_result(
+        &mut self,
+        request: &event::ToolRequest,
+        result: &event::ToolResult,
+        seq: u64,
+    ) -> Vec<Entry> {
+        let item = Item::Tool {
+            call_id: request.id.clone(),
+            tool: request.name.clone(),
+            text: capped(&result.text),
+            label: result.label.clone(),
+        };
+        self.joined(vec![entry(item, result.label.clone(), seq)])
+    }
+
+    /// What the next request would add before it is sent.
+    pub fn pending(&self) -> impl Iterator<Item = &Item> {
+        self.pending.iter().map(|entry| &entry.item)
+    }
+
+    fn joined(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
+        for entry in &entries {
+            self.label = self.label.clone().join(&entry.label);
+        }
+        entries
+    }
+}
+
+fn entry(item: Item, label: Label, seq: u64) -> Entry {
+    Entry { item, label, seq }
+}
+
+fn user(text: String, label: &Label) -> Item {
+    Item::User { text: capped(&text), label: label.clone() }
+}
+
+/// The person's sentence, with the files they gave.
+fn brief(sentence: &str, inputs: &[String]) -> String {
+    if inputs.is_empty() {
+        return sentence.to_owned();
+    }
+    let mut text = format!("{sentence}\n\nFiles given with the task:");
+    for name in inputs {
+        text.push_str("\n- /workspace/");
+        text.push_str(name);
+    }
+    text
+}
+
+fn capped(text: &str) -> String {
+    match text.char_indices().nth(ITEM_CHARS_MAX) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}\n[cut here: the text had {} bytes]", &text[..at], text.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The door to whoever holds a task: a socket in its folder, one command and one answer per connection.
+//!
+//! Threads and blocking calls on purpose: a command is rare and small, and the loop stays the only async file. The
+//! socket lies in a folder of mode 0700 and has mode 0600 itself, so whoever can connect is the person.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use event::{EffectId, TaskOptions};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::Error;
+use crate::limits::MESSAGE_BYTES_MAX;
+
+const SOCKET: &str = "control.sock";
+
+/// How long a sender waits for the holder's answer.
+const ANSWER_MS: u64 = 5_000;
+
+/// What a person can tell a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Words for the agent.
+    Message { text: String },
+    /// The answer to the approval that the task waits for; `effect` guards against answering another one.
+    Confirm { effect: Option<EffectId>, allowed: bool, note: String },
+    /// Stop now.
+    Stop { by: String },
+    /// Other limits.
+    Options { options: TaskOptions },
+}
+
+/// A command on its way to the loop, with the place for its answer.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) command: Command,
+    pub(crate) answer: std::sync::mpsc::SyncSender<Answer>,
+}
+
+/// What the holder said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub accepted: bool,
+    pub text: String,
+}
+
+/// The listening end; the socket is removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Door {
+    path: PathBuf,
+}
+
+impl Door {
+    /// Opens the door and passes what comes through it to the loop.
+    pub(crate) fn open(folder: &Path, commands: mpsc::Sender<Incoming>) -> Result<Self, Error> {
+        let io = |source| Error::Io { doing: "open the control socket in", path: folder.to_owned(), source };
+        if !folder.exists() {
+            std::fs::DirBuilder::new().mode(0o700).recursive(true).create(folder).map_err(io)?;
+        }
+        let path = folder.join(SOCKET);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            Ok(()) | Err(_) => {}
+        }
+        let directory = std::fs::File::open(folder).map_err(io)?;
+        let listener = UnixListener::bind(short(&directory)).map_err(io)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(io)?;
+        let serve = move || {
+            for stream in listener.incoming().flatten() {
+                // One slow sender must not shut out a stop: each has its own thread and a time limit.
+                let commands = commands.clone();
+                let _ = std::thread::Builder::new().name("control".into()).spawn(move || serve_one(&stream, &commands));
+            }
+        };
+        std::thread::Builder::new().name("control".into()).spawn(serve).map_err(io)?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A socket's name through its folder's descriptor: a socket address holds 107 bytes, a path may be longer.
+fn short(directory: &std::fs::File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()))
+}
+
+fn serve_one(stream: &UnixStream, commands: &mpsc::Sender<Incoming>) {
+    let answer = read_command(stream).map_or_else(
+        |problem| Answer { accepted: false, text: problem },
+        |command| {
+            let (answer, answered) = std::sync::mpsc::sync_channel(1);
+            match commands.blocking_send(Incoming { command, answer }) {
+                Ok(()) => answered.recv_timeout(Duration::from_millis(ANSWER_MS)).unwrap_or_else(|_| Answer {
+                    accepted: false,
+                    text: "the task is ending and took no command".to_owned(),
+                }),
+                Err(_) => Answer { accepted: false, text: "the task has just ended".to_owned() },
+            }
+        },
+    );
+    let _ = writeln!(&*stream, "{}", serde_json::to_string(&answer).unwrap_or_default());
+}
+
+fn read_command(stream: &UnixStream) -> Result<Command, String> {
+    let wait = Some(Duration::from_millis(ANSWER_MS));
+    stream.set_read_timeout(wait).and_then(|()| stream.set_write_timeout(wait)).map_err(|error| error.to_string())?;
+    let mut line = String::new();
+    let mut bounded = BufReader::new(stream.take(2 * MESSAGE_BYTES_MAX as u64));
+    bounded.read_line(&mut line).map_err(|error| format!("read a command: {error}"))?;
+    serde_json::from_str(&line).map_err(|error| format!("this is no command: {error}"))
+}
+
+/// Sends a command to the holder of the task, if there is one.
+pub(crate) fn send(folder: &Path, command: &Command) -> Result<Option<Answer>, Error> {
+    let io = |source| Error::Io { doing: "send a command through", path: folder.to_owned(), source };
+    let Ok(directory) = std::fs::File::open(folder) else { return Ok(None) };
+    let stream = match UnixStream::connect(short(&directory)) {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(io(error)),
+    };
+    let wait = Some(Duration::from_millis(2 * ANSWER_MS));
+    stream.set_read_timeout(wait).map_err(io)?;
+    let text = serde_json::to_string(command).unwrap_or_default();
+    writeln!(&stream, "{text}").map_err(io)?;
+    let mut line = String::new();
+    BufReader::new((&stream).take(64 * 1024)).read_line(&mut line).map_err(io)?;
+    serde_json::from_str(&line).map(Some).map_err(|error| io(std::io::Error::other(error)))
+}

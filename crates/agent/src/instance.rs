@@ -1,0 +1,359 @@
+//! The door to the agent for everybody else: create a task, run it, look at it, tell it something.
+
+use std::collections::HashSet;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use event::{BlobRef, Event, TaskCreated, TaskId, TaskOptions};
+use tokio::sync::mpsc;
+
+use crate::control::{self, Answer, Command, Door};
+use crate::home::{Home, TaskFolder};
+use crate::limits::{BRIEF_BYTES_MAX, COMMANDS_QUEUED_MAX, INPUT_FILES_MAX};
+use crate::record::{Record, each_event};
+use crate::run::{Faults, Run, Start, heard};
+use crate::state::State;
+use crate::summary::Summary;
+use crate::watch::Watcher;
+use crate::{Error, prompt};
+
+/// What an instance is made of. The edge brings the clock, the boot's identity and all paths.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub home: Home,
+    /// The keeper's binary.
+    pub keeper: PathBuf,
+    pub toolset: Option<PathBuf>,
+    /// Cedar text.
+    pub policy: String,
+    /// Identity of the machine's boot.
+    pub boot: String,
+    /// Folders that no task may work in, nor around.
+    pub forbidden: Vec<PathBuf>,
+    /// Milliseconds since 1970 (UTC).
+    pub clock: fn() -> u64,
+}
+
+/// A task to be created.
+#[derive(Clone, Debug, Default)]
+pub struct NewTask {
+    pub brief: String,
+    /// `provider:model`.
+    pub model: String,
+    pub scripted: bool,
+    pub options: TaskOptions,
+    /// Files to copy into the workspace.
+    pub inputs: Vec<PathBuf>,
+    /// A name for it; one is made where there is none.
+    pub id: Option<TaskId>,
+}
+
+/// An event with its place on the record.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    pub seq: u64,
+    pub time_ms: u64,
+    pub event: Event,
+}
+
+/// Where a command went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// To the process that holds the task.
+    Holder(Answer),
+    /// Nobody holds the task: onto its record, for the next resume.
+    Recorded(Answer),
+}
+
+/// The agent on this machine.
+pub struct Instance {
+    setup: Setup,
+    policy: policy::Engine,
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").field("setup", &self.setup).finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    /// Loads the rules; nothing else is opened yet.
+    pub fn new(setup: Setup) -> Result<Self, Error> {
+        let policy = policy::Engine::load(&setup.policy).map_err(|error| Error::Policy(error.to_string()))?;
+        Ok(Self { setup, policy })
+    }
+
+    /// Puts a new task on record, with its inputs in its workspace. It does not run yet.
+    pub fn create(&self, task: NewTask) -> Result<TaskId, Error> {
+        check(&task)?;
+        let id = match &task.id {
+            Some(id) => id.clone(),
+            None => new_id((self.setup.clock)())?,
+        };
+        let folder = self.setup.home.task(&id);
+        // Built aside and moved into place whole, so that no half-made task is ever seen.
+        let aside = self.setup.home.tasks().join(format!(".new-{id}"));
+        let made = self.fill(&id, &task, &aside);
+        let moved = made.and_then(|()| std::fs::rename(&aside, folder.root()).map_err(io("make the task in", folder.root())));
+        if let Err(error) = moved {
+            let _ = std::fs::remove_dir_all(&aside);
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    fn fill(&self, id: &TaskId, task: &NewTask, root: &Path) -> Result<(), Error> {
+        if self.setup.home.task(id).root().exists() {
+            return Err(Error::Invalid(format!("there is a task {id} already")));
+        }
+        make_folder(root)?;
+        let workspace = match &task.options.workspace {
+            Some(path) => PathBuf::from(path),
+            None => root.join("workspace"),
+        };
+        if task.options.workspace.is_none() {
+            make_folder(&workspace)?;
+        }
+        let inputs = copy_inputs(&task.inputs, &workspace)?;
+        let mut writer = journal::Writer::create(root, id.as_str())?;
+        let blob = |bytes: &[u8]| -> Result<BlobRef, Error> {
+            let digest = writer.put_blob(bytes)?;
+            Ok(BlobRef { digest: event::Digest(digest), bytes: bytes.len() as u64 })
+        };
+        let created = TaskCreated {
+            id: id.clone(),
+            brief: task.brief.clone(),
+            model: task.model.clone(),
+            scripted: task.scripted,
+            options: task.options.clone(),
+            inputs,
+            system: blob(prompt::SYSTEM.as_bytes())?,
+            tools: blob(&tools::list_json())?,
+            policy: blob(self.setup.policy.as_bytes())?,
+            engine: env!("CARGO_PKG_VERSION").to_owned(),
+            boot: self.setup.boot.clone(),
+        };
+        let event = Event::TaskCreated(Box::new(created));
+        let payload = event::canonical(&event);
+        writer.append((self.setup.clock)(), &[journal::Draft { kind: event.kind(), payload: &payload }])?;
+        Ok(())
+    }
+
+    /// Runs a task in this process until it ends or only the person can move it on.
+    pub async fn run(
+        &self,
+        id: &TaskId,
+        start: Start,
+        client: Arc<model::Client>,
+        commands: mpsc::Receiver<Command>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Summary, Error> {
+        self.run_with_faults(id, start, client, commands, watcher, &mut crate::run::NoFaults).await
+    }
+
+    /// As [`Instance::run`], with planned crashes.
+    pub async fn run_with_faults(
+        &self,
+        id: &TaskId,
+        start: Start,
+        client: Arc<model::Client>,
+        commands: mpsc::Receiver<Command>,
+        watcher: &mut dyn Watcher,
+        faults: &mut dyn Faults,
+    ) -> Result<Summary, Error> {
+        let folder = self.folder(id)?;
+        let last_sign_of_life = journal::last_sign_of_life(folder.root());
+        let writer = self.take(id, &folder)?;
+        let mut record = Record::open(id, writer, self.setup.clock)?;
+        if start == Start::Resume {
+            let previous_lived_ms = last_sign_of_life.map(|at| at.saturating_sub(record.state.taken_up_ms));
+            let engine = env!("CARGO_PKG_VERSION").to_owned();
+            let resumed = Event::Resumed { engine, boot: self.setup.boot.clone(), previous_lived_ms };
+            record.append(vec![resumed], watcher)?;
+        }
+        let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
+        let _door = Door::open(&folder.control(), sender)?;
+        let place = self.place(&folder, &record.state);
+        let mut run =
+            Run { record, policy: &self.policy, client, place: Arc::new(place), boot: &self.setup.boot, watcher, faults };
+        run.drive(commands, door_commands).await?;
+        if run.record.state.ended.is_some() {
+            run.end_computer();
+        }
+        let _ = run.record.sync_handle().sync();
+        Ok(Summary::new(id, &folder, &run.record.state, false))
+    }
+
+    /// All tasks, newest first. A task whose journal cannot be read is left out of the list and named in the second part.
+    pub fn list(&self) -> Result<(Vec<Summary>, Vec<(String, Error)>), Error> {
+        let tasks = self.setup.home.tasks();
+        let mut summaries = Vec::new();
+        let mut broken = Vec::new();
+        let entries = match std::fs::read_dir(&tasks) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((summaries, broken)),
+            Err(error) => return Err(io("list the tasks in", &tasks)(error)),
+        };
+        for entry in entries.flatten() {
+            let Ok(id) = TaskId::new(entry.file_name().to_string_lossy()) else { continue };
+            match self.summary(&id) {
+                Ok(summary) => summaries.push(summary),
+                Err(error) => broken.push((id.to_string(), error)),
+            }
+        }
+        summaries.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
+        Ok((summaries, broken))
+    }
+
+    /// One task, as its journal has it now.
+    pub fn summary(&self, id: &TaskId) -> Result<Summary, Error> {
+        let folder = self.folder(id)?;
+        let state = self.state(id, &folder)?;
+        Ok(Summary::new(id, &folder, &state, journal::holder(folder.root())?.is_some()))
+    }
+
+    /// The events of a task, in order.
+    pub fn events(&self, id: &TaskId) -> Result<Vec<Recorded>, Error> {
+        let folder = self.folder(id)?;
+        let mut events = Vec::new();
+        each_event(id, &journal::Reader::open(folder.root())?, |recorded| events.push(recorded))?;
+        Ok(events)
+    }
+
+    /// The folder of a task that exists.
+    pub fn folder(&self, id: &TaskId) -> Result<TaskFolder, Error> {
+        let folder = self.setup.home.task(id);
+        if folder.root().is_dir() { Ok(folder) } else { Err(Error::NoSuchTask(id.to_string())) }
+    }
+
+    /// Tells a task something: its holder, or its journal where nobody holds it.
+    pub fn command(&self, id: &TaskId, command: Command) -> Result<Reached, Error> {
+        let folder = self.folder(id)?;
+        if let Some(answer) = control::send(&folder.control(), &command)? {
+            return Ok(Reached::Holder(answer));
+        }
+        let writer = self.take(id, &folder)?;
+        let mut record = Record::open(id, writer, self.setup.clock)?;
+        let stop = matches!(command, Command::Stop { .. });
+        let (answer, mut events) = heard(&record.state, command);
+        if answer.accepted && stop {
+            events.push(Event::TaskEnded {
+                state: event::EndState::Stopped,
+                cause: event::StopCause::Person,
+                reason: "stopped by the person".to_owned(),
+                text: String::new(),
+            });
+        }
+        if !events.is_empty() {
+            record.append(events, &mut crate::watch::Nobody)?;
+        }
+        if answer.accepted
+            && stop
+            && let Ok(Some(computer)) = sandbox::Computer::attach(&folder.computer())
+        {
+            let _ = computer.shutdown();
+        }
+        Ok(Reached::Recorded(answer))
+    }
+
+    fn take(&self, id: &TaskId, folder: &TaskFolder) -> Result<journal::Writer, Error> {
+        journal::Writer::open(folder.root()).map_err(|error| match error {
+            journal::Error::Locked { pid, .. } => Error::Held { id: id.to_string(), pid },
+            other => Error::Journal(other),
+        })
+    }
+
+    fn state(&self, id: &TaskId, folder: &TaskFolder) -> Result<State, Error> {
+        let mut state = State::default();
+        each_event(id, &journal::Reader::open(folder.root())?, |recorded| state.apply(&recorded.event, recorded.time_ms))?;
+        Ok(state)
+    }
+
+    fn place(&self, folder: &TaskFolder, state: &State) -> tools::Place {
+        let options = &state.options;
+        let workspace = match &options.workspace {
+            Some(path) => sandbox::Workspace::Folder(PathBuf::from(path)),
+            None => sandbox::Workspace::Own(folder.workspace()),
+        };
+        let spec = sandbox::ComputerSpec {
+            dir: folder.computer(),
+            workspace,
+            toolset: self.setup.toolset.clone(),
+            limits: sandbox::Limits::default(),
+            deadline_unix_ms: state.deadline_ms(),
+            env: std::collections::BTreeMap::new(),
+            keeper: self.setup.keeper.clone(),
+            forbidden: self.setup.forbidden.clone(),
+        };
+        let out = options.out.clone().map(PathBuf::from);
+        tools::Place::new(folder.root().to_owned(), spec, out, Arc::new(AtomicBool::new(false)))
+    }
+}
+
+fn check(task: &NewTask) -> Result<(), Error> {
+    if task.brief.trim().is_empty() {
+        return Err(Error::Invalid("the task is empty: say in a sentence what you want".to_owned()));
+    }
+    if task.brief.len() > BRIEF_BYTES_MAX {
+        return Err(Error::Invalid("the task is longer than 256 KiB: give long material as --input".to_owned()));
+    }
+    if task.inputs.len() > INPUT_FILES_MAX {
+        return Err(Error::Invalid(format!("more than {INPUT_FILES_MAX} input files: give a folder as --workspace")));
+    }
+    Ok(())
+}
+
+/// Copies the person's files into the workspace under their own names; never over something else.
+fn copy_inputs(inputs: &[PathBuf], workspace: &Path) -> Result<Vec<String>, Error> {
+    let mut names = HashSet::new();
+    let mut copied = Vec::new();
+    for input in inputs {
+        let metadata = std::fs::metadata(input).map_err(io("read the input", input))?;
+        let name = input.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if !metadata.is_file() || name.is_empty() {
+            return Err(Error::Invalid(format!("input {} is not a file", input.display())));
+        }
+        if !names.insert(name.clone()) {
+            return Err(Error::Invalid(format!("two inputs are named {name}: rename one of them")));
+        }
+        let to = workspace.join(&name);
+        let same = to.exists() && to.canonicalize().ok() == input.canonicalize().ok();
+        if !same {
+            if to.exists() {
+                let text = format!("{} is there already: rename the input or remove that file", to.display());
+                return Err(Error::Invalid(text));
+            }
+            std::fs::copy(input, &to).map_err(io("copy the input", input))?;
+        }
+        copied.push(name);
+    }
+    Ok(copied)
+}
+
+fn make_folder(path: &Path) -> Result<(), Error> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("make the folder", path))
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { doing, path, source }
+}
+
+/// A name that sorts by time: the milliseconds in base 36, then a little chance.
+fn new_id(now_ms: u64) -> Result<TaskId, Error> {
+    let chance = getrandom::u32().map_err(|error| Error::Invalid(format!("read the system's random numbers: {error}")))?;
+    let text = format!("t{}-{}", base36(now_ms, 9), base36(u64::from(chance), 4));
+    TaskId::new(text).map_err(|error| Error::Invalid(error.to_string()))
+}
+
+fn base36(mut number: u64, digits: usize) -> String {
+    let mut text = vec![b'0'; digits];
+    for place in text.iter_mut().rev() {
+        *place = b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize];
+        number /= 36;
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}

@@ -1,0 +1,524 @@
+//! The one loop, and the only async file of the agent: decide, ask policy, record, perform, record the result.
+//!
+//! Nothing is decided here. At most one effect is in flight at a time; while it flies, the loop hears the person, the
+//! clock and the model's stream. Every effect is on the record before it starts.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use event::{
+    Decision, Digest, Effect, EffectId, Event, FailureKind, Label, ModelCall, Outcome, Tier, ToolCall, ToolResult,
+    ToolStatus,
+};
+use policy::{Engine, Facts, Permit};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::Error;
+use crate::control::{Answer, Command, Incoming};
+use crate::decide::{Action, Limits, decide};
+use crate::limits::{HEARTBEAT_MS, MESSAGE_BYTES_MAX, MODEL_ATTEMPTS_MAX, STOP_GRACE_MS};
+use crate::record::Record;
+use crate::state::{HAND_OVER, State};
+use crate::watch::{Patience, Watcher};
+
+/// Why a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The task is new.
+    Fresh,
+    /// An engine had it before.
+    Resume,
+}
+
+/// Where a test can have the engine die, in the order of one effect's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// An action is decided, nothing is recorded.
+    Decided,
+    /// The effect is recorded as started, nothing has begun.
+    Started,
+    /// The effect is under way.
+    Flying,
+    /// The result is here, and not yet recorded.
+    Landed,
+    /// The result is recorded.
+    Recorded,
+}
+
+/// Planned crashes.
+pub trait Faults {
+    /// Dies here, or does not.
+    fn at(&mut self, place: Place) -> Result<(), Crash>;
+}
+
+/// A planned crash: the engine drops everything as a kill would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crash;
+
+/// No planned crashes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoFaults;
+
+impl Faults for NoFaults {
+    fn at(&mut self, _place: Place) -> Result<(), Crash> {
+        Ok(())
+    }
+}
+
+/// A task in hand.
+pub(crate) struct Run<'a> {
+    pub(crate) record: Record,
+    pub(crate) policy: &'a Engine,
+    pub(crate) client: Arc<model::Client>,
+    pub(crate) place: Arc<tools::Place>,
+    pub(crate) boot: &'a str,
+    pub(crate) watcher: &'a mut dyn Watcher,
+    pub(crate) faults: &'a mut dyn Faults,
+}
+
+type ReplyFuture = Pin<Box<dyn Future<Output = Result<event::Reply, model::Failure>>>>;
+
+/// The effect under way.
+enum Flight {
+    Model { id: EffectId, attempt: u32, reply: ReplyFuture, deltas: mpsc::UnboundedReceiver<model::Delta> },
+    Tool { call: Box<ToolCall>, result: JoinHandle<Option<ToolResult>> },
+}
+
+/// What became of performing an action.
+enum Performed {
+    Recorded,
+    Flying(Flight),
+    Wake(u64),
+    Waiting,
+}
+
+/// What the effect under way gave.
+enum Landed {
+    Delta(EffectId, u32, model::Delta),
+    Reply(EffectId, u32, Result<event::Reply, model::Failure>),
+    Tool(Box<ToolCall>, Option<ToolResult>),
+}
+
+impl Run<'_> {
+    /// Runs the task until it ends or only the person can move it on.
+    pub(crate) async fn drive(
+        &mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut door: mpsc::Receiver<Incoming>,
+    ) -> Result<(), Error> {
+        let mut flight = None;
+        let mut heartbeat = tokio::time::interval(Duration::from_millis(HEARTBEAT_MS));
+        loop {
+            let state = &self.record.state;
+            let mut wake = state.deadline_ms().filter(|deadline| state.now_ms < *deadline);
+            if flight.is_none() {
+                match self.next(&mut wake).await? {
+                    Next::Again => continue,
+                    Next::Fly(started) => flight = Some(started),
+                    Next::Wait => {}
+                    Next::Leave => return Ok(()),
+                }
+            }
+            let wait = wake.map(|at| at.saturating_sub(self.record.now()));
+            tokio::select! {
+                biased;
+                Some(incoming) = door.recv() => {
+                    let answer = self.command(incoming.command)?;
+                    let _ = incoming.answer.try_send(answer);
+                }
+                Some(command) = commands.recv() => { self.command(command)?; }
+                landed = land(&mut flight), if flight.is_some() => flight = self.landed(landed, flight.take())?,
+                () = tokio::time::sleep(Duration::from_millis(wait.unwrap_or(0))), if wait.is_some() => {
+                    let at_ms = self.record.now();
+                    self.append(vec![Event::TimeReached { at_ms }])?;
+                }
+                _ = heartbeat.tick() => self.record.beat(),
+            }
+            if self.must_land() {
+                self.ground(flight.take()).await?;
+            }
+        }
+    }
+
+    /// Performs what is decided. `wake` comes out as the earliest time to ask again.
+    async fn next(&mut self, wake: &mut Option<u64>) -> Result<Next, Error> {
+        let actions = decide(&self.record.state, &self.limits());
+        if actions.is_empty() {
+            return Ok(Next::Leave);
+        }
+        self.crash_at(Place::Decided)?;
+        let mut waiting = false;
+        for action in actions {
+            match self.perform(action).await? {
+                Performed::Recorded => return Ok(Next::Again),
+                Performed::Flying(flight) => {
+                    self.crash_at(Place::Flying)?;
+                    return Ok(Next::Fly(flight));
+                }
+                Performed::Wake(at) => *wake = Some(wake.map_or(at, |earlier| earlier.min(at))),
+                Performed::Waiting => waiting = true,
+            }
+        }
+        if waiting && self.watcher.waiting(&self.record.state) == Patience::Leave {
+            return Ok(Next::Leave);
+        }
+        Ok(Next::Wait)
+    }
+
+    async fn perform(&mut self, action: Action) -> Result<Performed, Error> {
+        match action {
+            Action::CallModel => {
+                let effect = Effect::Model(self.record.model_call(&self.limits()));
+                self.append(vec![Event::EffectRequested { effect }])?;
+                Ok(Performed::Recorded)
+            }
+            Action::ContinueModel(call) => self.call_model(call),
+            Action::RequestTool { mut call, .. } => {
+                call.labels = self.record.labels(&call.arguments);
+                self.request_tool(*call)
+            }
+            Action::AuthorizeTool { call, answer } => self.authorize_tool(*call, answer, Vec::new()),
+            Action::AttachTool { call, boot } => Ok(Performed::Flying(self.attach_tool(call, &boot))),
+            Action::FinishTool { id, result } => {
+                self.append(vec![Event::ToolFinished { id, result: *result }])?;
+                Ok(Performed::Recorded)
+            }
+            Action::DenyTool { call, decision, .. } => {
+                let id = call.id;
+                let effect = Effect::Tool(*call);
+                self.append(vec![
+                    Event::EffectRequested { effect },
+                    Event::EffectDecided { id, decision: *decision },
+                ])?;
+                Ok(Performed::Recorded)
+            }
+            Action::HandOver => {
+                let call = ToolCall {
+                    id: EffectId(self.record.state.next_effect),
+                    turn: self.record.state.steps,
+                    call_id: String::new(),
+                    tool: HAND_OVER.to_owned(),
+                    arguments: serde_json::Map::new(),
+                    labels: std::collections::BTreeMap::new(),
+                };
+                self.request_tool(call)
+            }
+            Action::AwaitPerson => Ok(Performed::Waiting),
+            Action::WakeAt(at) => Ok(Performed::Wake(at)),
+            Action::Append(event) => {
+                self.append(vec![*event])?;
+                Ok(Performed::Recorded)
+            }
+        }
+    }
+
+    /// Asks policy about a model call that is on the record, and makes it.
+    fn call_model(&mut self, call: ModelCall) -> Result<Performed, Error> {
+        let id = call.id;
+        let body = self.record.body();
+        if body.digest() != call.body {
+            let decision = Decision {
+                outcome: Outcome::Deny,
+                tier: Tier::Autonomous,
+                rules: vec!["model.body_changed".to_owned()],
+                reason: "the request rebuilt from the journal is not the one recorded".to_owned(),
+                effect_digest: Digest::of_canonical(&call),
+            };
+            self.append(vec![Event::EffectDecided { id, decision }])?;
+            return Ok(Performed::Recorded);
+        }
+        let facts = self.facts(None);
+        let verdict = self.policy.authorize_model(call, &facts, None);
+        let mut events = vec![Event::EffectDecided { id, decision: verdict.decision }];
+        if verdict.permit.is_some() {
+            events.push(Event::EffectStarted { id, boot: self.boot.to_owned() });
+        }
+        self.append(events)?;
+        let Some(permit) = verdict.permit else { return Ok(Performed::Recorded) };
+        self.crash_at(Place::Started)?;
+        let attempt = self.record.state.model_call.as_ref().map_or(0, |open| open.attempts_failed) + 1;
+        let (sender, deltas) = mpsc::unbounded_channel();
+        let client = Arc::clone(&self.client);
+        let reply = Box::pin(async move {
+            client.call(permit, body, move |delta| drop(sender.send(delta))).await
+        });
+        Ok(Performed::Flying(Flight::Model { id, attempt, reply, deltas }))
+    }
+
+    fn request_tool(&mut self, call: ToolCall) -> Result<Performed, Error> {
+        let requested = Event::EffectRequested { effect: Effect::Tool(call.clone()) };
+        self.authorize_tool(call, None, vec![requested])
+    }
+
+    /// Asks policy about a tool call and starts it if it may; `events` go on the record before the decision.
+    fn authorize_tool(
+        &mut self,
+        call: ToolCall,
+        answer: Option<Digest>,
+        mut events: Vec<Event>,
+    ) -> Result<Performed, Error> {
+        let id = call.id;
+        let facts = self.facts(tools::facts(&call.tool));
+        let answer = answer.map(|effect_digest| policy::Answer { effect_digest, allowed: true });
+        let verdict = self.policy.authorize_tool(call.clone(), &facts, answer.as_ref());
+        let decision = verdict.decision;
+        let (outcome, effect_digest) = (decision.outcome, decision.effect_digest);
+        let question = decision.reason.clone();
+        events.push(Event::EffectDecided { id, decision });
+        match (outcome, verdict.permit) {
+            (Outcome::Allow, Some(permit)) => {
+                events.push(Event::EffectStarted { id, boot: self.boot.to_owned() });
+                self.append(events)?;
+                self.crash_at(Place::Started)?;
+                Ok(Performed::Flying(self.run_tool(Box::new(call), permit)))
+            }
+            (Outcome::Ask, _) => {
+                let question = format!("{question}\n{}", crate::summary::in_words(&call));
+                events.push(Event::ApprovalRequested { id, effect_digest, question });
+                self.append(events)?;
+                Ok(Performed::Recorded)
+            }
+            (Outcome::Allow | Outcome::Deny, _) => {
+                self.append(events)?;
+                Ok(Performed::Recorded)
+            }
+        }
+    }
+
+    /// Starts a permitted tool call. What leaves the machine waits until the record is on the disk.
+    fn run_tool(&mut self, call: Box<ToolCall>, permit: Permit<ToolCall>) -> Flight {
+        let world = self.world();
+        let leaves = call.tool == "deliver" || call.tool == HAND_OVER;
+        let sync = self.record.sync_handle();
+        let id = call.id;
+        let result = tokio::task::spawn_blocking(move || {
+            if leaves && let Err(error) = sync.sync() {
+                let text = format!("Not done: the record could not be written to the disk: {error}");
+                return Some(ToolResult { status: ToolStatus::Failed, text, label: Label::output_of(id), facts: vec![] });
+            }
+            Some(tools::run(permit, &world))
+        });
+        Flight::Tool { call, result }
+    }
+
+    /// Finds out what became of a call that had started under an engine that is gone.
+    fn attach_tool(&mut self, call: Box<ToolCall>, boot: &str) -> Flight {
+        let world = self.world();
+        let power_was_lost = boot != self.boot;
+        let attached = (*call).clone();
+        let result = tokio::task::spawn_blocking(move || {
+            tools::attach(&attached, &world).or_else(|| {
+                // The keeper's own trace may have been lost with the power: absence proves nothing then.
+                (power_was_lost && !tools::is_repeatable(&attached.tool)).then(|| tools::unknown_outcome(&attached))
+            })
+        });
+        Flight::Tool { call, result }
+    }
+
+    fn landed(&mut self, landed: Landed, flight: Option<Flight>) -> Result<Option<Flight>, Error> {
+        match landed {
+            Landed::Delta(id, attempt, delta) => {
+                self.watcher.delta(id, attempt, &delta);
+                return Ok(flight);
+            }
+            Landed::Reply(id, attempt, outcome) => {
+                self.crash_at(Place::Landed)?;
+                let event = match outcome {
+                    Ok(reply) => {
+                        let cost = reply.usage.and_then(|usage| self.client.cost(&usage));
+                        Event::ModelReplied { id, reply: Box::new(reply), cost }
+                    }
+                    Err(failure) => self.failed(id, attempt, failure),
+                };
+                self.append(vec![event])?;
+            }
+            Landed::Tool(call, Some(result)) => {
+                self.crash_at(Place::Landed)?;
+                self.append(vec![Event::ToolFinished { id: call.id, result }])?;
+            }
+            Landed::Tool(call, None) => {
+                // It had left no trace: provably not begun, so it is decided anew.
+                return match self.authorize_tool(*call, None, Vec::new())? {
+                    Performed::Flying(flight) => Ok(Some(flight)),
+                    Performed::Recorded | Performed::Wake(_) | Performed::Waiting => Ok(None),
+                };
+            }
+        }
+        self.crash_at(Place::Recorded)?;
+        Ok(None)
+    }
+
+    /// A failed try becomes another one later, or the end of the call.
+    fn failed(&mut self, id: EffectId, attempt: u32, failure: model::Failure) -> Event {
+        let again = failure.kind == FailureKind::Transient && attempt < attempts_max(&failure);
+        if !again {
+            let reason = match failure.kind {
+                FailureKind::Transient if attempt > 1 => format!("{} (after {attempt} tries)", failure.reason),
+                FailureKind::Transient | FailureKind::WindowExceeded | FailureKind::Rejected => failure.reason,
+            };
+            return Event::ModelFailed { id, kind: failure.kind, reason };
+        }
+        self.watcher.withdrawn(id);
+        let retry_in = model::retry_delay(attempt, failure.retry_after, crate::record::jitter());
+        let retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
+        Event::ModelAttemptFailed { id, attempt, reason: failure.reason, retry_in_ms }
+    }
+
+    /// Whether what is under way has to end now.
+    fn must_land(&self) -> bool {
+        let state = &self.record.state;
+        let late = state.deadline_ms().is_some_and(|deadline| state.now_ms >= deadline);
+        state.stop.is_some() || late && state.limits_reached.is_empty()
+    }
+
+    /// Ends what is under way. A model call is simply dropped: it is safe to repeat. A tool call is told to end, and if
+    /// it does not, its computer is ended under it.
+    async fn ground(&mut self, flight: Option<Flight>) -> Result<(), Error> {
+        match flight {
+            None => Ok(()),
+            Some(Flight::Model { id, .. }) => {
+                self.watcher.withdrawn(id);
+                Ok(())
+            }
+            Some(Flight::Tool { call, mut result }) => {
+                self.place.cancel.store(true, Ordering::Relaxed);
+                let grace = Duration::from_millis(STOP_GRACE_MS);
+                let landed = match tokio::time::timeout(grace, &mut result).await {
+                    Ok(Ok(Some(landed))) => landed,
+                    Ok(Ok(None)) => interrupted(call.id, "it had not begun"),
+                    Ok(Err(_)) | Err(_) => {
+                        self.end_computer();
+                        interrupted(call.id, "its computer was ended with it")
+                    }
+                };
+                self.place.cancel.store(false, Ordering::Relaxed);
+                self.append(vec![Event::ToolFinished { id: call.id, result: landed }])
+            }
+        }
+    }
+
+    /// Ends the task's computer with all that runs in it.
+    pub(crate) fn end_computer(&self) {
+        let computer = match self.place.opened() {
+            Some(computer) => Some(computer),
+            None => sandbox::Computer::attach(&self.place.spec.dir).ok().flatten(),
+        };
+        if let Some(computer) = computer
+            && let Err(error) = computer.shutdown()
+        {
+            tracing::warn!(%error, "the computer did not take its end; its keeper ends it by itself");
+        }
+        self.place.forget();
+    }
+
+    fn command(&mut self, command: Command) -> Result<Answer, Error> {
+        let (answer, events) = heard(&self.record.state, command);
+        if !events.is_empty() {
+            self.append(events)?;
+        }
+        Ok(answer)
+    }
+
+    fn world(&self) -> tools::World {
+        let state = &self.record.state;
+        tools::World {
+            place: Arc::clone(&self.place),
+            processes: state.processes.clone(),
+            acceptance: state.acceptance.clone(),
+            delivered: state.deliverables.clone(),
+        }
+    }
+
+    fn facts(&self, tool: Option<policy::ToolFacts>) -> Facts {
+        let state = &self.record.state;
+        let budget_left = state.options.max_cost.map(|max| event::MicroUsd(max.0.saturating_sub(state.spent.0)));
+        let (task, model) = (self.record.id.clone(), self.record.model().to_owned());
+        Facts { task, model, tool, yes: state.options.yes, budget_left }
+    }
+
+    fn limits(&self) -> Limits {
+        self.record.limits(&self.client)
+    }
+
+    fn append(&mut self, events: Vec<Event>) -> Result<(), Error> {
+        self.record.append(events, self.watcher)
+    }
+
+    fn crash_at(&mut self, place: Place) -> Result<(), Error> {
+        self.faults.at(place).map_err(|Crash| Error::Crashed(place))
+    }
+}
+
+/// What the loop does after deciding.
+enum Next {
+    Again,
+    Fly(Flight),
+    Wait,
+    Leave,
+}
+
+/// Waits for what is under way.
+async fn land(flight: &mut Option<Flight>) -> Landed {
+    match flight {
+        None => std::future::pending().await,
+        Some(Flight::Model { id, attempt, reply, deltas }) => tokio::select! {
+            biased;
+            Some(delta) = deltas.recv() => Landed::Delta(*id, *attempt, delta),
+            outcome = reply => Landed::Reply(*id, *attempt, outcome),
+        },
+        Some(Flight::Tool { call, result }) => {
+            let result = match result.await {
+                Ok(result) => result,
+                Err(error) => Some(ToolResult {
+                    status: ToolStatus::Unknown,
+                    text: format!("The tool broke down in the middle of its work: {error}. Check what it did."),
+                    label: Label::output_of(call.id),
+                    facts: Vec::new(),
+                }),
+            };
+            Landed::Tool(call.clone(), result)
+        }
+    }
+}
+
+fn interrupted(id: EffectId, how: &str) -> ToolResult {
+    let text = format!("Stopped while it was under way: {how}.");
+    ToolResult { status: ToolStatus::Interrupted, text, label: Label::output_of(id), facts: Vec::new() }
+}
+
+/// What a person's command puts on the record, and what they are told.
+pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
+    let refuse = |text: &str| (Answer { accepted: false, text: text.to_owned() }, Vec::new());
+    let accept = |text: &str, event: Event| (Answer { accepted: true, text: text.to_owned() }, vec![event]);
+    match command {
+        Command::Message { text } if text.trim().is_empty() => refuse("the message is empty"),
+        Command::Message { text } if text.len() > MESSAGE_BYTES_MAX => {
+            refuse("the message is too long: 256 KiB at most; give long material as a file")
+        }
+        Command::Message { text } => {
+            accept("the agent reads it before its next step", Event::MessageReceived { text, label: Label::person() })
+        }
+        Command::Confirm { effect, allowed, note } => match state.open_approval() {
+            None => refuse("the task waits for no confirmation"),
+            Some((id, ..)) if effect.is_some_and(|wanted| wanted != id) => {
+                refuse(&format!("the task waits for a word on {id}, not on that effect"))
+            }
+            Some((id, effect_digest, _)) => {
+                let by = "person".to_owned();
+                let said = if allowed { "allowed" } else { "refused" };
+                accept(said, Event::ApprovalAnswered { id, effect_digest, allowed, by, note })
+            }
+        },
+        Command::Stop { .. } if state.ended.is_some() => refuse("the task has already ended"),
+        Command::Stop { by } => accept("stopping", Event::StopRequested { by }),
+        Command::Options { options } => accept("the new limits hold", Event::OptionsChanged { options }),
+    }
+}
+
+fn attempts_max(failure: &model::Failure) -> u32 {
+    if failure.silent { crate::limits::MODEL_SILENCES_MAX } else { MODEL_ATTEMPTS_MAX }
+}

@@ -1,0 +1,347 @@
+//! Where a task stands: a pure fold over its events.
+//!
+//! The state holds what [`crate::decide`] needs and what a list shows. It does not hold the model's context (that is
+//! [`crate::context`]) and it never looks at a clock: its time is that of the last event.
+
+use std::collections::BTreeMap;
+
+use event::{
+    AcceptanceItem, Decision, Deliverable, Digest, Effect, EffectId, EndState, Event, LimitKind, MicroUsd, ModelCall,
+    Plan, StopCause, TaskCreated, TaskOptions, ToolCall, ToolFact, ToolRequest, ToolResult, Usage,
+};
+
+use crate::limits::{RESUME_FRUITLESS_MS, RESUMES_FRUITLESS_MAX};
+
+/// The engine's own tool: gives the person what there is of an unfinished task. No model can call it.
+pub const HAND_OVER: &str = "hand_over";
+
+/// A task as its events left it.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Time of the last event, in milliseconds since 1970 (UTC).
+    pub now_ms: u64,
+    pub created_ms: u64,
+    /// When an engine last took the task up.
+    pub taken_up_ms: u64,
+    pub created: Option<Box<TaskCreated>>,
+    pub options: TaskOptions,
+    /// The number the next effect will bear.
+    pub next_effect: u64,
+    /// Model replies so far.
+    pub steps: u64,
+    pub spent: MicroUsd,
+    /// Calls whose price or usage is not known: where there is one, `spent` is a lower bound.
+    pub unpriced_calls: u64,
+    pub usage: Usage,
+    /// The model call under way.
+    pub model_call: Option<OpenModelCall>,
+    /// The tool calls of the latest reply, in order.
+    pub calls: Vec<Call>,
+    /// The latest reply asked for no tool: its text.
+    pub last_words: Option<String>,
+    /// What the model said beside its latest tool calls.
+    pub reply_text: String,
+    pub plan: Plan,
+    pub acceptance: Vec<AcceptanceItem>,
+    pub deliverables: Vec<Deliverable>,
+    /// Which call a process id means: the newest that bears it.
+    pub processes: BTreeMap<String, EffectId>,
+    /// A question that the person has not answered.
+    pub question: Option<String>,
+    pub stop: Option<String>,
+    /// Limits reached since the task was last taken up.
+    pub limits_reached: Vec<LimitKind>,
+    /// The model said that it is finished.
+    pub idle: Option<String>,
+    pub model_failure: Option<(event::FailureKind, String)>,
+    pub ended: Option<Ended>,
+    /// Resumes in a row that died within a minute and brought nothing.
+    pub fruitless_resumes: u32,
+    pub resumes: u64,
+    resumed_without_progress: bool,
+    /// The engine's own hand-over of unfinished work.
+    pub hand_over: Option<Call>,
+}
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub state: EndState,
+    pub cause: StopCause,
+    pub reason: String,
+    pub text: String,
+}
+
+/// A model call without a reply yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenModelCall {
+    pub call: ModelCall,
+    pub attempts_failed: u32,
+    /// Not before this time, in milliseconds since 1970 (UTC).
+    pub retry_at_ms: u64,
+    /// What policy said, where it did not allow.
+    pub refused: Option<Decision>,
+}
+
+/// One tool call of a reply, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// As the model wrote it; for the engine's own calls, as if it had.
+    pub request: ToolRequest,
+    pub stage: Stage,
+}
+
+/// How far a tool call is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Not looked at yet.
+    Pending,
+    /// Requested, not decided (or to be decided anew).
+    Requested(ToolCall),
+    /// Waits for the person's word on this digest.
+    Asking { call: ToolCall, digest: Digest, question: String },
+    /// The person has said.
+    Answered { call: ToolCall, digest: Digest, allowed: bool, note: String, at_ms: u64 },
+    /// Policy said no.
+    Denied { call: ToolCall, decision: Decision },
+    /// It may be under way: attach, never start anew.
+    Started { call: ToolCall, boot: String },
+    Finished,
+}
+
+impl Call {
+    /// The effect that the call has become, while it is open.
+    pub fn effect(&self) -> Option<&ToolCall> {
+        match &self.stage {
+            Stage::Requested(call)
+            | Stage::Asking { call, .. }
+            | Stage::Answered { call, .. }
+            | Stage::Denied { call, .. }
+            | Stage::Started { call, .. } => Some(call),
+            Stage::Pending | Stage::Finished => None,
+        }
+    }
+}
+
+impl State {
+    /// Folds one event in. `time_ms` is the time in the event's envelope.
+    pub fn apply(&mut self, event: &Event, time_ms: u64) {
+        self.now_ms = time_ms;
+        if event.is_progress() {
+            self.fruitless_resumes = 0;
+            self.resumed_without_progress = false;
+        }
+        match event {
+            Event::TaskCreated(created) => {
+                (self.created_ms, self.taken_up_ms) = (time_ms, time_ms);
+                self.next_effect = 1;
+                self.options = created.options.clone();
+                self.acceptance.clear();
+                self.created = Some(created.clone());
+            }
+            Event::Resumed { previous_lived_ms, .. } => self.resumed(*previous_lived_ms),
+            Event::OptionsChanged { options } => {
+                self.options = options.clone();
+                self.limits_reached.clear();
+            }
+            Event::MessageReceived { .. } => {
+                self.question = None;
+                self.last_words = None;
+                self.idle = None;
+            }
+            Event::EffectRequested { effect } => self.requested(effect),
+            Event::EffectDecided { id, decision } => self.decided(*id, decision),
+            Event::ApprovalRequested { id, effect_digest, question } => {
+                self.stage(*id, |call| Stage::Asking { call, digest: *effect_digest, question: question.clone() });
+            }
+            Event::ApprovalAnswered { id, effect_digest, allowed, note, .. } => {
+                let (digest, allowed, note) = (*effect_digest, *allowed, note.clone());
+                self.stage(*id, |call| Stage::Answered { call, digest, allowed, note, at_ms: time_ms });
+            }
+            Event::EffectStarted { id, boot } => {
+                let boot = boot.clone();
+                let mut name = None;
+                self.stage(*id, |call| {
+                    name = tools::process_name(&call);
+                    Stage::Started { call, boot }
+                });
+                self.processes.extend(name.map(|name| (name, *id)));
+            }
+            Event::ModelAttemptFailed { retry_in_ms, .. } => {
+                if let Some(open) = &mut self.model_call {
+                    open.attempts_failed += 1;
+                    open.retry_at_ms = time_ms.saturating_add(*retry_in_ms);
+                }
+            }
+            Event::ModelReplied { reply, cost, .. } => self.replied(reply, *cost),
+            Event::ModelFailed { kind, reason, .. } => {
+                self.model_call = None;
+                self.model_failure = Some((*kind, reason.clone()));
+            }
+            Event::ToolFinished { id, result } => self.finished(*id, result),
+            Event::LimitReached { limit, .. } => self.limits_reached.push(*limit),
+            Event::TimeReached { .. } => {}
+            Event::StopRequested { by } => self.stop = Some(by.clone()),
+            Event::TaskEnded { state, cause, reason, text } => {
+                self.ended = Some(Ended { state: *state, cause: *cause, reason: reason.clone(), text: text.clone() });
+            }
+        }
+    }
+
+    /// The task's time limit, in milliseconds since 1970 (UTC).
+    pub fn deadline_ms(&self) -> Option<u64> {
+        self.options.max_time_ms.map(|max| self.created_ms.saturating_add(max))
+    }
+
+    /// Whether every tool call of the latest reply has its result.
+    pub fn turn_complete(&self) -> bool {
+        self.model_call.is_none() && self.calls.iter().all(|call| call.stage == Stage::Finished)
+    }
+
+    /// Whether only the person can move the task on.
+    pub fn waits_for_person(&self) -> bool {
+        self.ended.is_none()
+            && (self.question.is_some() && self.turn_complete()
+                || self.all_calls().any(|call| matches!(call.stage, Stage::Asking { .. })))
+    }
+
+    /// The approval the task waits for.
+    pub fn open_approval(&self) -> Option<(EffectId, Digest, &str)> {
+        self.all_calls().find_map(|call| match &call.stage {
+            Stage::Asking { call, digest, question } => Some((call.id, *digest, question.as_str())),
+            Stage::Pending
+            | Stage::Requested(_)
+            | Stage::Answered { .. }
+            | Stage::Denied { .. }
+            | Stage::Started { .. }
+            | Stage::Finished => None,
+        })
+    }
+
+    /// Whether too many resumes in a row died at once and brought nothing.
+    pub fn resumes_exhausted(&self) -> bool {
+        self.fruitless_resumes >= RESUMES_FRUITLESS_MAX
+    }
+
+    /// The calls of the latest reply and the engine's own.
+    pub fn all_calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter().chain(&self.hand_over)
+    }
+
+    fn resumed(&mut self, previous_lived_ms: Option<u64>) {
+        if self.resumed_without_progress && previous_lived_ms.unwrap_or(0) <= RESUME_FRUITLESS_MS {
+            self.fruitless_resumes += 1;
+        } else {
+            self.fruitless_resumes = 0;
+        }
+        self.resumed_without_progress = true;
+        self.resumes += 1;
+        self.taken_up_ms = self.now_ms;
+        self.ended = None;
+        self.stop = None;
+        self.limits_reached.clear();
+        self.model_failure = None;
+        self.hand_over = None;
+        if let Some(open) = &mut self.model_call {
+            (open.attempts_failed, open.retry_at_ms, open.refused) = (0, 0, None);
+        }
+    }
+
+    /// The model's words for the call with this effect; none for the engine's own.
+    pub fn request_of(&self, id: EffectId) -> Option<&ToolRequest> {
+        self.calls.iter().find(|call| call.effect().is_some_and(|effect| effect.id == id)).map(|call| &call.request)
+    }
+
+    fn requested(&mut self, effect: &Effect) {
+        self.next_effect = self.next_effect.max(effect.id().0 + 1);
+        match effect {
+            Effect::Model(call) => {
+                self.calls.clear();
+                self.last_words = None;
+                self.model_call = Some(OpenModelCall { call: call.clone(), attempts_failed: 0, retry_at_ms: 0, refused: None });
+            }
+            Effect::Tool(call) => {
+                let stage = Stage::Requested(call.clone());
+                if call.tool == crate::state::HAND_OVER {
+                    let request =
+                        ToolRequest { id: String::new(), name: call.tool.clone(), arguments: String::new() };
+                    self.hand_over = Some(Call { request, stage });
+                } else if let Some(open) = self.calls.iter_mut().find(|open| open.stage == Stage::Pending) {
+                    open.stage = stage;
+                }
+            }
+        }
+    }
+
+    fn decided(&mut self, id: EffectId, decision: &Decision) {
+        match decision.outcome {
+            event::Outcome::Allow => {}
+            // What follows is the question itself, with the words the person will read.
+            event::Outcome::Ask => {}
+            event::Outcome::Deny => {
+                let decision = decision.clone();
+                if let Some(open) = self.model_call.as_mut().filter(|open| open.call.id == id) {
+                    open.refused = Some(decision);
+                } else {
+                    self.stage(id, |call| Stage::Denied { call, decision });
+                }
+            }
+        }
+    }
+
+    fn replied(&mut self, reply: &event::Reply, cost: Option<MicroUsd>) {
+        self.model_call = None;
+        self.model_failure = None;
+        self.steps += 1;
+        match cost {
+            Some(cost) => self.spent = self.spent.plus(cost),
+            None => self.unpriced_calls += 1,
+        }
+        if let Some(usage) = reply.usage {
+            self.usage.input_tokens += usage.input_tokens;
+            self.usage.cached_input_tokens += usage.cached_input_tokens;
+            self.usage.output_tokens += usage.output_tokens;
+        }
+        self.calls = reply
+            .message
+            .tool_calls
+            .iter()
+            .map(|request| Call { request: request.clone(), stage: Stage::Pending })
+            .collect();
+        self.reply_text = reply.message.text.clone();
+        self.last_words = self.calls.is_empty().then(|| reply.message.text.clone());
+    }
+
+    fn finished(&mut self, id: EffectId, result: &ToolResult) {
+        self.stage(id, |_| Stage::Finished);
+        for fact in &result.facts {
+            match fact {
+                ToolFact::Plan { plan } => self.plan = plan.clone(),
+                ToolFact::Acceptance { items } => self.acceptance = items.clone(),
+                ToolFact::Notice { .. } => {}
+                ToolFact::Question { text } => self.question = Some(text.clone()),
+                ToolFact::Delivered { files } => {
+                    self.deliverables.retain(|old| files.iter().all(|new| new.path != old.path));
+                    self.deliverables.extend(files.iter().cloned());
+                }
+                ToolFact::Command { .. } => {}
+                ToolFact::Idle { text } => self.idle = Some(text.clone()),
+            }
+        }
+    }
+
+    /// Moves the call of this effect to another stage; the effect itself goes along.
+    fn stage(&mut self, id: EffectId, next: impl FnOnce(ToolCall) -> Stage) {
+        let calls = self.calls.iter_mut().chain(&mut self.hand_over);
+        for open in calls {
+            let Some(call) = open.effect() else { continue };
+            if call.id == id {
+                open.stage = next(call.clone());
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,167 @@
+//! Stories told in events, and where they leave the task. Shared with the tests of `decide`.
+
+use event::{
+    AssistantMessage, BlobRef, Decision, Digest, Effect, EffectId, Event, FinishReason, Label, ModelCall, Outcome,
+    Reply, TaskCreated, TaskId, TaskOptions, Tier, ToolCall, ToolFact, ToolRequest, ToolResult, ToolStatus,
+};
+
+use super::State;
+
+const SECOND: u64 = 1_000;
+
+fn blob() -> BlobRef {
+    BlobRef { digest: Digest::of(b""), bytes: 0 }
+}
+
+pub(crate) fn created(options: TaskOptions) -> Event {
+    Event::TaskCreated(Box::new(TaskCreated {
+        id: TaskId::new("t1").unwrap(),
+        brief: "count the birds".into(),
+        model: "script:test".into(),
+        scripted: true,
+        options,
+        inputs: vec![],
+        system: blob(),
+        tools: blob(),
+        policy: blob(),
+        engine: "0".into(),
+        boot: "b".into(),
+    }))
+}
+
+pub(crate) fn decision(outcome: Outcome, rule: &str) -> Decision {
+    Decision {
+        outcome,
+        tier: Tier::Autonomous,
+        rules: vec![rule.into()],
+        reason: "because".into(),
+        effect_digest: Digest::of(rule.as_bytes()),
+    }
+}
+
+pub(crate) fn model_call(id: u64) -> Vec<Event> {
+    let call = ModelCall {
+        id: EffectId(id),
+        turn: 1,
+        model: "script:test".into(),
+        body: Digest::of(b"body"),
+        body_bytes: 4,
+        input_tokens_max: 10,
+        output_tokens_max: 10,
+        reserved: None,
+        label: Label::system(),
+    };
+    vec![
+        Event::EffectRequested { effect: Effect::Model(call) },
+        Event::EffectDecided { id: EffectId(id), decision: decision(Outcome::Allow, "model") },
+        Event::EffectStarted { id: EffectId(id), boot: "b".into() },
+    ]
+}
+
+pub(crate) fn reply(id: u64, text: &str, calls: &[(&str, &str)]) -> Event {
+    let tool_calls = calls
+        .iter()
+        .enumerate()
+        .map(|(i, (name, arguments))| ToolRequest {
+            id: format!("call_{i}"),
+            name: (*name).into(),
+            arguments: (*arguments).into(),
+        })
+        .collect();
+    let message = AssistantMessage { text: text.into(), reasoning: String::new(), tool_calls };
+    let reply = Reply { message, finish: FinishReason::Stop, usage: None, served_by: String::new() };
+    Event::ModelReplied { id: EffectId(id), reply: Box::new(reply), cost: None }
+}
+
+pub(crate) fn tool_call(id: u64, tool: &str) -> ToolCall {
+    ToolCall {
+        id: EffectId(id),
+        turn: 1,
+        call_id: "call_0".into(),
+        tool: tool.into(),
+        arguments: serde_json::Map::new(),
+        labels: Default::default(),
+    }
+}
+
+pub(crate) fn requested(id: u64, tool: &str) -> Event {
+    Event::EffectRequested { effect: Effect::Tool(tool_call(id, tool)) }
+}
+
+pub(crate) fn allowed(id: u64) -> Vec<Event> {
+    vec![
+        Event::EffectDecided { id: EffectId(id), decision: decision(Outcome::Allow, "inside") },
+        Event::EffectStarted { id: EffectId(id), boot: "b".into() },
+    ]
+}
+
+pub(crate) fn finished(id: u64, facts: Vec<ToolFact>) -> Event {
+    let result = ToolResult { status: ToolStatus::Ok, text: "done".into(), label: Label::output_of(EffectId(id)), facts };
+    Event::ToolFinished { id: EffectId(id), result }
+}
+
+/// Folds a story, a second between its events.
+pub(crate) fn story(parts: impl IntoIterator<Item = Vec<Event>>) -> State {
+    let mut state = State::default();
+    for (i, event) in parts.into_iter().flatten().enumerate() {
+        state.apply(&event, i as u64 * SECOND);
+    }
+    state
+}
+
+fn resumed(previous_lived_ms: u64) -> Vec<Event> {
+    vec![Event::Resumed { engine: "0".into(), boot: "b".into(), previous_lived_ms: Some(previous_lived_ms) }]
+}
+
+#[test]
+fn resumes_that_die_at_once_and_bring_nothing_are_counted() {
+    let start = || [vec![created(TaskOptions::default())], model_call(1)];
+    let check = |resumes: Vec<Vec<Event>>, exhausted: bool| {
+        let state = story(start().into_iter().chain(resumes));
+        assert_eq!(state.resumes_exhausted(), exhausted, "{} counted", state.fruitless_resumes);
+    };
+    check(vec![resumed(10), resumed(10), resumed(10)], false);
+    check(vec![resumed(10), resumed(10), resumed(10), resumed(10)], true);
+    // One that lived for longer than a minute breaks the row, and so does one that brought something.
+    check(vec![resumed(10), resumed(10), resumed(70_000), resumed(10)], false);
+    check(vec![resumed(10), resumed(10), resumed(10), vec![reply(1, "hi", &[])], resumed(10)], false);
+    // Decisions and starts that a resume repeats are no progress.
+    let again = || [resumed(10), allowed(1)].concat();
+    check(vec![again(), again(), again(), again()], true);
+}
+
+#[test]
+fn a_process_is_the_newest_call_that_bears_its_name() {
+    let mut first = tool_call(2, "shell_exec");
+    first.arguments.insert("id".into(), "server".into());
+    let second = ToolCall { id: EffectId(3), ..first.clone() };
+    let mut third = tool_call(4, "shell_exec");
+    third.call_id = "call_2".into();
+    let request = |call: &ToolCall| Event::EffectRequested { effect: Effect::Tool(call.clone()) };
+    let calls = [("shell_exec", "{\"command\":\"ls\"}"), ("shell_exec", "{\"command\":\"ls\"}"), ("shell_exec", "{\"command\":\"ls\"}")];
+    let state = story([
+        vec![created(TaskOptions::default())],
+        model_call(1),
+        vec![reply(1, "", &calls), request(&first)],
+        allowed(2),
+        vec![finished(2, vec![]), request(&second)],
+        allowed(3),
+        vec![finished(3, vec![]), request(&third)],
+        allowed(4),
+        vec![finished(4, vec![])],
+    ]);
+    let processes: Vec<_> = state.processes.iter().map(|(name, id)| (name.as_str(), id.0)).collect();
+    assert_eq!(processes, [("e4", 4), ("server", 3)]);
+    assert!(state.turn_complete());
+}
+
+#[test]
+fn a_hand_over_is_the_engines_own_call_even_where_the_models_wait() {
+    let state = story([
+        vec![created(TaskOptions::default())],
+        model_call(1),
+        vec![reply(1, "", &[("idle", "{}")]), requested(2, crate::state::HAND_OVER)],
+    ]);
+    assert_eq!(state.calls[0].stage, super::Stage::Pending);
+    assert!(matches!(state.hand_over.unwrap().stage, super::Stage::Requested(_)));
+}

@@ -1,0 +1,120 @@
+//! A task in one look: what a list shows and what a script reads. Made from the state; holds nothing of its own.
+
+use std::path::PathBuf;
+
+use event::{
+    AcceptanceItem, Deliverable, Digest, EffectId, EndState, MicroUsd, Plan, StopCause, TaskId, TaskOptions, Usage,
+};
+
+use crate::home::TaskFolder;
+use crate::state::State;
+
+/// A task in one look.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    pub id: TaskId,
+    /// `queued running waiting stopped failed done`.
+    pub state: &'static str,
+    pub cause: Option<StopCause>,
+    pub reason: String,
+    /// The agent's last words, or what is missing.
+    pub text: String,
+    pub brief: String,
+    pub model: String,
+    pub scripted: bool,
+    pub created_ms: u64,
+    pub updated_ms: u64,
+    pub steps: u64,
+    pub spent: MicroUsd,
+    pub unpriced_calls: u64,
+    pub usage: Usage,
+    pub plan: Plan,
+    pub acceptance: Vec<AcceptanceItem>,
+    pub deliverables: Vec<Deliverable>,
+    pub question: Option<String>,
+    pub approval: Option<Approval>,
+    pub options: TaskOptions,
+    /// Where deliverables go.
+    pub out: PathBuf,
+    pub workspace: PathBuf,
+    pub folder: PathBuf,
+}
+
+/// What the person is asked to allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    pub effect: EffectId,
+    pub digest: Digest,
+    pub question: String,
+}
+
+impl Summary {
+    /// `held` says whether a process has the task in hand right now.
+    pub(crate) fn new(id: &TaskId, folder: &TaskFolder, state: &State, held: bool) -> Self {
+        let (name, reason) = standing(state, held);
+        let created = state.created.as_deref();
+        let ended = state.ended.as_ref();
+        Self {
+            id: id.clone(),
+            state: name,
+            cause: ended.map(|ended| ended.cause),
+            reason,
+            text: ended.map(|ended| ended.text.clone()).unwrap_or_default(),
+            brief: created.map(|created| created.brief.clone()).unwrap_or_default(),
+            model: created.map(|created| created.model.clone()).unwrap_or_default(),
+            scripted: created.is_some_and(|created| created.scripted),
+            created_ms: state.created_ms,
+            updated_ms: state.now_ms,
+            steps: state.steps,
+            spent: state.spent,
+            unpriced_calls: state.unpriced_calls,
+            usage: state.usage,
+            plan: state.plan.clone(),
+            acceptance: state.acceptance.clone(),
+            deliverables: state.deliverables.clone(),
+            question: state.question.clone().filter(|_| ended.is_none()),
+            approval: state.open_approval().filter(|_| ended.is_none()).map(|(effect, digest, question)| Approval {
+                effect,
+                digest,
+                question: question.to_owned(),
+            }),
+            options: state.options.clone(),
+            out: state.options.out.clone().map(PathBuf::from).unwrap_or_default(),
+            workspace: state.options.workspace.clone().map_or_else(|| folder.workspace(), PathBuf::from),
+            folder: folder.root().to_owned(),
+        }
+    }
+}
+
+fn standing(state: &State, held: bool) -> (&'static str, String) {
+    if let Some(ended) = &state.ended {
+        let name = match ended.state {
+            EndState::Done => "done",
+            EndState::Stopped => "stopped",
+            EndState::Failed => "failed",
+        };
+        return (name, ended.reason.clone());
+    }
+    if state.waits_for_person() {
+        return ("waiting", "it waits for your word".to_owned());
+    }
+    if held {
+        return ("running", String::new());
+    }
+    ("stopped", "its process ended in the middle of the work; nothing is lost".to_owned())
+}
+
+/// Characters of one argument in a question to the person.
+const ARGUMENT_CHARS_MAX: usize = 400;
+
+/// An effect as a person reads it before they allow it: the tool and each of its arguments.
+pub(crate) fn in_words(call: &event::ToolCall) -> String {
+    let mut lines = vec![call.tool.clone()];
+    for (name, value) in &call.arguments {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let shown: String = value.chars().take(ARGUMENT_CHARS_MAX).collect();
+        let more = if shown.len() < value.len() { format!(" … ({} bytes)", value.len()) } else { String::new() };
+        lines.push(format!("  {name}: {shown}{more}"));
+    }
+    lines.join("\n")
+}
