@@ -1,1 +1,44 @@
-//! (being written)
+//! What the model can ask for: one file per tool.
+//!
+//! A tool is its argument type: the fields yield the JSON Schema, the first paragraph of the doc comment is what the
+//! model is told, the whole of it is the manual ([`reference`]). A call runs only against a [`policy::Permit`], which it
+//! consumes; nothing here decides whether a call may happen, keeps a record of it, or reads a clock.
+//!
+//! A call that was under way when its engine died is never started again: [`attach`] finds it by its effect's number and
+//! gives the result that it would have given.
+
+mod arguments;
+mod call;
+mod catalog;
+mod deliver;
+mod file_find_by_name;
+mod file_find_in_content;
+mod file_read;
+mod file_str_replace;
+mod file_write;
+mod files;
+mod idle;
+mod limits;
+mod manual;
+mod message_ask_user;
+mod message_notify_user;
+mod outcome;
+mod plan_update;
+mod process;
+mod shell_exec;
+mod shell_kill_process;
+mod shell_view;
+mod shell_wait;
+mod shell_write_to_process;
+mod shown;
+mod world;
+
+pub use catalog::{
+    ToolSpec, admit, attach, durable_first, facts, is_known, list, list_json, process_name, run, unknown_tool,
+};
+pub use deliver::{HAND_OVER, hand_over, hand_over_facts};
+pub use limits::{
+    DELIVER_BYTES_MAX, DELIVER_FILE_BYTES_MAX, DELIVER_FILES_MAX, OBSERVATION_CHARS_MAX, SHELL_CONTROL_MS,
+};
+pub use manual::reference;
+pub use world::{Place, World};

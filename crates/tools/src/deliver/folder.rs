@@ -1,0 +1,130 @@
+//! A folder by its descriptor. Everything below it is reached without following a symbolic link and without leaving it,
+//! whatever a program in the computer does to the tree meanwhile. It never resolves a path from the root.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::io::Errno;
+
+/// How often a lookup is tried again that a rename elsewhere disturbed.
+const DISTURBED_MAX: usize = 32;
+
+/// An open folder.
+#[derive(Debug)]
+pub(super) struct Folder(OwnedFd);
+
+impl Folder {
+    /// Opens a folder that the person named: links on the way to it are theirs.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?))
+    }
+
+    /// Opens a regular file below; never waits for a FIFO's other end.
+    pub(super) fn file(&self, path: &Path) -> io::Result<File> {
+        let file = self.lookup(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
+        if kind != FileType::RegularFile {
+            let what = if kind == FileType::Directory { "it is a folder" } else { "it is not a regular file" };
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        Ok(File::from(file))
+    }
+
+    /// Opens a folder below, made if it is not there.
+    pub(super) fn folder(&self, path: &Path) -> io::Result<Self> {
+        let mut at = Self(self.0.try_clone()?);
+        for component in path.components() {
+            let Component::Normal(name) = component else {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path leaves the folder"));
+            };
+            match rustix::fs::mkdirat(&at.0, name, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            at = Self(at.lookup(Path::new(name), OFlags::RDONLY | OFlags::DIRECTORY)?);
+        }
+        Ok(at)
+    }
+
+    /// The names in a folder below, or in this one for an empty path.
+    pub(super) fn list(&self, path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+        let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let folder = self.lookup(here, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&folder)? {
+            let name = std::ffi::OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Whether a folder stands there, and not a link to one.
+    pub(super) fn is_folder(&self, path: &Path) -> bool {
+        self.lookup(path, OFlags::PATH | OFlags::DIRECTORY).is_ok()
+    }
+
+    /// Makes a new file for writing directly in this folder; a left-over of the same name goes.
+    pub(super) fn create(&self, name: &str) -> io::Result<File> {
+        match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o644))?))
+    }
+
+    /// Gives a file in this folder its final name and makes that durable.
+    pub(super) fn rename(&self, from: &str, to: &str, over: Over) -> io::Result<()> {
+        let flags = match over {
+            Over::Nothing => RenameFlags::NOREPLACE,
+            Over::Known => RenameFlags::empty(),
+        };
+        match rustix::fs::renameat_with(&self.0, from, &self.0, to, flags) {
+            // A file system that does not know the flag: a link refuses an existing name just as well.
+            Err(Errno::INVAL | Errno::NOSYS) if over == Over::Nothing => {
+                rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?;
+                rustix::fs::unlinkat(&self.0, from, AtFlags::empty())?;
+            }
+            other => other?,
+        }
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
+    /// Removes a file of this folder if it is there.
+    pub(super) fn remove(&self, name: &str) {
+        // What is left over is only a file that nobody asked for.
+        let _ = rustix::fs::unlinkat(&self.0, name, AtFlags::empty());
+    }
+
+    fn lookup(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mut tries = 0;
+        loop {
+            match rustix::fs::openat2(&self.0, path, flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN | Errno::INTR) if tries < DISTURBED_MAX => tries += 1,
+                Err(Errno::LOOP) => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link, or behind one"));
+                }
+                Err(Errno::NXIO) => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+}
+
+/// What a rename may replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    Nothing,
+    /// A file that was looked at and may go.
+    Known,
+}

@@ -1,0 +1,75 @@
+//! The limits of the tools, each with its unit in its name. What a computer may use is bounded by `sandbox`, not here.
+
+/// Characters of one observation, notices and pointer included.
+pub const OBSERVATION_CHARS_MAX: usize = 10_000;
+
+/// Characters of an observation kept for its status line and the notice of a cut.
+pub(crate) const NOTICE_CHARS: usize = 400;
+
+/// Bytes read from either end of an output that is too long to be read whole.
+pub(crate) const WINDOW_BYTES: usize = 32 * 1024;
+
+/// How long `shell_exec` waits for its command before it gives control back.
+pub const SHELL_CONTROL_MS: u64 = 10_000;
+
+/// How long `shell_wait` waits when it is not told.
+pub(crate) const WAIT_SECONDS_DEFAULT: u64 = 30;
+
+/// The longest that `shell_wait` waits.
+pub(crate) const WAIT_SECONDS_MAX: u64 = 300;
+
+/// How long after typing the program's reaction is waited for.
+pub(crate) const REACTION_MS: u64 = 3_000;
+
+/// Output that stays as it is for this long is taken for the whole reaction.
+pub(crate) const REACTION_QUIET_MS: u64 = 400;
+
+/// Characters shown of the output after typing.
+pub(crate) const REACTION_CHARS_MAX: usize = 3_000;
+
+/// How often a wait looks whether the person wants it to stop.
+pub(crate) const CANCEL_POLL_MS: u64 = 200;
+
+/// How long a file operation may take.
+pub(crate) const FILE_OPERATION_MS: u64 = 60_000;
+
+/// Bytes of a file that one look takes: as much as can be shown of any script.
+pub(crate) const FILE_READ_BYTES_MAX: u64 = 4 * OBSERVATION_CHARS_MAX as u64;
+
+/// Bytes that `file_write` takes in one call.
+pub(crate) const FILE_WRITE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Matches that a search gives back.
+pub(crate) const MATCHES_MAX: u64 = 200;
+
+/// Characters shown of one matching line.
+pub(crate) const MATCH_LINE_CHARS_MAX: usize = 300;
+
+/// Characters of a message, a plan's line or an acceptance point.
+pub(crate) const TEXT_CHARS_MAX: usize = 20_000;
+pub(crate) const LINE_CHARS_MAX: usize = 500;
+
+/// Steps of a plan, and points of an acceptance list.
+pub(crate) const PLAN_STEPS_MAX: usize = 100;
+pub(crate) const ACCEPTANCE_ITEMS_MAX: usize = 100;
+
+/// Characters of a command and of what is typed at once.
+pub(crate) const COMMAND_BYTES_MAX: usize = 120_000;
+pub(crate) const INPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// Characters of the name given to a process.
+pub(crate) const PROCESS_NAME_CHARS_MAX: usize = 64;
+
+/// Files of one delivery, bytes of one of them, bytes of all.
+pub const DELIVER_FILES_MAX: usize = 100;
+pub const DELIVER_FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+pub const DELIVER_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// How long the checks of one delivery may take.
+pub(crate) const DELIVER_CHECK_MS: u64 = 180_000;
+
+/// Bytes of the checker's report.
+pub(crate) const CHECK_REPORT_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a killed process may take to be gone.
+pub(crate) const KILL_MS: u64 = 10_000;

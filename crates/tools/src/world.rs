@@ -1,0 +1,86 @@
+//! What a tool call may touch: one task's place on this machine, and what the journal says of the task so far. It holds
+//! no permit and decides nothing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use event::{AcceptanceItem, Deliverable, EffectId};
+use sandbox::{Computer, ComputerSpec, Workspace};
+
+/// One tool call's surroundings. Cheap to make for each call: the lasting part is shared.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub place: Arc<Place>,
+    /// Which call a process's name means: the newest that bears it. [`crate::process_name`] gives the name of a call.
+    pub processes: BTreeMap<String, EffectId>,
+    /// The acceptance list as the journal has it.
+    pub acceptance: Vec<AcceptanceItem>,
+    /// What the task has delivered so far.
+    pub delivered: Vec<Deliverable>,
+}
+
+/// A task's folder, its computer and its way out, for as long as an engine holds the task.
+#[derive(Debug)]
+pub struct Place {
+    /// `tasks/ID`.
+    pub task_dir: PathBuf,
+    /// How the task's computer is made; it is opened when a tool first needs it.
+    pub spec: ComputerSpec,
+    /// Where deliverables go. None: the workspace is the person's own folder, and they stay where they are.
+    pub out: Option<PathBuf>,
+    /// Set to end the running call: its command is killed and the call ends as interrupted.
+    pub cancel: Arc<AtomicBool>,
+    open: Mutex<Option<Computer>>,
+}
+
+impl Place {
+    /// A place whose computer is not opened yet.
+    pub fn new(task_dir: PathBuf, spec: ComputerSpec, out: Option<PathBuf>, cancel: Arc<AtomicBool>) -> Self {
+        Self { task_dir, spec, out, cancel, open: Mutex::new(None) }
+    }
+
+    /// The task's computer, opened now if it was not.
+    pub fn computer(&self) -> Result<Computer, sandbox::Error> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(computer) = &*open {
+            return Ok(computer.clone());
+        }
+        let computer = Computer::open(&self.spec)?;
+        *open = Some(computer.clone());
+        Ok(computer)
+    }
+
+    /// The task's computer if a tool has opened it.
+    pub fn opened(&self) -> Option<Computer> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets go of a computer that does not answer any more: the next call opens another.
+    pub fn forget(&self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    pub(crate) fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// The workspace as the machine sees it.
+    pub(crate) fn workspace(&self) -> &std::path::Path {
+        match &self.spec.workspace {
+            Workspace::Own(path) | Workspace::Folder(path) => path,
+        }
+    }
+}
+
+impl World {
+    /// The call that this process name means.
+    pub(crate) fn process(&self, name: &str) -> Option<EffectId> {
+        self.processes.get(name).copied().or_else(|| {
+            // A process with a name of its own can still be called by its effect's number.
+            let id = name.parse().ok()?;
+            self.processes.values().any(|known| *known == id).then_some(id)
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! A task with a computer of its own for one test, and calls that policy has allowed. Nothing here is a fake: the permit
+//! comes from the policy in force by default.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use event::{AcceptanceItem, AcceptanceStatus, EffectId, TaskId, ToolCall, ToolFact, ToolResult};
+use policy::{Engine, Facts, Permit};
+use sandbox::{ComputerSpec, Limits, Workspace};
+use serde_json::Value;
+use tools::{Place, World};
+
+/// A task with a computer of its own.
+pub(crate) struct Task {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) world: World,
+    policy: Engine,
+    next: u64,
+}
+
+impl Task {
+    /// A task with an empty workspace of its own and an output folder.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the task");
+        let spec = ComputerSpec {
+            dir: folder.path().join("task/computer"),
+            workspace: Workspace::Own(folder.path().join("task/workspace")),
+            toolset: None,
+            limits: Limits::default(),
+            forbidden: Vec::new(),
+            deadline_unix_ms: None,
+            env: BTreeMap::new(),
+            keeper: sandbox::find_keeper().expect("thenar-keeper is built"),
+        };
+        let place = place(folder.path(), spec);
+        let world = World { place, processes: BTreeMap::new(), acceptance: Vec::new(), delivered: Vec::new() };
+        let policy = Engine::load(Engine::default_policy()).expect("the default policy");
+        let task = Self { folder, world, policy, next: 1 };
+        // The workspace is made with the computer.
+        task.world.place.computer().expect("a computer");
+        task
+    }
+
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.folder.path().join("task/workspace")
+    }
+
+    pub(crate) fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    /// What an engine has that took the task up again: nothing but the journal and the folder.
+    pub(crate) fn restarted(&mut self) {
+        self.world.place = place(self.folder.path(), self.world.place.spec.clone());
+    }
+
+    /// Kills the computer's keeper, and only that one; everything inside dies with it.
+    pub(crate) fn kill_keeper(&self) {
+        let lock = self.world.place.spec.dir.join("keeper.lock");
+        let holds = |pid: &std::path::Path| {
+            let keeper = std::fs::read_to_string(pid.join("comm")).is_ok_and(|name| name.trim() == "thenar-keeper");
+            let open = || std::fs::read_dir(pid.join("fd")).into_iter().flatten().flatten();
+            keeper && open().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target == lock))
+        };
+        let mut processes = std::fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path());
+        let keeper = processes.find(|pid| holds(pid)).expect("the keeper runs");
+        let pid = keeper.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let pid = pid.and_then(rustix::process::Pid::from_raw).expect("a process");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is ours");
+        // Its death is seen by what it held being let go.
+        while holds(&keeper) {
+            std::thread::yield_now();
+        }
+    }
+
+    /// A call with the next number.
+    pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> ToolCall {
+        let id = EffectId(self.next);
+        self.next += 1;
+        let arguments = arguments.as_object().cloned().expect("arguments are an object");
+        let call = ToolCall {
+            id,
+            turn: 1,
+            call_id: "c".to_owned(),
+            tool: tool.to_owned(),
+            arguments,
+            labels: BTreeMap::new(),
+        };
+        if let Some(name) = tools::process_name(&call) {
+            self.world.processes.insert(name, id);
+        }
+        call
+    }
+
+    /// The permit for it, with the person's yes beforehand.
+    pub(crate) fn permit(&self, call: &ToolCall) -> Permit<ToolCall> {
+        let facts = Facts {
+            task: TaskId::new("test").expect("a task's name"),
+            model: "script:test".to_owned(),
+            tool: tools::facts(&call.tool),
+            yes: true,
+            budget_left: None,
+        };
+        self.policy.authorize_tool(call.clone(), &facts, None).permit.expect("the default policy allows it")
+    }
+
+    /// Runs a call and folds its facts in, as the agent's state does.
+    pub(crate) fn run(&mut self, tool: &str, arguments: Value) -> ToolResult {
+        let call = self.call(tool, arguments);
+        self.run_call(&call)
+    }
+
+    pub(crate) fn run_call(&mut self, call: &ToolCall) -> ToolResult {
+        let result = tools::run(self.permit(call), &self.world);
+        for fact in &result.facts {
+            match fact {
+                ToolFact::Acceptance { items } => self.world.acceptance = items.clone(),
+                ToolFact::Delivered { files } => self.world.delivered.extend(files.iter().cloned()),
+                ToolFact::Plan { .. }
+                | ToolFact::Notice { .. }
+                | ToolFact::Question { .. }
+                | ToolFact::Command { .. }
+                | ToolFact::Idle { .. } => {}
+            }
+        }
+        result
+    }
+
+    /// The text of a call.
+    pub(crate) fn text(&mut self, tool: &str, arguments: Value) -> String {
+        self.run(tool, arguments).text
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(computer) = self.world.place.opened() {
+            let _ = computer.shutdown();
+        }
+    }
+}
+
+fn place(folder: &Path, spec: ComputerSpec) -> Arc<Place> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    Arc::new(Place::new(folder.join("task"), spec, Some(folder.join("out")), cancel))
+}
+
+/// An acceptance list of which nothing is checked.
+pub(crate) fn list(points: &[&str]) -> Vec<AcceptanceItem> {
+    let item = |text: &&str| AcceptanceItem {
+        text: (*text).to_owned(),
+        status: AcceptanceStatus::Unchecked,
+        note: String::new(),
+    };
+    points.iter().map(item).collect()
+}
