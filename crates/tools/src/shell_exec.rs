@@ -40,8 +40,10 @@ impl Tool for ShellExec {
                 put what is longer in a file"
             )));
         }
-        if self.id.as_ref().is_some_and(|id| id.chars().count() > PROCESS_NAME_CHARS_MAX) {
-            return Err(Outcome::invalid(format!("`id` has {PROCESS_NAME_CHARS_MAX} characters at most")));
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if self.id.as_ref().is_some_and(|id| id.len() > PROCESS_NAME_CHARS_MAX || !id.chars().all(plain)) {
+            let text = format!("`id` is made of at most {PROCESS_NAME_CHARS_MAX} letters, digits, hyphens and dots");
+            return Err(Outcome::invalid(text));
         }
         let cwd = self.exec_dir.as_deref().filter(|dir| !dir.trim().is_empty()).map(path).transpose()?;
         let argv = vec!["bash".to_owned(), "-c".to_owned(), self.command.clone()];

@@ -69,6 +69,11 @@ impl Folder {
         self.lookup(path, OFlags::PATH | OFlags::DIRECTORY).is_ok()
     }
 
+    /// Lets everybody look into this folder, whatever the umask says.
+    pub(super) fn readable_by_all(&self) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(&self.0, Mode::from_raw_mode(0o755))?)
+    }
+
     /// Makes a new file for writing directly in this folder; a left-over of the same name goes.
     pub(super) fn create(&self, name: &str) -> io::Result<File> {
         match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {

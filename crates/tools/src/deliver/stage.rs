@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use event::Digest;
@@ -128,8 +129,15 @@ impl From<io::Error> for Copy {
 }
 
 fn copy_into(mut from: File, copies: &Folder, name: &str, bytes_max: u64) -> Result<(u64, Digest), Copy> {
-    let (folder, leaf) = name.rsplit_once('/').unwrap_or(("", name));
-    let mut to = copies.folder(Path::new(folder))?.create(leaf)?;
+    let (parent, leaf) = name.rsplit_once('/').unwrap_or(("", name));
+    let mut folder = copies.folder(Path::new(""))?;
+    for part in parent.split('/').filter(|part| !part.is_empty()) {
+        folder = folder.folder(Path::new(part))?;
+        folder.readable_by_all()?;
+    }
+    let mut to = folder.create(leaf)?;
+    // The checking computer's user is another one, whatever the umask says.
+    to.set_permissions(fs::Permissions::from_mode(0o644))?;
     let (bytes, digest) = copy_hashed(&mut (&mut from).take(bytes_max + 1), &mut to)?;
     if bytes > bytes_max { Err(Copy::TooBig(bytes_max)) } else { Ok((bytes, digest)) }
 }

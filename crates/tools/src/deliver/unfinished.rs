@@ -73,7 +73,8 @@ fn copy_out(call: &Call<'_>) -> Result<Outcome, Outcome> {
 
 /// The files of the workspace that the agent made: nothing hidden, empty, given by the person, or delivered already.
 fn work_so_far(call: &Call<'_>) -> Result<Vec<File>, Outcome> {
-    let engine = |error: std::io::Error| Outcome::failed(format!("The workspace could not be looked through: {error}."));
+    let engine =
+        |error: std::io::Error| Outcome::failed(format!("The workspace could not be looked through: {error}."));
     let given = call.call.arguments.get("leave").and_then(Value::as_array);
     let leave: Vec<&str> = given.into_iter().flatten().filter_map(Value::as_str).collect();
     let root = Folder::open(call.world.place.workspace()).map_err(engine)?;

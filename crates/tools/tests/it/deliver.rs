@@ -154,3 +154,67 @@ fn a_repeated_delivery_of_one_effect_does_nothing_twice() {
     assert_eq!(fs::read_to_string(task.out().join("a.txt")).expect("a file"), "first\n");
     assert_eq!(fs::read_dir(task.out()).expect("the folder").count(), 1);
 }
+
+/// The copies of the delivery with the number 2, as they lay before they were handed over.
+fn copy_again(task: &Task, text: &str) {
+    let copies = task.folder.path().join("task/deliver/e2/files");
+    fs::create_dir_all(&copies).expect("the folder of the copies");
+    fs::write(copies.join("a.txt"), text).expect("the copy");
+}
+
+#[test]
+fn a_hand_over_cut_short_is_finished_by_what_was_checked() {
+    let mut task = Task::new();
+    task.text("file_write", json!({"path": "a.txt", "content": "first\n"}));
+    let call = task.call("deliver", json!({"files": ["a.txt"]}));
+    let first = task.run_call(&call);
+    // As if the engine had died once it knew what goes where, before anything went there.
+    fs::remove_file(task.out().join("a.txt")).expect("it was handed over");
+    copy_again(&task, "first\n");
+    task.text("file_write", json!({"path": "a.txt", "content": "changed later\n"}));
+    task.restarted();
+    assert_eq!(tools::attach(&call, &task.world), Some(first));
+    assert_eq!(fs::read_to_string(task.out().join("a.txt")).expect("a file"), "first\n");
+}
+
+#[test]
+fn a_copy_that_changed_after_its_check_is_not_handed_over() {
+    let mut task = Task::new();
+    task.text("file_write", json!({"path": "a.txt", "content": "first\n"}));
+    let call = task.call("deliver", json!({"files": ["a.txt"]}));
+    task.run_call(&call);
+    fs::remove_file(task.out().join("a.txt")).expect("it was handed over");
+    copy_again(&task, "forged\n");
+    let result = tools::attach(&call, &task.world).expect("it had begun");
+    assert_eq!(result.status, ToolStatus::Failed);
+    assert!(result.text.contains("the copy changed after it was checked"), "{}", result.text);
+    assert_eq!(fs::read_dir(task.out()).expect("the folder").count(), 0);
+}
+
+#[test]
+fn in_the_persons_own_folder_the_files_stay_where_they_are() {
+    let mut task = Task::new();
+    task.hand_over_to(None);
+    task.text("file_write", json!({"path": "sub/a.txt", "content": "text\n"}));
+    let result = task.run("deliver", json!({"files": ["sub/a.txt"]}));
+    let ToolFact::Delivered { files } = &result.facts[0] else { panic!("{}", result.text) };
+    assert_eq!(files[0].name, "sub/a.txt");
+    assert_eq!(files[0].path, task.workspace().join("sub/a.txt").to_string_lossy());
+    assert!(!task.out().exists());
+}
+
+#[test]
+fn a_link_on_the_way_to_an_output_folder_below_the_workspace_is_not_followed() {
+    let mut task = Task::new();
+    task.hand_over_to(Some(task.workspace().join("results/today")));
+    let elsewhere = task.folder.path().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("a folder elsewhere");
+    task.text("shell_exec", json!({"command": format!("echo text > a.txt; ln -s {} results", elsewhere.display())}));
+    let result = task.run("deliver", json!({"files": ["a.txt"]}));
+    assert_eq!(result.status, ToolStatus::Failed, "{}", result.text);
+    assert_eq!(fs::read_dir(&elsewhere).expect("the folder").count(), 0);
+    task.text("shell_exec", json!({"command": "rm results"}));
+    let result = task.run("deliver", json!({"files": ["a.txt"]}));
+    assert_eq!(result.status, ToolStatus::Ok, "{}", result.text);
+    assert!(task.workspace().join("results/today/a.txt").is_file());
+}

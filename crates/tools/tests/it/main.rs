@@ -4,6 +4,7 @@
 
 mod deliver;
 mod files;
+mod person;
 mod resume;
 mod shell;
 mod task;

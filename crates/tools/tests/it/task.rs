@@ -23,6 +23,14 @@ pub(crate) struct Task {
 impl Task {
     /// A task with an empty workspace of its own and an output folder.
     pub(crate) fn new() -> Self {
+        let task = Self::unopened();
+        // The workspace is made with the computer.
+        task.world.place.computer().expect("a computer");
+        task
+    }
+
+    /// A task whose computer nobody has needed yet.
+    pub(crate) fn unopened() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the task");
         let spec = ComputerSpec {
             dir: folder.path().join("task/computer"),
@@ -37,10 +45,7 @@ impl Task {
         let place = place(folder.path(), spec);
         let world = World { place, processes: BTreeMap::new(), acceptance: Vec::new(), delivered: Vec::new() };
         let policy = Engine::load(Engine::default_policy()).expect("the default policy");
-        let task = Self { folder, world, policy, next: 1 };
-        // The workspace is made with the computer.
-        task.world.place.computer().expect("a computer");
-        task
+        Self { folder, world, policy, next: 1 }
     }
 
     pub(crate) fn workspace(&self) -> PathBuf {
@@ -54,6 +59,13 @@ impl Task {
     /// What an engine has that took the task up again: nothing but the journal and the folder.
     pub(crate) fn restarted(&mut self) {
         self.world.place = place(self.folder.path(), self.world.place.spec.clone());
+    }
+
+    /// Another output folder, or none: the files stay where they are.
+    pub(crate) fn hand_over_to(&mut self, out: Option<PathBuf>) {
+        let spec = self.world.place.spec.clone();
+        let cancel = self.world.place.cancel.clone();
+        self.world.place = Arc::new(Place::new(self.folder.path().join("task"), spec, out, cancel));
     }
 
     /// Kills the computer's keeper, and only that one; everything inside dies with it.
