@@ -38,6 +38,8 @@ CELLS_MAX = 3_000_000                   # of a workbook, looked at
 PAGES_MAX = 5_000
 PAGES_READ_MAX = 300                    # pages whose text is looked for
 FIELD_BYTES_MAX = 16 << 20              # of one field of a CSV
+# The operators of a PDF that put something on the page.
+PDF_PAINTS = set(b"Tj TJ ' \" Do EI sh f F f* S s B B* b b*".split())
 
 
 class Broken(Exception):
@@ -568,7 +570,7 @@ def check_pdf(file, head):
         written = shown = False
         for number, page in enumerate(reader.pages):
             content = page.get_contents()
-            shown = shown or bool(content and content.get_data().strip())
+            shown = shown or content is not None and not PDF_PAINTS.isdisjoint(content.get_data().split())
             if not written and number < PAGES_READ_MAX:
                 written = bool(page.extract_text().strip())
     except Broken:
