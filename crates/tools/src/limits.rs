@@ -68,6 +68,14 @@ pub const DELIVER_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// How long the checks of one delivery may take.
 pub(crate) const DELIVER_CHECK_MS: u64 = 180_000;
 
+/// How long the checks' computer outlives an engine that died over them.
+pub(crate) const CHECK_IDLE_MS: u64 = 30_000;
+
+/// Folders deep, and entries, that a hand-over of unfinished work looks at; bytes that it takes.
+pub(crate) const HAND_OVER_DEPTH_MAX: usize = 8;
+pub(crate) const HAND_OVER_ENTRIES_MAX: usize = 10_000;
+pub(crate) const HAND_OVER_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
 /// Bytes of the checker's report.
 pub(crate) const CHECK_REPORT_BYTES_MAX: usize = 1024 * 1024;
 

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sandbox::{Computer, ComputerSpec, Exit, Request, Status, Workspace};
+use sandbox::{Computer, ComputerSpec, Exit, Limits, Request, Status, Workspace};
 use serde::Deserialize;
 
 use crate::call::Call;
 use crate::deliver::stage::{Staged, Staging};
-use crate::limits::{CANCEL_POLL_MS, CHECK_REPORT_BYTES_MAX, DELIVER_CHECK_MS};
+use crate::limits::{CANCEL_POLL_MS, CHECK_IDLE_MS, CHECK_REPORT_BYTES_MAX, DELIVER_CHECK_MS};
 use crate::outcome::Outcome;
 use crate::shown;
 
@@ -83,6 +83,7 @@ fn run_checker(staged: &[Staged], staging: &Staging, call: &Call<'_>) -> Result<
         dir: staging.computer(),
         workspace: Workspace::Own(staging.files()),
         env: BTreeMap::new(),
+        limits: Limits { idle_ms: CHECK_IDLE_MS, ..task.limits.clone() },
         ..task.clone()
     };
     let failed =

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
@@ -34,6 +33,36 @@ impl Folder {
         Ok(File::from(file))
     }
 
+    /// The folders and the regular files directly in this one, by name; what has no name in UTF-8 is left out.
+    pub(super) fn entries(&self) -> io::Result<(Vec<String>, Vec<String>)> {
+        let (mut folders, mut files) = (Vec::new(), Vec::new());
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            // Not every file system tells the kind with the name; links and the rest stay out either way.
+            let kind = match entry.file_type() {
+                FileType::Unknown => {
+                    let known = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                    FileType::from_raw_mode(known.st_mode)
+                }
+                kind => kind,
+            };
+            match kind {
+                FileType::Directory if !matches!(name, "." | "..") => folders.push(name.to_owned()),
+                FileType::RegularFile => files.push(name.to_owned()),
+                _ => {}
+            }
+        }
+        folders.sort_unstable();
+        files.sort_unstable();
+        Ok((folders, files))
+    }
+
+    /// Opens a folder below that is there.
+    pub(super) fn existing(&self, path: &Path) -> io::Result<Self> {
+        Ok(Self(self.lookup(path, OFlags::RDONLY | OFlags::DIRECTORY)?))
+    }
+
     /// Opens a folder below, made if it is not there.
     pub(super) fn folder(&self, path: &Path) -> io::Result<Self> {
         let mut at = Self(self.0.try_clone()?);
@@ -48,25 +77,6 @@ impl Folder {
             at = Self(at.lookup(Path::new(name), OFlags::RDONLY | OFlags::DIRECTORY)?);
         }
         Ok(at)
-    }
-
-    /// The names in a folder below, or in this one for an empty path.
-    pub(super) fn list(&self, path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
-        let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let folder = self.lookup(here, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&folder)? {
-            let name = std::ffi::OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
-            if name != "." && name != ".." {
-                names.push(name);
-            }
-        }
-        Ok(names)
-    }
-
-    /// Whether a folder stands there, and not a link to one.
-    pub(super) fn is_folder(&self, path: &Path) -> bool {
-        self.lookup(path, OFlags::PATH | OFlags::DIRECTORY).is_ok()
     }
 
     /// Lets everybody look into this folder, whatever the umask says.

@@ -41,7 +41,7 @@ impl Staging {
     }
 
     /// Begins anew: nothing of an earlier try is left, nor its computer.
-    fn clear(&self) -> io::Result<()> {
+    pub(super) fn clear(&self) -> io::Result<()> {
         if let Ok(Some(computer)) = sandbox::Computer::attach(&self.computer()) {
             // A computer that will not go ends by itself; its folder is not used again before it is gone.
             let _ = computer.shutdown();
@@ -94,26 +94,43 @@ pub(super) fn stage(files: &[super::File], staging: &Staging, call: &Call<'_>) -
     let mut staged: Vec<Staged> = Vec::new();
     let mut left = DELIVER_BYTES_MAX;
     for (path, description) in wanted {
-        let name = path[shared..].iter().map(|part| sanitised(part)).collect::<Vec<_>>().join("/");
+        let name = safe_name(&path[shared..]);
         let source = path.join("/");
         if let Some(other) = staged.iter().find(|other| other.name.eq_ignore_ascii_case(&name)) {
             let text = format!("{source} and {} would both be named {name}: rename one of them", other.source);
             return Err(Outcome::invalid(format!("Not delivered: {text}.")));
         }
-        let refuse = |problem: String| Outcome::invalid(format!("Not delivered: /workspace/{source}: {problem}."));
-        let file = workspace.file(Path::new(&source)).map_err(|error| refuse(plain(&error)))?;
-        let (bytes, digest) =
-            copy_into(file, &copies, &name, left.min(DELIVER_FILE_BYTES_MAX)).map_err(|error| match error {
-                Copy::TooBig(max) => refuse(format!("it is over the limit of {max} bytes for this delivery")),
-                Copy::Io(error) => refuse(error.to_string()),
-            })?;
-        if bytes == 0 {
-            return Err(refuse("it is empty".to_owned()));
-        }
-        left -= bytes;
-        staged.push(Staged { name, source, bytes, digest, description });
+        let file = take(&workspace, &copies, &source, &name, left)
+            .map_err(|problem| Outcome::invalid(format!("Not delivered: /workspace/{source}: {problem}.")))?;
+        left -= file.bytes;
+        staged.push(Staged { description, ..file });
     }
     Ok(staged)
+}
+
+/// Copies one file, or says in words for the model why not.
+pub(super) fn take(
+    workspace: &Folder,
+    copies: &Folder,
+    source: &str,
+    name: &str,
+    bytes_left: u64,
+) -> Result<Staged, String> {
+    let file = workspace.file(Path::new(source)).map_err(|error| plain(&error))?;
+    let copied = copy_into(file, copies, name, bytes_left.min(DELIVER_FILE_BYTES_MAX));
+    let (bytes, digest) = copied.map_err(|error| match error {
+        Copy::TooBig(max) => format!("it is over the limit of {max} bytes for this delivery"),
+        Copy::Io(error) => error.to_string(),
+    })?;
+    if bytes == 0 {
+        return Err("it is empty".to_owned());
+    }
+    Ok(Staged { name: name.to_owned(), source: source.to_owned(), bytes, digest, description: String::new() })
+}
+
+/// The name under which a file goes out.
+pub(super) fn safe_name<T: AsRef<str>>(path: &[T]) -> String {
+    path.iter().map(|part| sanitised(part.as_ref())).collect::<Vec<_>>().join("/")
 }
 
 /// Why a copy was not made.
@@ -230,8 +247,7 @@ mod tests {
     fn check_names(paths: &[&str], expected: &[&str]) {
         let paths: Vec<Vec<String>> = paths.iter().map(|path| components(path).unwrap()).collect();
         let shared = common_folders(paths.iter().map(Vec::as_slice));
-        let name = |path: &Vec<String>| path[shared..].iter().map(|part| sanitised(part)).collect::<Vec<_>>().join("/");
-        assert_eq!(paths.iter().map(name).collect::<Vec<_>>(), expected);
+        assert_eq!(paths.iter().map(|path| safe_name(&path[shared..])).collect::<Vec<_>>(), expected);
     }
 
     #[test]

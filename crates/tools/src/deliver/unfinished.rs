@@ -1,8 +1,9 @@
 //! The engine's own hand-over: what there is of a task that a limit cut short. No model can call it. It checks nothing
 //! and says so.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use event::{ToolCall, ToolResult};
@@ -11,8 +12,9 @@ use serde_json::Value;
 
 use crate::call::{Call, lasting_facts};
 use crate::deliver::folder::Folder;
-use crate::deliver::{File, publish, stage};
-use crate::limits::{DELIVER_BYTES_MAX, DELIVER_FILES_MAX};
+use crate::deliver::publish;
+use crate::deliver::stage::{self, Staged, Staging};
+use crate::limits::{DELIVER_FILES_MAX, HAND_OVER_BYTES_MAX, HAND_OVER_DEPTH_MAX, HAND_OVER_ENTRIES_MAX};
 use crate::outcome::Outcome;
 use crate::world::{Place, World};
 
@@ -21,12 +23,6 @@ pub const HAND_OVER: &str = "hand_over";
 
 /// The folder below the output folder.
 const FOLDER: &str = "unfinished";
-
-/// How deep the workspace is looked through.
-const DEPTH_MAX: usize = 8;
-
-/// Entries of the workspace that are looked at.
-const ENTRIES_MAX: usize = 20_000;
 
 /// What every file of it is marked with.
 const FINDING: &str = "unfinished, not checked";
@@ -56,69 +52,79 @@ fn copy_out(call: &Call<'_>) -> Result<Outcome, Outcome> {
     if call.world.place.out.is_none() {
         return Ok(Outcome::done("The work so far stands in the person's folder."));
     }
-    let staging = stage::Staging::of(call);
+    let staging = Staging::of(call);
     if let Some(plan) = publish::Plan::read(&staging)? {
         return publish::publish(&plan, &staging, call);
     }
-    let files = work_so_far(call)?;
-    if files.is_empty() {
+    let failed = |error: io::Error| Outcome::failed(format!("The work so far could not be handed over: {error}."));
+    let (staged, left_out) = collect(&staging, call).map_err(failed)?;
+    if staged.is_empty() {
         return Ok(Outcome::done("There was no unfinished work to hand over."));
     }
-    let staged = stage::stage(&files, &staging, call)?;
     let findings = vec![FINDING.to_owned(); staged.len()];
-    let plan = publish::Plan::make(staged, findings, call.world.acceptance.clone(), None, call)?;
+    let summary = (left_out > 0).then(|| format!("{left_out} more files stay in the task's workspace."));
+    let plan = publish::Plan::make(staged, findings, call.world.acceptance.clone(), summary, call)?;
     plan.write(&staging)?;
     publish::publish(&plan, &staging, call)
 }
 
-/// The files of the workspace that the agent made: nothing hidden, empty, given by the person, or delivered already.
-fn work_so_far(call: &Call<'_>) -> Result<Vec<File>, Outcome> {
-    let engine =
-        |error: std::io::Error| Outcome::failed(format!("The workspace could not be looked through: {error}."));
+/// Copies what the agent made: nothing hidden, empty, given by the person, or delivered already. A file that cannot be
+/// had keeps no other back. Beside the copies, how many files did not fit.
+fn collect(staging: &Staging, call: &Call<'_>) -> io::Result<(Vec<Staged>, usize)> {
+    staging.clear()?;
+    let workspace = match Folder::open(call.world.place.workspace()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
+        other => other?,
+    };
+    let copies = Folder::open(&staging.files())?;
     let given = call.call.arguments.get("leave").and_then(Value::as_array);
-    let leave: Vec<&str> = given.into_iter().flatten().filter_map(Value::as_str).collect();
-    let root = Folder::open(call.world.place.workspace()).map_err(engine)?;
-    let (mut files, mut seen, mut left) = (Vec::new(), 0, DELIVER_BYTES_MAX);
-    let mut folders = vec![String::new()];
-    while let Some(folder) = folders.pop() {
-        let mut entries = root.list(folder.as_ref()).map_err(engine)?;
-        entries.sort_unstable();
-        for name in entries {
-            seen += 1;
-            let Some(name) = kept(&name) else { continue };
-            let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-            if seen > ENTRIES_MAX || files.len() >= DELIVER_FILES_MAX {
-                return Ok(files);
-            }
-            if leave.contains(&path.as_str()) {
-                continue;
-            }
-            match root.file(path.as_ref()) {
-                Ok(mut file) => {
-                    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-                    if bytes == 0 || bytes > left || delivered(&mut file, call) {
-                        continue;
-                    }
-                    left -= bytes;
-                    files.push(File { path, description: Some("work in progress".to_owned()) });
-                }
-                Err(_) if path.split('/').count() < DEPTH_MAX && root.is_folder(path.as_ref()) => folders.push(path),
-                // A link, a socket, a file that cannot be read: not something to hand over.
-                Err(_) => {}
-            }
+    let leave: BTreeSet<&str> = given.into_iter().flatten().filter_map(Value::as_str).collect();
+    let (mut staged, mut left_out, mut bytes_left) = (Vec::<Staged>::new(), 0, HAND_OVER_BYTES_MAX);
+    for source in files_below(&workspace) {
+        if leave.contains(source.as_str()) {
+            continue;
         }
+        let name = stage::safe_name(&source.split('/').collect::<Vec<_>>());
+        let taken = staged.iter().any(|other| other.name.eq_ignore_ascii_case(&name));
+        if taken || staged.len() >= DELIVER_FILES_MAX {
+            left_out += 1;
+            continue;
+        }
+        let Ok(file) = stage::take(&workspace, &copies, &source, &name, bytes_left) else { continue };
+        if call.world.delivered.iter().any(|known| known.digest == file.digest) {
+            continue;
+        }
+        bytes_left -= file.bytes;
+        staged.push(Staged { description: "work in progress".to_owned(), ..file });
     }
-    Ok(files)
+    Ok((staged, left_out))
+}
+
+/// The paths of the files in a tree, a folder's own before those of the folders in it.
+fn files_below(top: &Folder) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut level = vec![String::new()];
+    let mut entries = 0;
+    for _ in 0..HAND_OVER_DEPTH_MAX {
+        let mut next = Vec::new();
+        for folder in &level {
+            let open = if folder.is_empty() { top.folder(Path::new("")) } else { top.existing(Path::new(folder)) };
+            // A folder that is gone or closed meanwhile holds nothing for us.
+            let Ok((folders, files)) = open.and_then(|open| open.entries()) else { continue };
+            entries += folders.len() + files.len();
+            if entries > HAND_OVER_ENTRIES_MAX {
+                return found;
+            }
+            let path = |name: String| if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            found.extend(files.into_iter().filter(|name| is_work(name)).map(path));
+            next.extend(folders.into_iter().filter(|name| is_work(name)).map(path));
+        }
+        level = next;
+    }
+    found
 }
 
 /// A name worth handing over.
-fn kept(name: &OsStr) -> Option<&str> {
-    let hidden = name.as_bytes().starts_with(b".");
-    let made_by_machine = ["__pycache__", "node_modules"].iter().any(|known| name == *known);
-    name.to_str().filter(|_| !hidden && !made_by_machine)
-}
-
-fn delivered(file: &mut std::fs::File, call: &Call<'_>) -> bool {
-    let digest = stage::copy_hashed(file, &mut std::io::sink());
-    digest.is_ok_and(|(_, digest)| call.world.delivered.iter().any(|known| known.digest == digest))
+fn is_work(name: &str) -> bool {
+    !name.starts_with('.') && !["__pycache__", "node_modules", "venv"].contains(&name)
 }

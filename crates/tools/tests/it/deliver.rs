@@ -218,3 +218,22 @@ fn a_link_on_the_way_to_an_output_folder_below_the_workspace_is_not_followed() {
     assert_eq!(result.status, ToolStatus::Ok, "{}", result.text);
     assert!(task.workspace().join("results/today/a.txt").is_file());
 }
+
+#[test]
+fn unfinished_work_is_handed_over_as_it_is_without_what_the_person_brought() {
+    let mut task = Task::new();
+    task.text("shell_exec", json!({"command": "echo given > given.csv; echo '{\"a\": 1,' > half.json; mkdir -p parts .cache __pycache__ && echo text | tee parts/a.txt .cache/x __pycache__/y .hidden; touch empty; ln -s /etc/hostname link"}));
+    let call = task.call(tools::HAND_OVER, json!({"leave": ["given.csv"]}));
+    let permit = task.permit_for(&call, tools::hand_over_facts());
+    let result = tools::hand_over(permit, &task.world);
+    assert_eq!(result.status, ToolStatus::Ok, "{}", result.text);
+    let ToolFact::Delivered { files } = &result.facts[0] else { panic!("{:?}", result.facts) };
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["half.json", "parts/a.txt"]);
+    assert_eq!(files[0].finding, "unfinished, not checked");
+    assert_eq!(fs::read_to_string(task.out().join("unfinished/parts/a.txt")).expect("a file"), "text\n");
+    let permit = task.permit_for(&call, tools::hand_over_facts());
+    assert_eq!(tools::hand_over(permit, &task.world), result, "once is enough");
+    let permit = task.permit_for(&call, tools::hand_over_facts());
+    assert_eq!(tools::run(permit, &task.world).status, ToolStatus::Invalid, "no model can call it");
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use event::{AcceptanceItem, AcceptanceStatus, EffectId, TaskId, ToolCall, ToolFact, ToolResult};
-use policy::{Engine, Facts, Permit};
+use policy::{Engine, Facts, Permit, ToolFacts};
 use sandbox::{ComputerSpec, Limits, Workspace};
 use serde_json::Value;
 use tools::{Place, World};
@@ -108,10 +108,14 @@ impl Task {
 
     /// The permit for it, with the person's yes beforehand.
     pub(crate) fn permit(&self, call: &ToolCall) -> Permit<ToolCall> {
+        self.permit_for(call, tools::facts(&call.tool).expect("a tool"))
+    }
+
+    pub(crate) fn permit_for(&self, call: &ToolCall, tool: ToolFacts) -> Permit<ToolCall> {
         let facts = Facts {
             task: TaskId::new("test").expect("a task's name"),
             model: "script:test".to_owned(),
-            tool: tools::facts(&call.tool),
+            tool: Some(tool),
             yes: true,
             budget_left: None,
         };
