@@ -1,1 +1,25 @@
-//! (being written)
+//! Models: a conversation in, a reply out, one provider per file.
+//!
+//! [`Conversation`] encodes the context once and only ever appends; [`Client::call`] makes **one** attempt against a
+//! permit. Retrying, budgets and the record are the loop's business; nothing here reads a file or a clock.
+
+mod chat;
+mod client;
+mod conversation;
+mod failure;
+mod name;
+mod openai;
+mod price;
+mod retry;
+mod script;
+mod secret;
+mod sse;
+
+pub use client::{Client, Delta, Endpoint, Settings};
+pub use conversation::{Body, Conversation, tokens_max};
+pub use failure::Failure;
+pub use name::{Name, Provider, UnknownModel};
+pub use price::Price;
+pub use retry::{RETRY_AFTER_MS_MAX, retry_delay};
+pub use script::{Script, ScriptError};
+pub use secret::Secret;

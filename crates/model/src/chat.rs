@@ -1,0 +1,181 @@
+//! Chat completions' answers, whole or in pieces, into one reply. Servers differ in what they leave out, so everything is
+//! looked for and nothing is relied upon; what comes from outside has a limit.
+
+use event::{AssistantMessage, FinishReason, Reply, ToolRequest, Usage};
+use serde_json::Value;
+
+use crate::{Delta, Failure};
+
+/// Bytes of one reply, all its parts together.
+pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Tool calls of one reply.
+const TOOL_CALLS_MAX: usize = 256;
+
+/// A reply in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    text: String,
+    reasoning: String,
+    calls: Vec<Piece>,
+    finish: Option<FinishReason>,
+    usage: Option<Usage>,
+    served_by: String,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Piece {
+    /// The number the server gave the call, where it gave one.
+    index: Option<u64>,
+    id: String,
+    name: String,
+    arguments: String,
+}
+
+impl Answer {
+    /// Takes in one chunk of a stream, or a whole answer.
+    pub(crate) fn take(&mut self, value: &Value, on_delta: &mut dyn FnMut(Delta)) -> Result<(), Failure> {
+        if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
+            return Err(crate::openai::stream_error(error));
+        }
+        if let Some(model) = value.get("model").and_then(Value::as_str) {
+            self.served_by = model.chars().take(200).collect();
+        }
+        if let Some(usage) = value.get("usage").filter(|usage| usage.is_object()) {
+            self.usage = Some(read_usage(usage));
+        }
+        let Some(choice) = value.get("choices").and_then(|choices| choices.get(0)) else { return Ok(()) };
+        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+            self.finish = Some(read_finish(reason));
+        }
+        let Some(part) = choice.get("delta").or_else(|| choice.get("message")) else { return Ok(()) };
+        let text = read_text(part.get("content"));
+        if !text.is_empty() {
+            self.grow(text.len())?;
+            self.text.push_str(&text);
+            on_delta(Delta::Text(text));
+        }
+        let thought = ["reasoning_content", "reasoning"].iter().find_map(|key| part.get(key).and_then(Value::as_str));
+        if let Some(thought) = thought.filter(|thought| !thought.is_empty()) {
+            self.grow(thought.len())?;
+            self.reasoning.push_str(thought);
+            on_delta(Delta::Reasoning(thought.to_owned()));
+        }
+        for call in part.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+            self.call(call, on_delta)?;
+        }
+        // The form before tools: one call, without an id.
+        if let Some(function) = part.get("function_call").filter(|function| function.is_object()) {
+            self.call(&serde_json::json!({ "index": 0, "function": function }), on_delta)?;
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, call: &Value, on_delta: &mut dyn FnMut(Delta)) -> Result<(), Failure> {
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+        let function = call.get("function");
+        let (index, id) = (call.get("index").and_then(Value::as_u64), text(call.get("id")));
+        let name = text(function.and_then(|function| function.get("name")));
+        let arguments = match function.and_then(|function| function.get("arguments")) {
+            Some(Value::String(arguments)) => arguments.clone(),
+            None | Some(Value::Null) => String::new(),
+            // Some servers give the arguments as an object.
+            Some(other) => other.to_string(),
+        };
+        self.grow(id.len() + name.len() + arguments.len())?;
+        let at = self.place(index, &id, &name);
+        let Some(at) = at else {
+            if self.calls.len() >= TOOL_CALLS_MAX {
+                return Err(Failure::transient(format!("the model's reply has more than {TOOL_CALLS_MAX} tool calls")));
+            }
+            on_delta(Delta::ToolCall(name.clone()));
+            self.calls.push(Piece { index, id, name, arguments });
+            return Ok(());
+        };
+        let piece = &mut self.calls[at];
+        if piece.id.is_empty() {
+            piece.id = id;
+        }
+        // A server that repeats the whole name with each piece does not mean it twice.
+        if piece.name != name {
+            piece.name.push_str(&name);
+        }
+        piece.arguments.push_str(&arguments);
+        Ok(())
+    }
+
+    /// Which call a piece belongs to; none for a new one.
+    fn place(&self, index: Option<u64>, id: &str, name: &str) -> Option<usize> {
+        let same_id = |piece: &Piece| id.is_empty() || piece.id.is_empty() || piece.id == id;
+        match index {
+            // One index for several calls: another id tells them apart.
+            Some(_) => self.calls.iter().rposition(|piece| piece.index == index && same_id(piece)),
+            None if !id.is_empty() => self.calls.iter().rposition(|piece| piece.id == id),
+            None if !name.is_empty() => None,
+            None => self.calls.len().checked_sub(1),
+        }
+    }
+
+    fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.bytes += bytes;
+        if self.bytes > REPLY_BYTES_MAX {
+            return Err(Failure::transient(format!("the model's reply is over {REPLY_BYTES_MAX} bytes")));
+        }
+        Ok(())
+    }
+
+    /// Whether the server has said why it stopped: without that, a stream's end is a cut.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// The reply.
+    pub(crate) fn into_reply(self) -> Reply {
+        let mut taken = std::collections::HashSet::new();
+        let mut tool_calls = Vec::with_capacity(self.calls.len());
+        for (at, piece) in self.calls.into_iter().enumerate() {
+            // Results are matched by id: make one where it is missing or given twice, the same in every run.
+            let id = if piece.id.is_empty() || taken.contains(&piece.id) { format!("call_{at}") } else { piece.id };
+            taken.insert(id.clone());
+            tool_calls.push(ToolRequest { id, name: piece.name, arguments: piece.arguments });
+        }
+        let message = AssistantMessage { text: self.text, reasoning: self.reasoning, tool_calls };
+        let finish = self.finish.unwrap_or(FinishReason::Other);
+        Reply { message, finish, usage: self.usage, served_by: self.served_by }
+    }
+}
+
+fn read_text(content: Option<&Value>) -> String {
+    match content {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => {
+            parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect::<String>()
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
+fn read_finish(reason: &str) -> FinishReason {
+    match reason {
+        "stop" | "end_turn" | "eos" => FinishReason::Stop,
+        "tool_calls" | "function_call" | "tool_use" => FinishReason::ToolCalls,
+        "length" | "max_tokens" => FinishReason::Length,
+        "content_filter" => FinishReason::ContentFilter,
+        _ => FinishReason::Other,
+    }
+}
+
+fn read_usage(usage: &Value) -> Usage {
+    let number = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or(0);
+    let details = usage.get("prompt_tokens_details");
+    let cached = details
+        .and_then(|details| details.get("cached_tokens"))
+        .or_else(|| usage.get("prompt_cache_hit_tokens"))
+        .or_else(|| usage.get("cached_tokens"));
+    Usage {
+        input_tokens: number(usage.get("prompt_tokens")),
+        cached_input_tokens: number(cached),
+        output_tokens: number(usage.get("completion_tokens")),
+    }
+}

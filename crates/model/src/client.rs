@@ -1,0 +1,148 @@
+//! Who calls the model: one client for a task's model, its address, key and price. One attempt per call.
+
+use std::time::Duration;
+
+use event::{MicroUsd, ModelCall, Reply, Usage};
+use policy::Permit;
+
+use crate::name::{Name, Provider, UnknownModel};
+use crate::{Body, Failure, Price, Script, Secret, openai};
+
+/// Output tokens held back for a model whose limit is not known.
+const OUTPUT_TOKENS_DEFAULT_MAX: u64 = 16_384;
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A piece of a reply as it streams in. Ephemeral: only the finished reply is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delta {
+    Text(String),
+    Reasoning(String),
+    /// A tool call begins; its name.
+    ToolCall(String),
+}
+
+/// Where a model is.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// As far as `/chat/completions`, without it: `https://api.openai.com/v1`.
+    pub base_url: String,
+    pub key: Option<Secret>,
+}
+
+/// What is known of a model.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `provider:model`.
+    pub name: String,
+    pub endpoint: Option<Endpoint>,
+    pub script: Option<Script>,
+    pub price: Option<Price>,
+    pub window_tokens: Option<u64>,
+    pub output_tokens_max: Option<u64>,
+    /// Without a byte for so long, an attempt is given up.
+    pub idle: Duration,
+}
+
+#[derive(Debug)]
+enum Backend {
+    OpenAi { http: reqwest::Client, endpoint: Endpoint },
+    Script(Script),
+}
+
+/// Calls one model.
+#[derive(Debug)]
+pub struct Client {
+    settings: Settings,
+    backend: Backend,
+}
+
+impl Client {
+    /// A client; nothing is sent yet.
+    pub fn new(settings: Settings) -> Result<Self, Failure> {
+        let name: Name = settings.name.parse().map_err(|error: UnknownModel| Failure::rejected(error.to_string()))?;
+        let missing = |what: &str| Failure::rejected(format!("{name}: {what} is missing"));
+        let backend = match name.provider {
+            Provider::Script => Backend::Script(settings.script.clone().ok_or_else(|| missing("the script"))?),
+            Provider::OpenAi => {
+                let endpoint = settings.endpoint.clone().ok_or_else(|| missing("the address"))?;
+                Backend::OpenAi { http: http(&endpoint.base_url)?, endpoint }
+            }
+        };
+        Ok(Self { settings, backend })
+    }
+
+    /// One attempt. The permit is for these very bytes.
+    pub async fn call(
+        &self,
+        permit: Permit<ModelCall>,
+        body: Body,
+        mut on_delta: impl FnMut(Delta),
+    ) -> Result<Reply, Failure> {
+        let call = permit.redeem();
+        if call.body != body.digest() || call.model != self.settings.name {
+            return Err(Failure::rejected("the permit is for another request than the one at hand"));
+        }
+        match &self.backend {
+            Backend::Script(script) => script.reply(&body, &mut on_delta),
+            Backend::OpenAi { http, endpoint } => {
+                openai::call(http, endpoint, self.settings.idle, body, &mut on_delta).await
+            }
+        }
+    }
+
+    /// What these tokens cost; a script costs nothing.
+    pub fn cost(&self, usage: &Usage) -> Option<MicroUsd> {
+        match &self.backend {
+            Backend::Script(_) => Some(MicroUsd(0)),
+            Backend::OpenAi { .. } => self.settings.price.map(|price| price.cost(usage)),
+        }
+    }
+
+    /// What a call of this size can cost at the most, where the price is known.
+    pub fn reserve(&self, input_tokens_max: u64, output_tokens_max: u64) -> Option<MicroUsd> {
+        match &self.backend {
+            Backend::Script(_) => Some(MicroUsd(0)),
+            Backend::OpenAi { .. } => self.settings.price.map(|price| price.reserve(input_tokens_max, output_tokens_max)),
+        }
+    }
+
+    /// The model's window, where it is known.
+    pub fn window_tokens(&self) -> Option<u64> {
+        self.settings.window_tokens
+    }
+
+    /// The most a reply can have, as far as is known.
+    pub fn output_tokens_max(&self) -> u64 {
+        self.settings.output_tokens_max.unwrap_or(OUTPUT_TOKENS_DEFAULT_MAX)
+    }
+
+    /// What is sent with each request to bound the reply: only what the person configured.
+    pub fn requested_output_max(&self) -> Option<u64> {
+        self.settings.output_tokens_max
+    }
+
+    /// The names of the models that the server offers.
+    pub async fn offered(&self) -> Result<Vec<String>, Failure> {
+        let (http, endpoint) = match &self.backend {
+            Backend::Script(_) => return Ok(vec![self.settings.name.clone()]),
+            Backend::OpenAi { http, endpoint } => (http, endpoint),
+        };
+        openai::models(http, endpoint, self.settings.idle).await
+    }
+}
+
+/// One connection pool. Certificates are only read where the address needs them.
+fn http(base_url: &str) -> Result<reqwest::Client, Failure> {
+    // Another crate of the process may have chosen already: then that choice holds.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .user_agent(concat!("thenar/", env!("CARGO_PKG_VERSION")));
+    let builder = if base_url.starts_with("http://") { builder.tls_certs_only([]) } else { builder };
+    builder.build().map_err(|error| Failure::rejected(format!("prepare the connection to {base_url}: {error}")))
+}

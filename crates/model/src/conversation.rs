@@ -1,0 +1,195 @@
+//! The request as it grows: every item is encoded once and appended, and nothing that was sent is ever touched again.
+//!
+//! The body is `{"model":…,…,"tools":[…],"messages":[` + messages + `]}`: all that stays the same comes first, so each
+//! request begins with the bytes of the one before it and providers can keep them cached. The digest and the bound on
+//! tokens are carried along; step 1,000 costs what step 1 costs, but for the copy.
+
+use event::{Digest, Item};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::name::{Name, UnknownModel};
+
+const TAIL: &[u8] = b"]}";
+
+/// Tokens that a message costs beside its text.
+const TOKENS_PER_MESSAGE: u64 = 8;
+
+/// A conversation with a model, encoded.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    bytes: Vec<u8>,
+    hasher: Sha256,
+    messages: u64,
+    input_tokens_max: u64,
+}
+
+/// One request's body, as sent.
+#[derive(Clone, Debug)]
+pub struct Body {
+    bytes: Vec<u8>,
+    digest: Digest,
+}
+
+impl Body {
+    /// SHA-256 of the bytes.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Never: a body has at least its frame.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl Conversation {
+    /// An empty conversation. `name` is `provider:model`; `tools` is the tool list as it stands in every request.
+    pub fn new(name: &str, tools: &[u8], output_tokens_max: Option<u64>) -> Result<Self, UnknownModel> {
+        let name: Name = name.parse()?;
+        let mut bytes = Vec::with_capacity(tools.len() + 4096);
+        bytes.push(b'{');
+        if let Some(max) = output_tokens_max {
+            bytes.extend_from_slice(format!("\"max_tokens\":{max},").as_bytes());
+        }
+        bytes.extend_from_slice(format!("\"model\":{},\"stream\":true,", Value::from(name.model)).as_bytes());
+        bytes.extend_from_slice(b"\"stream_options\":{\"include_usage\":true},");
+        if !tools.is_empty() && tools != b"[]" {
+            bytes.extend_from_slice(b"\"tools\":");
+            bytes.extend_from_slice(tools);
+            bytes.push(b',');
+        }
+        bytes.extend_from_slice(b"\"messages\":[");
+        let hasher = Sha256::new_with_prefix(&bytes);
+        let input_tokens_max = bytes.len() as u64;
+        Ok(Self { bytes, hasher, messages: 0, input_tokens_max })
+    }
+
+    /// Appends an item.
+    pub fn push(&mut self, item: &Item) {
+        let before = self.bytes.len();
+        if self.messages > 0 {
+            self.bytes.push(b',');
+        }
+        self.bytes.extend_from_slice(&encode(item));
+        self.hasher.update(&self.bytes[before..]);
+        self.messages += 1;
+        self.input_tokens_max += tokens_max(item);
+    }
+
+    /// The request as it stands.
+    pub fn body(&self) -> Body {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + TAIL.len());
+        bytes.extend_from_slice(&self.bytes);
+        bytes.extend_from_slice(TAIL);
+        let digest = Digest(self.hasher.clone().chain_update(TAIL).finalize().into());
+        Body { bytes, digest }
+    }
+
+    /// No more tokens than this: a token is at least a byte of what is sent.
+    pub fn input_tokens_max(&self) -> u64 {
+        self.input_tokens_max
+    }
+}
+
+/// No more tokens than this in one item.
+pub fn tokens_max(item: &Item) -> u64 {
+    let text = match item {
+        Item::System { text } | Item::User { text, .. } | Item::Tool { text, .. } => text.len(),
+        Item::Assistant { message } => {
+            let calls = message.tool_calls.iter().map(|call| call.id.len() + call.name.len() + call.arguments.len() + 8);
+            message.text.len() + calls.sum::<usize>()
+        }
+    };
+    text as u64 + TOKENS_PER_MESSAGE
+}
+
+/// One message of chat completions, canonical. A model's thinking is not sent back: no server of this dialect needs it,
+/// and some refuse it.
+fn encode(item: &Item) -> Vec<u8> {
+    let message = match item {
+        Item::System { text } => json!({ "role": "system", "content": text }),
+        Item::User { text, .. } => json!({ "role": "user", "content": text }),
+        Item::Tool { call_id, text, .. } => json!({ "role": "tool", "tool_call_id": call_id, "content": text }),
+        Item::Assistant { message } if message.tool_calls.is_empty() => {
+            json!({ "role": "assistant", "content": message.text })
+        }
+        Item::Assistant { message } => {
+            let calls: Vec<Value> = message
+                .tool_calls
+                .iter()
+                .map(|call| {
+                    // Servers parse what they get back: cut or broken arguments would be refused with the whole request.
+                    let arguments = match serde_json::from_str::<Value>(&call.arguments) {
+                        Ok(Value::Object(_)) => call.arguments.clone(),
+                        Ok(_) | Err(_) => json!({ "malformed": call.arguments }).to_string(),
+                    };
+                    let function = json!({ "name": call.name, "arguments": arguments });
+                    json!({ "id": call.id, "type": "function", "function": function })
+                })
+                .collect();
+            let content = if message.text.is_empty() { Value::Null } else { Value::from(message.text.clone()) };
+            json!({ "role": "assistant", "content": content, "tool_calls": calls })
+        }
+    };
+    event::canonical(&message)
+}
+
+#[cfg(test)]
+mod tests {
+    use event::{AssistantMessage, Label, ToolRequest};
+
+    use super::*;
+
+    fn items() -> Vec<Item> {
+        let call = |arguments: &str| ToolRequest { id: "c1".into(), name: "look".into(), arguments: arguments.into() };
+        let message = |arguments| AssistantMessage {
+            text: String::new(),
+            reasoning: "hm".into(),
+            tool_calls: vec![call(arguments)],
+        };
+        let result =
+            |text: &str| Item::Tool { call_id: "c1".into(), tool: "look".into(), text: text.into(), label: Label::system() };
+        vec![
+            Item::System { text: "be good".into() },
+            Item::User { text: "hi \u{1f426} \u{1}\n".into(), label: Label::person() },
+            Item::Assistant { message: message("{\"a\": 1}") },
+            result("seen"),
+            Item::Assistant { message: message("{\"a\": ") },
+            result("malformed"),
+        ]
+    }
+
+    #[test]
+    fn every_body_begins_with_the_one_before_it_and_its_digest_is_that_of_its_bytes() {
+        let mut conversation = Conversation::new("openai:m", b"[{\"type\":\"function\"}]", Some(100)).unwrap();
+        let mut before: Vec<u8> = conversation.body().into_bytes();
+        for item in items() {
+            conversation.push(&item);
+            let body = conversation.body();
+            assert!(body.as_bytes().starts_with(&before[..before.len() - TAIL.len()]));
+            assert_eq!(body.digest(), Digest::of(body.as_bytes()));
+            assert!(body.len() as u64 <= conversation.input_tokens_max() + 400);
+            before = body.into_bytes();
+        }
+        let parsed: Value = serde_json::from_slice(&before).unwrap();
+        assert_eq!(parsed["messages"].as_array().unwrap().len(), items().len());
+        // What a server has to parse is always an object, whatever the model wrote.
+        let broken = parsed["messages"][4]["tool_calls"][0]["function"]["arguments"].as_str().unwrap();
+        assert!(serde_json::from_str::<Value>(broken).unwrap().is_object());
+    }
+}

@@ -1,0 +1,237 @@
+//! OpenAI's chat completions over HTTP, and every server that speaks them. One attempt; what failed says whether another
+//! may help.
+
+use std::time::Duration;
+
+use event::Reply;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use serde_json::Value;
+
+use crate::chat::{Answer, REPLY_BYTES_MAX};
+use crate::client::Endpoint;
+use crate::sse::Lines;
+use crate::{Body, Delta, Failure};
+
+/// Characters of a server's words that are repeated in a reason.
+const WORDS_CHARS_MAX: usize = 500;
+
+/// Bytes read of an error's body.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+
+/// How servers say that a request is longer than the model's window.
+const WINDOW_PHRASES: [&str; 9] = [
+    "context_length_exceeded",
+    "maximum context length",
+    "context window",
+    "context length",
+    "exceed_context_size",
+    "exceeds the available context",
+    "too many tokens",
+    "prompt is too long",
+    "input is too long",
+];
+
+/// One attempt.
+pub(crate) async fn call(
+    http: &reqwest::Client,
+    endpoint: &Endpoint,
+    idle: Duration,
+    body: Body,
+    on_delta: &mut dyn FnMut(Delta),
+) -> Result<Reply, Failure> {
+    let url = format!("{}/chat/completions", endpoint.base_url.trim_end_matches('/'));
+    let mut request = http.post(&url).header(CONTENT_TYPE, "application/json").body(body.into_bytes());
+    if let Some(key) = &endpoint.key {
+        request = request.header(AUTHORIZATION, key.bearer());
+    }
+    let silence = || silent(idle);
+    let sent = tokio::time::timeout(idle, request.send()).await.map_err(|_| silence())?;
+    let mut response = sent.map_err(|error| unreachable_server(&endpoint.base_url, &error))?;
+    let status = response.status().as_u16();
+    if status != 200 {
+        let headers = response.headers().clone();
+        let body = tokio::time::timeout(idle, read_error(&mut response)).await.unwrap_or_default();
+        let mut failure = refused(status, &headers, &body);
+        if let Some(key) = &endpoint.key {
+            failure.reason = key.taken_out_of(&failure.reason);
+        }
+        return Err(failure);
+    }
+    let streamed = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_none_or(|kind| !kind.to_ascii_lowercase().contains("json") || kind.contains("stream"));
+    let mut answer = Answer::default();
+    let mut lines = Lines::default();
+    let mut whole = Vec::new();
+    let mut done = false;
+    while !done {
+        let chunk = tokio::time::timeout(idle, response.chunk()).await.map_err(|_| silence())?;
+        let Some(chunk) = chunk.map_err(|error| Failure::transient(format!("the model's answer was cut off: {error}")))?
+        else {
+            break;
+        };
+        if !streamed {
+            whole.extend_from_slice(&chunk);
+            if whole.len() > 2 * REPLY_BYTES_MAX {
+                return Err(Failure::transient("the model's answer is too long"));
+            }
+            continue;
+        }
+        lines.push(&chunk)?;
+        while let Some(data) = lines.next() {
+            done |= event_data(&data, &mut answer, on_delta)?;
+        }
+    }
+    if !streamed {
+        let value = serde_json::from_slice(&whole).map_err(|error| not_json(&error))?;
+        answer.take(&value, on_delta)?;
+    } else if !done && let Some(data) = lines.rest() {
+        done = event_data(&data, &mut answer, on_delta)?;
+    }
+    if !done && !answer.is_finished() {
+        return Err(Failure::transient("the model's answer was cut off before its end"));
+    }
+    Ok(answer.into_reply())
+}
+
+/// Takes one event in; true for the last.
+fn event_data(data: &[u8], answer: &mut Answer, on_delta: &mut dyn FnMut(Delta)) -> Result<bool, Failure> {
+    if data.trim_ascii() == b"[DONE]" {
+        return Ok(true);
+    }
+    if data.trim_ascii().is_empty() {
+        return Ok(false);
+    }
+    let value: Value = serde_json::from_slice(data).map_err(|error| not_json(&error))?;
+    answer.take(&value, on_delta)?;
+    Ok(false)
+}
+
+fn not_json(error: &serde_json::Error) -> Failure {
+    Failure::transient(format!("the model's answer is not what chat completions send: {error}"))
+}
+
+fn silent(idle: Duration) -> Failure {
+    let reason = format!("the model sent nothing for {} s", idle.as_secs_f32());
+    Failure { silent: true, ..Failure::transient(reason) }
+}
+
+fn unreachable_server(base_url: &str, error: &reqwest::Error) -> Failure {
+    // reqwest's own text repeats the address; the cause is at the end of the chain.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    if error.is_builder() {
+        return Failure::rejected(format!("{base_url} is not an address that can be called: {cause}"));
+    }
+    Failure::transient(format!("cannot reach the model at {base_url}: {cause}"))
+}
+
+async fn read_error(response: &mut reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < ERROR_BYTES_MAX {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    body.truncate(ERROR_BYTES_MAX);
+    body
+}
+
+/// An answer with another status than 200.
+fn refused(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
+    let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let words = match value.get("error") {
+        Some(error) => words_of(error),
+        None => plain(&String::from_utf8_lossy(body)),
+    };
+    let said = if words.is_empty() { String::new() } else { format!(": {words}") };
+    let retry_after = retry_after(headers);
+    match status {
+        401 | 403 => Failure::rejected(format!("the model's server refused the key ({status}){said}. Check OPENAI_API_KEY")),
+        404 => Failure::rejected(format!(
+            "the model's server knows no such model or address (404){said}. See `thenar models`"
+        )),
+        400 | 413 | 422 if speaks_of_window(body) => {
+            Failure::window(format!("the request does not fit the model's window ({status}){said}"))
+        }
+        402 => Failure::rejected(format!("the model's server wants to be paid first (402){said}")),
+        429 if value.pointer("/error/code").and_then(Value::as_str) == Some("insufficient_quota") => {
+            Failure::rejected(format!("the account's quota is used up (429){said}"))
+        }
+        408 | 409 | 425 | 429 | 500..=599 => {
+            let reason = format!("the model's server answered {status}{said}");
+            Failure { retry_after, ..Failure::transient(reason) }
+        }
+        300..=399 => Failure::rejected(format!(
+            "the model's server sends elsewhere ({status}); a key is not carried to another address. Set the final address"
+        )),
+        _ => Failure::rejected(format!("the model's server refused the request ({status}){said}")),
+    }
+}
+
+/// An error object in the middle of a stream.
+pub(crate) fn stream_error(error: &Value) -> Failure {
+    let words = words_of(error);
+    if speaks_of_window(words.as_bytes()) || speaks_of_window(error.to_string().as_bytes()) {
+        return Failure::window(format!("the request does not fit the model's window: {words}"));
+    }
+    Failure::transient(format!("the model's server broke off: {words}"))
+}
+
+fn speaks_of_window(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body).to_lowercase();
+    WINDOW_PHRASES.iter().any(|phrase| text.contains(phrase))
+}
+
+fn words_of(error: &Value) -> String {
+    match error {
+        Value::String(text) => plain(text),
+        other => plain(other.get("message").and_then(Value::as_str).unwrap_or_default()),
+    }
+}
+
+/// A server's words, short and harmless for a terminal.
+fn plain(text: &str) -> String {
+    let visible = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    visible.take(WORDS_CHARS_MAX).collect::<String>().trim().to_owned()
+}
+
+/// `retry-after-ms`, or `retry-after` in seconds. A date is passed over: it would need a clock, and back-off does as well.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let milliseconds = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1_000.0))?;
+    milliseconds.is_finite().then(|| Duration::from_millis(milliseconds.max(0.0) as u64))
+}
+
+/// Names of the models that the server offers.
+pub(crate) async fn models(
+    http: &reqwest::Client,
+    endpoint: &Endpoint,
+    idle: Duration,
+) -> Result<Vec<String>, Failure> {
+    let mut request = http.get(format!("{}/models", endpoint.base_url.trim_end_matches('/')));
+    if let Some(key) = &endpoint.key {
+        request = request.header(AUTHORIZATION, key.bearer());
+    }
+    let sent = tokio::time::timeout(idle, request.send()).await.map_err(|_| silent(idle))?;
+    let mut response = sent.map_err(|error| unreachable_server(&endpoint.base_url, &error))?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = Vec::new();
+    while let Ok(Ok(Some(chunk))) = tokio::time::timeout(idle, response.chunk()).await {
+        body.extend_from_slice(&chunk);
+        if body.len() > REPLY_BYTES_MAX {
+            return Err(Failure::rejected("the server's list of models is too long"));
+        }
+    }
+    if status != 200 {
+        return Err(refused(status, &headers, &body));
+    }
+    let value: Value = serde_json::from_slice(&body).map_err(|error| not_json(&error))?;
+    let list = value.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    Ok(list.iter().filter_map(|model| model.get("id").and_then(Value::as_str)).map(plain).collect())
+}
