@@ -1,5 +1,7 @@
 //! What of an output is shown, as pairs of bytes and text.
 
+use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
+
 use super::*;
 
 #[track_caller]
@@ -107,4 +109,29 @@ fn a_piece_says_how_many_bytes_it_stands_for() {
     assert_eq!(piece("äöü".as_bytes(), 2), ("äö".to_owned(), 4));
     assert_eq!(piece(b"\x1b[31mab", 1), ("a".to_owned(), 6));
     assert_eq!(piece(b"ab", 5), ("ab".to_owned(), 2));
+}
+
+/// Bytes as a hostile program would mix them: escapes, their parameters, returns, halves of characters, text.
+fn hostile() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        any::<u8>().prop_map(|byte| vec![byte]),
+        prop::sample::select(vec!["\u{1b}[", "\u{1b}]", "\u{1b}P", "\u{1b}\\", "\u{9b}", "\u{7}", "\r", "\n", "31;4m", "\u{202e}"])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        "[a-z0-9 é漢]{0,12}".prop_map(String::into_bytes),
+    ];
+    prop::collection::vec(piece, 0..200).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_put_out_is_safe_to_show_and_short(bytes in hostile(), chars_max in 1_usize..200) {
+        for part in [Part::Ends, Part::Tail] {
+            let text = shown(&bytes, part, chars_max);
+            assert!(!text.chars().any(|c| c != '\n' && c != '\t' && is_unseen(c)), "{text:?}");
+            assert!(text.chars().count() <= chars_max + 200, "{text:?}");
+        }
+        let (text, used) = piece(&bytes, chars_max);
+        assert!(text.chars().count() <= chars_max && used <= bytes.len());
+        assert!(used > 0 || bytes.is_empty(), "a reader that goes on from piece to piece comes to the end");
+    }
 }
