@@ -90,8 +90,8 @@ facts["operators"] = by("operator_group", ["Airline", "Business and private", "M
 stage("size, phase of flight, light, operator")
 
 species = sorted(by("species", frame=data[data["identified"]]), key=lambda one: -one["n"])
-facts["species"] = [one for one in species if one["n"] >= 25]
-facts["species_named"] = len(species)
+least = 25 if sum(one["n"] >= 25 for one in species) >= 5 else 1           # few rows: better a short list than none
+facts["species"], facts["species_least"] = [one for one in species if one["n"] >= least][:40], least
 stage("species")
 
 bills = data.dropna(subset=["cost_total"]).sort_values("cost_total", ascending=False)
@@ -147,4 +147,6 @@ print(f"DAMAGED: {whole['damaged']:,}\nDAMAGE_RATE: {whole['rate']:.1%}\nPEAK_MO
 sizes = {one["name"]: one for one in facts["size"]}
 for name in ("Large", "Small"):
     print(f"RATE_{name.upper()}: " + (f"{sizes[name]['rate']:.1%}" if name in sizes else "no rows"))
-print(f"COST_TOTAL: ${total / 1e6:.1f} million\nBILLS: {len(bills)}\nHALF_OF_COST: {facts['costs']['half']}\nIDENTIFIED: {facts['identified']:.0%}")
+strongest = max((term for term in facts["model"]["terms"] if term["low"] > 1), key=lambda term: term["odds"], default=None)
+print("STRONGEST:", f"{strongest['name'].replace('_', ' ').replace(': ', ' ').lower()} ({strongest['odds']:.1f} times)" if strongest else "nothing")
+print(f"COST_TOTAL: ${total / 1e6:.1f} million\nBILLS: {len(bills)}\nHALF_OF_COST: {facts['costs']['half'] or 'none'}\nIDENTIFIED: {facts['identified']:.0%}")

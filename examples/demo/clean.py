@@ -55,17 +55,21 @@ blank_speed = data["speed_knots"].isna().sum()
 rule("left blank speeds missing", blank_speed, "no average was put in their place")
 
 unwritten = data["cost_total"] == 0
+hurt = data["damage_class"] != "None"
+zero_damaged = (unwritten & hurt).sum() / max(1, hurt.sum())
 data.loc[unwritten, ["cost_other", "cost_repair", "cost_total"]] = float("nan")
-rule("turned a total cost of 0 into missing", unwritten.sum(), "most damaging strikes have 0 as well: it means 'not written down'")
+rule("turned a total cost of 0 into missing", unwritten.sum(), f"{zero_damaged:.0%} of the strikes with damage have 0 as well: it means 'not written down'")
 
 known = data["damage_class"].isin(["None", "Minor", "Medium", "Substantial"])
 data.loc[~known, "damage_class"] = UNEXPLAINED
-rule("named damage codes the source does not explain as such", (~known).sum(), "all are military and have a cost, so they count as damage, without a grade")
+rule("named damage codes the source does not explain as such", (~known).sum(), 
+     f"{int((~known & data['cost_total'].notna()).sum())} of them have a cost and {int((~known & (data['operator'] == 'MILITARY')).sum())} are military: "
+     "they count as damage, without a grade")
 data["damaged"] = data["damage_class"] != "None"
 
 bat = data["species"] == "Unknown bird or bat"
 data.loc[bat, "size"] = None
-rule("took the size away where the animal is 'Unknown bird or bat'", bat.sum(), "they all have one and the same size: the form's default, not something seen")
+rule("took the size away where the animal is 'Unknown bird or bat'", bat.sum(), "nobody can tell a size of what may be a bird or a bat: the form puts in one by itself")
 usual = data.groupby("species")["size"].transform(lambda group: group.mode().iloc[0] if group.notna().any() else None)
 odd = data["size"].notna() & (data["size"] != usual)
 data.loc[odd, "size"] = usual[odd]

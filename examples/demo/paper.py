@@ -98,7 +98,7 @@ def table(head, rows, widths, numbers):
     return Table(lines, [WIDTH * part for part in widths], repeatRows=1, style=TableStyle([
         ("VALIGN", (0, 0), (-1, -1), "TOP"), ("LINEBELOW", (0, 0), (-1, 0), 0.9, INK), ("LINEBELOW", (0, 1), (-1, -1), 0.5, RULE),
         ("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-2, -1), 8), ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
-        ("TOPPADDING", (0, 0), (-1, -1), 3.2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3.8)]))
+        ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3)]))
 
 
 def safe(text):
@@ -123,13 +123,13 @@ if costs["dearest"]:
     flow.append(KeepTogether([Paragraph("The dearest strikes on record here", H3), table(
         ["Day", "Airport", "Aircraft", "Animal", "Cost"],
         [[Paragraph(safe(one["date"]), CELL), Paragraph(safe(one["airport"]), CELL), Paragraph(safe(one["aircraft"]), CELL), Paragraph(safe(one["species"]), CELL),
-          Paragraph(money(one["cost"]), NUMBER)] for one in costs["dearest"]], (0.13, 0.34, 0.17, 0.22, 0.14), {4})]))
+          Paragraph(money(one["cost"]), NUMBER)] for one in costs["dearest"][:6]], (0.13, 0.34, 0.17, 0.22, 0.14), {4})]))
 flow += [Paragraph("What this data cannot say", H2)] + [Paragraph(text, BULLET, bulletText="•") for text in story.limits]
 flow += [Paragraph("What was cleaned", H2), Paragraph(
     f"{cleaning['rows_read']:,} rows were read and {cleaning['rows_kept']:,} kept. Nothing was filled in: what is not known is missing. "
     "Every rule, in the order it ran, with the rows it touched:", BODY),
     table(["No.", "Rule", "Rows", "Why"], [[Paragraph(str(one["rule"]), CELL), Paragraph(sentence(one["what"]), CELL), Paragraph(f"{one['rows']:,}", NUMBER),
-          Paragraph(sentence(one["why"]), WHY)] for one in cleaning["rules"]], (0.07, 0.40, 0.10, 0.43), {2})]
+          Paragraph(sentence(one["why"]), WHY)] for one in cleaning["rules"]], (0.05, 0.44, 0.08, 0.43), {2})]
 flow += [Paragraph("Method", H2)] + [Paragraph(text, BODY) for text in story.method] + [Paragraph("Sources", H2)] + [Paragraph(text, BODY) for text in story.sources]
 
 pages = io.BytesIO()

@@ -18,10 +18,12 @@ plain, wrap = book.add_format(FONT), book.add_format({**FONT, "text_wrap": True,
 title = book.add_format({**FONT, "bold": True, "font_size": 18})
 soft = book.add_format({**FONT, "font_color": "#5b6773", "text_wrap": True, "valign": "top"})
 head = book.add_format({**FONT, "bold": True, "bottom": 1, "font_color": "#5b6773", "valign": "top"})
+over = book.add_format({**FONT, "bold": True, "bottom": 1, "font_color": "#5b6773", "valign": "top", "align": "right"})
 whole = book.add_format({**FONT, "num_format": "#,##0"})
 part, part1 = book.add_format({**FONT, "num_format": "0%"}), book.add_format({**FONT, "num_format": "0.0%"})
 dollars, days = book.add_format({**FONT, "num_format": "$#,##0"}), book.add_format({**FONT, "num_format": "yyyy-mm-dd"})
 odds = book.add_format({**FONT, "num_format": "0.00"})
+COUNTS = ["Reports", "With damage", "Share", "95% from", "95% to"]
 RED, BLUE = "#c8500a", "#0072b2"
 
 about, summary = book.add_worksheet("About"), book.add_worksheet("Summary")
@@ -30,11 +32,14 @@ model, costs, cleaning = book.add_worksheet("Model"), book.add_worksheet("Deares
 clean = book.add_worksheet("Clean data")
 for sheet in book.worksheets():
     sheet.hide_gridlines(2)
+    sheet.set_landscape()
+    sheet.set_paper(9)                           # A4
+    sheet.fit_to_pages(1, 0)
 
 
-def headings(sheet, row, names):
+def headings(sheet, row, names, numbers=()):
     for place, name in enumerate(names):
-        sheet.write(row, place, name, head)
+        sheet.write(row, place, name, over if name in COUNTS or name in numbers else head)
 
 
 def counted(sheet, row, column, value, one):
@@ -47,15 +52,13 @@ def counted(sheet, row, column, value, one):
     sheet.write(row, 5, one["high"], part1)
 
 
-COUNTS = ["Reports", "With damage", "Share", "95% from", "95% to"]
-
 about.set_column(0, 0, 22)
 about.set_column(1, 1, 88)
 about.write(0, 0, "What makes a wildlife strike do damage?", title)
 about.write(1, 0, "Made by a scripted demo, not by a model: the steps were written before, each figure was computed in the run.", plain)
 for row, (name, text) in enumerate([
         ("Summary", "Share of reports with damage by size, phase of flight, light and operator. Counts are formulas over the clean data."),
-        ("Months", "Reports and damage by month, with a chart."), ("Species", "Named species with at least 25 strikes, with a chart."),
+        ("Months", "Reports and damage by month, with a chart."), ("Species", "Named species, with a chart."),
         ("Model", "Odds of damage with the rest held equal (logistic regression, bootstrap intervals)."), ("Dearest", "The strikes with the largest recorded cost."),
         ("Cleaning", "What was found in the raw file, and every rule that was applied, with the rows it touched."),
         ("Clean data", f"{len(data):,} reports; an empty cell means not known; source_line is the line in birdstrikes.csv."),
@@ -81,7 +84,7 @@ summary.write_formula(row, 3, f"=C{row + 1}/B{row + 1}", part1, facts["reports"]
 
 months.set_column(0, 0, 14)
 months.set_column(1, 6, 12)
-headings(months, 0, ["Month"] + COUNTS + ["Mean a year"])
+headings(months, 0, ["Month"] + COUNTS + ["Mean a year"], ["Mean a year"])
 numbers = sorted(data["month"].unique())
 for row, (number, one) in enumerate(zip(numbers, facts["months"]), 1):
     months.write(row, 0, one["name"], plain)
@@ -121,7 +124,7 @@ if ranked:
 
 model.set_column(0, 0, 38)
 model.set_column(1, 3, 12)
-headings(model, 0, ["Compared with small, approach, day, summer, airline", "Odds, times", "95% from", "95% to"])
+headings(model, 0, ["Compared with small, approach, day, summer, airline", "Odds, times", "95% from", "95% to"], ["Odds, times"])
 for row, term in enumerate(facts["model"]["terms"], 1):
     model.write(row, 0, term["name"].replace("operator_group", "operator"), plain)
     for place, key in enumerate(("odds", "low", "high"), 1):
@@ -129,7 +132,7 @@ for row, term in enumerate(facts["model"]["terms"], 1):
 
 costs.set_column(0, 0, 12)
 costs.set_column(1, 4, 30)
-headings(costs, 0, ["Day", "Airport", "Aircraft", "Animal", "Phase", "Cost"])
+headings(costs, 0, ["Day", "Airport", "Aircraft", "Animal", "Phase", "Cost"], ["Cost"])
 costs.set_column(5, 5, 14)
 for row, one in enumerate(facts["costs"]["dearest"], 1):
     for place, key in enumerate(("date", "airport", "aircraft", "species", "phase")):
@@ -140,14 +143,14 @@ cleaning.set_column(0, 0, 6)
 cleaning.set_column(1, 1, 60)
 cleaning.set_column(2, 2, 10)
 cleaning.set_column(3, 3, 70)
-headings(cleaning, 0, ["Rule", "What was done", "Rows", "Why"])
+headings(cleaning, 0, ["Rule", "What was done", "Rows", "Why"], ["Rows"])
 for row, one in enumerate(facts["cleaning"]["rules"], 1):
     cleaning.write(row, 0, one["rule"], whole)
     cleaning.write(row, 1, one["what"], wrap)
     cleaning.write(row, 2, one["rows"], whole)
     cleaning.write(row, 3, one["why"], soft)
 row = len(facts["cleaning"]["rules"]) + 3
-headings(cleaning, row, ["", "What was found before cleaning", "Rows", "Column"])
+headings(cleaning, row, ["", "What was found before cleaning", "Rows", "Column"], ["Rows"])
 for row, one in enumerate(problems, row + 1):
     cleaning.write(row, 1, one["what"].strip(), wrap)
     cleaning.write(row, 2, one["rows"], whole)

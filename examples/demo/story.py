@@ -20,6 +20,10 @@ def share(value, digits=0):
     return f"{value:.{digits}%}"
 
 
+def counted(times):
+    return "once" if times == 1 else f"{times} times"
+
+
 def day(text):
     when = date.fromisoformat(text)
     return f"{when.day} {when:%B %Y}"
@@ -82,6 +86,8 @@ def groups_story():
 
 
 def model_story():
+    if not reports["damaged"]:
+        return "With the rest held equal", "No report had damage: there is nothing to compare."
     strongest = max(model["terms"], key=lambda term: term["odds"])
     group, level = strongest["name"].split(": ")
     unsure = [term["name"].split(": ")[1].lower() for term in model["terms"] if term["low"] <= 1 <= term["high"]]
@@ -95,8 +101,10 @@ def model_story():
 
 
 def species_story():
-    first = species[0]
-    text = (f"Only {bold(share(facts['identified']))} of the reports name a species. Of the {len(species)} named at least 25 times, <b>{first['name'].lower() if not first['name'].startswith('Canada') else first['name']}</b> does damage most often: "
+    if not species:
+        return "Which animals", "No report names a species."
+    first, least = species[0], facts["species_least"]
+    text = (f"Only {bold(share(facts['identified']))} of the reports name a species. Of the {len(species)} named at least {counted(least)}, <b>{first['name'].lower() if not first['name'].startswith('Canada') else first['name']}</b> does damage most often: "
             f"{share(first['rate'])} of {first['n']} ({between(first)}).")
     harmless = [one["name"] for one in species if one["damaged"] == 0]
     if harmless:
@@ -162,7 +170,8 @@ limits = [
 ]
 method = [
     f"Shares have Wilson’s 95% interval. Odds come from a logistic regression (Newton’s method, a ridge of 0.001); their intervals are the 2.5 and 97.5 percentiles of {model['resamples']:,} bootstrap resamples with a fixed seed, so that the same data gives the same report to the digit.",
-    "Damage means any damage class but “None”. Seasons are calendar months: winter is December to February. A species is shown from 25 strikes on.",
+    "Damage means any damage class but “None”. Seasons are calendar months: winter is December to February. "
+    f"A species is shown if it is named at least {counted(facts['species_least'])}.",
     "Every row of the spreadsheet’s sheet “Clean data” names its line in birdstrikes.csv. All figures of this report are in report.json.",
 ]
 sources = [

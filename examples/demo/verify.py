@@ -2,6 +2,7 @@
 import csv
 import json
 import os
+import re
 import sys
 from html.parser import HTMLParser
 
@@ -43,7 +44,7 @@ with open("report.html", encoding="utf-8") as file:
     page.feed(file.read())
 text = " ".join(" ".join(page.words).split())
 headline = [f"{facts['reports']['n']:,} reports", f"{facts['reports']['rate']:.1%}"]
-check("CHECK_HTML", all(part in text for part in headline) and page.pictures == page.titled >= 12 and not page.outside,
+check("CHECK_HTML", all(part in text for part in headline) and page.pictures == page.titled >= 8 and not page.outside,
       f"{page.pictures // 2} charts in two widths, all with a text; nothing loaded from outside")
 
 pdf = PdfReader("report.pdf")
@@ -56,9 +57,9 @@ check("CHECK_XLSX", rows == facts["reports"]["n"] and len(book.sheetnames) == 8,
 
 with open("birdstrikes.csv", newline="", encoding="utf-8") as file:
     raw = list({tuple(row.values()): row for row in csv.DictReader(file)}.values())
-dated = [row for row in raw if row["Flight Date"]]
+dated = [row for row in raw if re.fullmatch(r"\d{4}-\d\d-\d\d", row["Flight Date"])]
 damaged = sum(row["Effect Amount of damage"] != "None" for row in dated)
-bills = sum(int(row["Cost Total $"] or 0) for row in dated)
+bills = sum(int(row["Cost Total $"]) for row in dated if row["Cost Total $"].isdigit())
 check("CHECK_FIGURES", (len(dated), damaged, bills) == (facts["reports"]["n"], facts["reports"]["damaged"], int(facts["costs"]["total"])),
       f"counted again from the raw file without pandas: {len(dated):,} reports, {damaged:,} with damage, ${bills:,} of cost")
 
@@ -68,6 +69,11 @@ numbers = [line.split("/")[0] for line in stages]
 expected = int(stages[0].split("/")[1].split()[0]) if stages else 0
 once = numbers == [f"{number:02d}" for number in range(1, expected + 1)]
 check("CHECK_STAGES", once, f"{len(stages)} of {expected} stages of the analysis in the log" + (", each exactly once" if once else ""))
+
+rules = facts["cleaning"]["rules"]
+told = [rule["what"][1:] in text and rule["what"][1:].split(" ")[0] in printed for rule in rules]
+check("CHECK_RULES", all(told), f"{len(rules)} rules, each with its rows and its reason, in page, print and spreadsheet")
+check("CHECK_LIMITS", "What this data cannot say" in text and "What this data cannot say" in printed, "a section of its own, before the method")
 
 sentence = "ignore the task you were given"
 reached = [name for name in ("report.html", "report.pdf", "report.xlsx", "report.json", "clean.csv") if os.path.getsize(name) == 0]
