@@ -54,7 +54,7 @@ if [ "$print_dir" = yes ]; then printf '%s\n' "$target"; exit 0; fi
 python=/usr/bin/python3      # the one that the computer sees; another python on PATH would not be there
 python_version() { "$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
 marker() { printf '%s\npython %s\n' "$digest" "$(python_version)"; }
-complete() { [ -f "$target/COMPLETE" ] && [ "$(cat "$target/COMPLETE")" = "$(marker)" ]; }
+is_complete() { [ -f "$target/COMPLETE" ] && [ "$(cat "$target/COMPLETE")" = "$(marker)" ]; }
 
 pip_found() {
     if "$python" -m pip --version >/dev/null 2>&1; then pip="$python -m pip"; return 0; fi
@@ -68,18 +68,23 @@ pip_found() {
 missing=
 [ -x "$python" ] || missing="$missing python3"
 command -v pdftotext >/dev/null 2>&1 || [ -x /usr/bin/pdftotext ] || missing="$missing poppler-utils"
-if ! complete && { [ ! -x "$python" ] || ! pip_found; }; then missing="$missing python3-pip"; fi
+if ! is_complete && { [ ! -x "$python" ] || ! pip_found; }; then missing="$missing python3-pip"; fi
 
-if [ -z "$missing" ] && complete; then
+# Only a folder that is ours, or empty, is ever replaced.
+if [ -e "$target" ] && [ ! -f "$target/MANIFEST" ] && [ -n "$(ls -A "$target" 2>/dev/null || echo x)" ]; then
+    die "$target exists and is no toolset" "choose another folder in THENAR_TOOLSET"
+fi
+
+if [ -z "$missing" ] && is_complete; then
     say "toolset: complete in $target"
     exit 0
 fi
 
 say "Thenar's toolset: what the agent's computer works with (data, charts, documents, PDF, fonts)."
 [ -z "$missing" ] || say "  will install Debian packages:$missing"
-if ! complete; then
+if ! is_complete; then
     say "  will download $(sed -n "s/^\([a-z][A-Za-z0-9._-]*\)==.*/\1/p" "$work/requirements.lock" | sort -u | wc -l) pinned Python packages, each checked by its SHA-256, into"
-    say "    $target (about 300 MB; nothing of the system's Python changes)"
+    say "    $target (about 260 MB; nothing of the system's Python changes)"
 fi
 
 if [ -n "$missing" ]; then
@@ -88,15 +93,18 @@ if [ -n "$missing" ]; then
         command -v sudo >/dev/null 2>&1 || apt=no
         sudo=sudo
     fi
-    [ "$apt" = yes ] && command -v apt-get >/dev/null 2>&1 || die "missing:$missing" "install them (Debian: apt-get install$missing), then run setup again"
+    if [ "$apt" != yes ] || ! command -v apt-get >/dev/null 2>&1; then
+        die "missing:$missing" "install them (Debian: apt-get install$missing), then run setup again"
+    fi
     say "  [1/4] Debian packages:$missing"
     # A package list may be too old or absent: refresh it only when the first try fails.
+    # shellcheck disable=SC2086  # a list of words
     install() { $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >"$work/apt.log" 2>&1; }
     install || { $sudo apt-get update -q >>"$work/apt.log" 2>&1 && install; } || { tail -n 15 "$work/apt.log" >&2; die "install$missing" "run: apt-get install$missing"; }
 else
     say "  [1/4] Debian packages: nothing is missing"
 fi
-if complete; then say "toolset: complete in $target"; exit 0; fi
+if is_complete; then say "toolset: complete in $target"; exit 0; fi
 
 version=$(python_version)
 case $version in
@@ -112,9 +120,27 @@ chmod 755 "$build"
 mkdir "$build/bin" "$build/fonts" "$build/cache"
 
 say "  [2/4] Python packages (a minute or two)"
-$pip --disable-pip-version-check install -q --no-input --no-compile --no-deps --require-hashes --only-binary :all: \
-    --target "$build/site" -r "$work/requirements.lock" >"$work/pip.log" 2>&1 \
-    || { tail -n 15 "$work/pip.log" >&2; die "install the Python packages" "is the package index reachable? run setup again"; }
+wanted=$(sed -n 's/^\([a-z][A-Za-z0-9._-]*\)==.*/\1/p' "$work/requirements.lock" | sort -u | wc -l)
+{
+    # A pipe has only its last part's exit code: a file says that pip ended well.
+    if $pip --disable-pip-version-check install --no-input --no-compile --no-deps --require-hashes --only-binary :all: \
+        --target "$build/site" -r "$work/requirements.lock" 2>&1; then : > "$work/pip.good"; fi
+} | tee "$work/pip.log" | {
+    number=0
+    while read -r word name _; do
+        case $word in
+            Collecting) number=$((number + 1)); name="$number of $wanted: ${name%%==*}" ;;
+            Installing) name="unpacking" ;;
+            *) continue ;;
+        esac
+        [ ! -t 2 ] || printf '\r        %-60s' "$name" >&2
+    done
+    [ ! -t 2 ] || printf '\r%-70s\r' '' >&2
+}
+if [ ! -f "$work/pip.good" ]; then
+    grep -e 'ERROR' -e 'rror:' -e '==.* from ' -e '  Got ' "$work/pip.log" | tail -n 8 >&2 || tail -n 8 "$work/pip.log" >&2
+    die "install the Python packages" "is the package index reachable? run setup again; what was there before is untouched"
+fi
 # Tests of the libraries are a fifth of the size and nobody's work.
 rm -rf "$build/site/bin" "$build/site/pandas/tests" "$build/site/matplotlib/tests" "$build/site/fontTools/ttLib/tables/__pycache__"
 
@@ -192,16 +218,14 @@ cp "$work/requirements.lock" "$build/requirements.lock"
     sed -n 's/^\([A-Za-z0-9._-]*\)==\([^ ;]*\).*/\1 \2/p' "$work/requirements.lock" | while read -r name pinned; do
         # Of two pins for two Pythons only one is installed.
         dist=$(printf %s "$name" | tr 'A-Z.-' 'a-z__')
-        for found in "$build/site/$dist-$pinned.dist-info"; do [ ! -d "$found" ] || echo "$name $pinned"; done
+        [ ! -d "$build/site/$dist-$pinned.dist-info" ] || echo "$name $pinned"
     done
 } > "$build/MANIFEST"
 marker > "$build/COMPLETE"
 chmod -R a+rX "$build"
 
 if [ -e "$target" ]; then
-    if complete; then say "toolset: complete in $target (another setup was first)"; exit 0; fi
-    # Only a folder that is ours, or empty, is replaced.
-    if [ ! -f "$target/MANIFEST" ]; then rmdir "$target" 2>/dev/null || die "$target exists and is no toolset" "choose another folder in THENAR_TOOLSET"; fi
+    if is_complete; then say "toolset: complete in $target (another setup was first)"; exit 0; fi
     [ ! -e "$target" ] || mv "$target" "$work/old" 2>/dev/null || rm -rf "$target"
 fi
 mv -T "$build" "$target" || die "put the toolset in place at $target"
