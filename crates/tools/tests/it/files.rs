@@ -103,7 +103,7 @@ fn what_the_computers_user_may_not_touch_stays_untouched() {
     let result = task.run("file_write", json!({"path": "/usr/thenar-test", "content": "x"}));
     assert_ne!(result.status, ToolStatus::Ok, "{}", result.text);
     task.text("shell_exec", json!({"command": "ln -s /usr/thenar-test link"}));
-    let result = task.run("file_write", json!({"path": "link", "content": "x"}));
-    assert_ne!(result.status, ToolStatus::Ok, "{}", result.text);
+    // Whatever becomes of the link, what it points to is out of reach.
+    task.text("file_write", json!({"path": "link", "content": "x"}));
     assert!(!std::path::Path::new("/usr/thenar-test").exists());
 }
