@@ -1,1 +1,34 @@
-//! (being written)
+//! The agent's computer: a closed box of Linux namespaces in which commands and file operations of one task run.
+//!
+//! [`Computer::open`] attaches to the box of a [`ComputerSpec`], or makes it; [`Computer::start`] runs a [`Request`] in it under
+//! a call id, and asking twice for the same id attaches to the first. Two small processes of ours carry it: `thenar-keeper`
+//! outside (socket, table of calls, spools, deadline; it outlives its caller) and `thenar-init`, PID 1 inside. What became of a
+//! call can be read from disk with neither of them alive: [`recorded`], [`read_output`].
+//!
+//! It does not decide what may run, holds no secrets, gives no network, and knows nothing of tasks or journals. There is no
+//! mode without the box. Everything here is synchronous.
+
+mod computer;
+mod error;
+mod find;
+mod init;
+mod keeper;
+mod launch;
+mod probe;
+mod record;
+mod request;
+mod spec;
+mod sys;
+mod wire;
+
+pub use computer::Computer;
+pub use error::Error;
+pub use find::find_keeper;
+pub use keeper::main as keeper_main;
+pub use probe::{Capability, probe};
+pub use record::{read_output, recorded};
+pub use request::{CALL_ID_BYTES_MAX, CallResult, Exit, FileAnswer, FileOp, FoundLine, Recorded, Request, Status};
+pub use spec::{ComputerSpec, Limits, Workspace};
+
+/// What every function here returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

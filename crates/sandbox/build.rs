@@ -1,0 +1,84 @@
+//! Turns `seccomp/shell.json` into kernel instructions, so that a starting computer has nothing to compile. It adds no rule of its own.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::path::Path;
+
+use seccompiler::{BpfProgram, TargetArch};
+use serde_json::{Value, json};
+
+const EPERM: u32 = 1;
+const ENOSYS: u32 = 38;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=seccomp/shell.json");
+    println!("cargo::rerun-if-changed=build.rs");
+    let machine = std::env::var("CARGO_CFG_TARGET_ARCH")?;
+    let out = std::env::var("OUT_DIR")?;
+    let rules: Value = serde_json::from_str(&std::fs::read_to_string("seccomp/shell.json")?)?;
+    let old: Vec<&str> = names(&rules["only_x86_64"]);
+    let exists = |name: &&str| machine == "x86_64" || !old.contains(name);
+
+    let known = names(&rules["allow"]).into_iter().chain(old.iter().copied().filter(exists));
+    let known: Vec<Value> = known.map(|name| json!({ "syscall": name })).collect();
+    let mut refused: Vec<Value> =
+        names(&rules["refuse"]).into_iter().filter(exists).map(|name| json!({ "syscall": name })).collect();
+    for rule in rules["refuse_when"].as_array().ok_or("refuse_when is no list")? {
+        let args: Vec<Value> = rule["all"]
+            .as_array()
+            .ok_or("a rule without conditions")?
+            .iter()
+            .map(condition)
+            .collect::<Result<_, _>>()?;
+        let calls = names(&rule["calls"]).into_iter().filter(exists);
+        refused.extend(calls.map(|name| json!({ "syscall": name, "args": args })));
+    }
+    let filters = json!({
+        "known": { "mismatch_action": { "errno": ENOSYS }, "match_action": "allow", "filter": known },
+        "refused": { "mismatch_action": "allow", "match_action": { "errno": EPERM }, "filter": refused },
+    });
+    let target = TargetArch::try_from(machine.as_str())?;
+    let programs: HashMap<String, BpfProgram> =
+        seccompiler::compile_from_json(filters.to_string().as_bytes(), target)?;
+    for (name, program) in programs {
+        let bytes: Vec<u8> = program
+            .iter()
+            .flat_map(|step| {
+                let [code_low, code_high] = step.code.to_ne_bytes();
+                let [a, b, c, d] = step.k.to_ne_bytes();
+                [code_low, code_high, step.jt, step.jf, a, b, c, d]
+            })
+            .collect();
+        std::fs::write(Path::new(&out).join(format!("{name}.bpf")), bytes)?;
+    }
+    Ok(())
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// One condition in the words of the compiler. All compared values fit into 32 bits, which is what the kernel reads.
+fn condition(rule: &Value) -> Result<Value, Box<dyn Error>> {
+    let index = rule["argument"].as_u64().ok_or("a condition without argument")?;
+    let (op, val) = if let Some(bits) = rule["has"].as_str() {
+        (json!({ "masked_eq": number(bits)? }), number(bits)?)
+    } else if let Some(value) = rule["not"].as_str() {
+        (json!("ne"), number(value)?)
+    } else if let Some(value) = rule["is_masked"].as_str() {
+        (json!({ "masked_eq": number(rule["mask"].as_str().ok_or("no mask")?)? }), number(value)?)
+    } else {
+        (json!("eq"), number(rule["is"].as_str().ok_or("a condition that says nothing")?)?)
+    };
+    Ok(json!({ "index": index, "type": "dword", "op": op, "val": val }))
+}
+
+fn number(text: &str) -> Result<u64, std::num::ParseIntError> {
+    if let Some(digits) = text.strip_prefix("0o") {
+        u64::from_str_radix(digits, 8)
+    } else if let Some(digits) = text.strip_prefix("0x") {
+        u64::from_str_radix(digits, 16)
+    } else {
+        text.parse()
+    }
+}

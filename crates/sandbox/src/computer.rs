@@ -1,0 +1,230 @@
+//! The caller's handle of a computer. It holds no connection and no thread: each operation asks the keeper anew, so any process may ask.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::request::{Request, Status};
+use crate::spec::{ComputerSpec, Workspace};
+use crate::wire::{self, Answer, Ask, Question, Started};
+use crate::{Error, Result, record};
+
+/// How long a starting or leaving keeper of another caller is waited for.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// Pause between two looks at it.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// How long the keeper may take to answer what it answers at once.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
+
+/// A running computer. Cheap to clone; any thread may use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Computer {
+    dir: PathBuf,
+}
+
+impl Computer {
+    /// Attaches to the living computer of `spec.dir`, or makes one.
+    ///
+    /// # Errors
+    /// [`Error::Launch`] with a hint if this machine cannot make one, [`Error::Workspace`] if the folder may not be used.
+    pub fn open(spec: &ComputerSpec) -> Result<Self> {
+        let spec = absolute(spec)?;
+        record::prepare(&spec.dir).map_err(Error::io(format!("make the folder {}", spec.dir.display())))?;
+        let deadline = Instant::now() + BUSY_WAIT;
+        loop {
+            if let Some(computer) = Self::attach(&spec.dir)? {
+                return Ok(computer);
+            }
+            if launch(&spec)? {
+                return Ok(Self { dir: spec.dir });
+            }
+            if Instant::now() > deadline {
+                return Err(Error::Launch {
+                    reason: "another keeper holds the folder but does not answer".to_owned(),
+                    hint: format!("look at {}", spec.dir.join("keeper.log").display()),
+                });
+            }
+            pause();
+        }
+    }
+
+    /// Attaches to the computer of a folder if it lives.
+    ///
+    /// # Errors
+    /// If the keeper is of another version, or the socket cannot be used.
+    pub fn attach(dir: &Path) -> Result<Option<Self>> {
+        let computer = Self { dir: std::path::absolute(dir).map_err(Error::io("find the working directory"))? };
+        match computer.ask(Ask::Hello, ANSWER_WAIT) {
+            Ok(_) => Ok(Some(computer)),
+            Err(Error::Gone { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The computer's folder on the host.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Starts a request under an id. The second time it only attaches: nothing runs twice.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the computer cannot start it (a limit, or an earlier computer had this call and lost it).
+    pub fn start(&self, call: &str, request: &Request) -> Result<()> {
+        record::check_id(call)?;
+        self.ask(Ask::Start { call: call.to_owned(), request: request.clone() }, ANSWER_WAIT).map(drop)
+    }
+
+    /// Waits for a call to end, at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if the computer died meanwhile: [`crate::recorded`] then tells what is known.
+    pub fn wait(&self, call: &str, timeout: Duration) -> Result<Status> {
+        record::check_id(call)?;
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let answer = self.ask(Ask::Wait { call: call.to_owned(), timeout_ms }, timeout.saturating_add(ANSWER_WAIT));
+        match answer {
+            Ok(Answer::Status(status)) => Ok(status),
+            Ok(other) => Err(Error::Refused(format!("the keeper answered {other:?} to a wait"))),
+            // The keeper left between the end of the call and our question: the result is on disk.
+            Err(gone @ Error::Gone { .. }) => match record::read_result(&self.dir, call)? {
+                Some(result) if result.exit != crate::Exit::Died => Ok(Status::Ended(result)),
+                _ => Err(gone),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Output of a call from `offset`, at most `max` bytes, as far as there is any.
+    ///
+    /// # Errors
+    /// If the spool cannot be read.
+    pub fn output(&self, call: &str, offset: u64, max: usize) -> Result<Vec<u8>> {
+        record::read_output(&self.dir, call, offset, max)
+    }
+
+    /// Types into the terminal of a running command, exactly once per `write_id`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the command has ended or takes no input.
+    pub fn write_input(&self, write_id: &str, call: &str, bytes: &[u8]) -> Result<()> {
+        let ask = Ask::Input { write_id: write_id.to_owned(), call: call.to_owned(), bytes: bytes.to_vec() };
+        self.ask(ask, ANSWER_WAIT).map(drop)
+    }
+
+    /// Ends a call with everything it started: asks first, insists two seconds later. Does not wait for the end.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if there is nothing left to end.
+    pub fn kill(&self, call: &str) -> Result<()> {
+        self.ask(Ask::Kill { call: call.to_owned() }, ANSWER_WAIT).map(drop)
+    }
+
+    /// Ends everything inside; the keeper leaves within a second. Gone already is as good.
+    ///
+    /// # Errors
+    /// If the keeper cannot be spoken to.
+    pub fn shutdown(&self) -> Result<()> {
+        match self.ask(Ask::Shutdown, ANSWER_WAIT) {
+            Ok(_) | Err(Error::Gone { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn ask(&self, ask: Ask, patience: Duration) -> Result<Answer> {
+        let answer = self.exchange(ask, patience).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe => Error::Gone { dir: self.dir.clone() },
+            _ => Error::io(format!("talk to the keeper of {}", self.dir.display()))(error),
+        })?;
+        match answer {
+            Answer::Refused { reason } => Err(Error::Refused(reason)),
+            Answer::Version { mine } => Err(Error::Refused(format!(
+                "the computer was started by another version of thenar (protocol {mine}, not {})",
+                wire::VERSION
+            ))),
+            Answer::Done | Answer::Status(_) => Ok(answer),
+        }
+    }
+
+    fn exchange(&self, ask: Ask, patience: Duration) -> io::Result<Answer> {
+        let mut stream = wire::connect(&self.dir)?;
+        stream.set_write_timeout(Some(ANSWER_WAIT))?;
+        stream.set_read_timeout(Some(patience))?;
+        wire::send(&mut stream, &Question { version: wire::VERSION, ask })?;
+        wire::receive(&mut stream)
+    }
+}
+
+/// The same specification with paths that mean the same from any working directory.
+fn absolute(spec: &ComputerSpec) -> Result<ComputerSpec> {
+    let whole = |path: &Path| std::path::absolute(path).map_err(Error::io("find the working directory"));
+    Ok(ComputerSpec {
+        dir: whole(&spec.dir)?,
+        workspace: match &spec.workspace {
+            Workspace::Own(path) => Workspace::Own(whole(path)?),
+            Workspace::Folder(path) => Workspace::Folder(whole(path)?),
+        },
+        toolset: spec.toolset.as_deref().map(whole).transpose()?,
+        keeper: whole(&spec.keeper)?,
+        forbidden: spec.forbidden.iter().map(|path| whole(path)).collect::<Result<_>>()?,
+        ..spec.clone()
+    })
+}
+
+/// Starts a keeper and waits until its computer is up; false if another keeper has the folder.
+fn launch(spec: &ComputerSpec) -> Result<bool> {
+    if !spec.keeper.is_file() {
+        return Err(Error::KeeperMissing { path: spec.keeper.clone() });
+    }
+    let failed = |source| Error::io(format!("start {}", spec.keeper.display()))(source);
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(spec.dir.join("keeper.log"));
+    let order = serde_json::to_vec(spec).map_err(|error| failed(error.into()))?;
+    #[expect(clippy::disallowed_methods, reason = "the one place where a computer's keeper is started")]
+    let mut command = Command::new(&spec.keeper);
+    command
+        .arg0("thenar-keeper")
+        .env_clear()
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log.map_err(failed)?);
+    let mut child = command.spawn().map_err(failed)?;
+    let mut told = Vec::new();
+    let talked = || -> io::Result<()> {
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(&order)?;
+        }
+        if let Some(mut stdout) = child.stdout.take() {
+            stdout.read_to_end(&mut told)?;
+        }
+        Ok(())
+    };
+    let talked = { talked }();
+    // The process we started only sends the keeper into a session of its own, and leaves.
+    let left = child.wait();
+    talked.and(left.map(drop)).map_err(failed)?;
+    match serde_json::from_slice(&told) {
+        Ok(Started::Ready) => Ok(true),
+        Ok(Started::Busy) => Ok(false),
+        Ok(Started::Launch { reason, hint }) => Err(Error::Launch { reason, hint }),
+        Ok(Started::Workspace { path, reason }) => Err(Error::Workspace { path, reason }),
+        Err(_) => Err(Error::Launch {
+            reason: "the keeper ended without a word".to_owned(),
+            hint: format!("look at {}", spec.dir.join("keeper.log").display()),
+        }),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process holds the folder; there is nothing of ours to wait on")]
+fn pause() {
+    std::thread::sleep(BUSY_PAUSE);
+}

@@ -1,0 +1,156 @@
+//! `thenar-init`, PID 1 inside: it forks what the keeper orders, hands the output's other end out, and reaps. It decides nothing and dies with its keeper.
+
+mod command;
+pub(crate) mod control;
+mod files;
+mod search;
+mod tree;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::pty::OpenptFlags;
+
+use crate::launch::{CONTROL_FD, filter_calls};
+use crate::sys::{self, Forked};
+use control::{Order, Report};
+
+/// Size of the pipe for output: the larger, the fewer turns for a flood.
+const PIPE_BYTES: usize = 256 * 1024;
+/// Columns and lines of a command's terminal.
+const TERMINAL_SIZE: (u16, u16) = (120, 40);
+
+/// One call at work: the process of ours that watches over it.
+struct Call {
+    watcher: Pid,
+    /// The watcher does the work itself.
+    is_file: bool,
+}
+
+/// Runs as PID 1 until the keeper is gone.
+pub(crate) fn main() -> ExitCode {
+    // Nothing else runs yet. Failures end the computer, and the keeper says that it did not come up.
+    let _ = rustix::thread::set_name(c"thenar-init");
+    let control = sys::inherited(CONTROL_FD);
+    let ready = sys::not_dumpable()
+        .and_then(|()| sys::close_from(CONTROL_FD.cast_unsigned() + 1))
+        .and_then(|()| Ok(rustix::process::chdir("/workspace")?))
+        .and_then(|()| Ok(rustix::io::fcntl_setfd(&control, rustix::io::FdFlags::CLOEXEC)?))
+        .and_then(|()| filter_calls())
+        .and_then(|()| sys::child_signals())
+        .and_then(|signals| control::send(&control, &Report::Ready, &[]).map(|()| signals));
+    match ready.and_then(|signals| serve(&control, signals)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn serve(control: &OwnedFd, signals: OwnedFd) -> io::Result<()> {
+    let mut calls: HashMap<String, Call> = HashMap::new();
+    loop {
+        let mut sources = [PollFd::new(control, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
+        match rustix::event::poll(&mut sources, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        let (ordered, ended) = (!sources[0].revents().is_empty(), !sources[1].revents().is_empty());
+        if ended {
+            reap(control, &signals, &mut calls);
+        }
+        if ordered {
+            let Some((order, descriptors)) = control::receive(control)? else { return Ok(()) };
+            obey(control, order, descriptors, &mut calls);
+        }
+    }
+}
+
+fn obey(control: &OwnedFd, order: Order, mut descriptors: Vec<OwnedFd>, calls: &mut HashMap<String, Call>) {
+    match order {
+        Order::Run { call, terminal } => {
+            let Some(request) = descriptors.pop() else { return };
+            match run(control, &call, request, terminal) {
+                Ok(watcher) => {
+                    calls.insert(call, Call { watcher, is_file: !terminal });
+                }
+                Err(error) => {
+                    let reason = match error.raw_os_error() {
+                        Some(libc::EAGAIN) => "the computer's limit of processes is reached".to_owned(),
+                        _ => error.to_string(),
+                    };
+                    let _ = control::send(control, &Report::Failed { call, reason }, &[]);
+                }
+            }
+        }
+        Order::Ask { call } => {
+            if let Some(known) = calls.get(&call) {
+                tree::ask(known.watcher);
+            }
+        }
+        Order::Insist { call } => {
+            if let Some(known) = calls.get(&call) {
+                tree::end(known.watcher);
+                if known.is_file {
+                    let _ = rustix::process::kill_process(known.watcher, Signal::KILL);
+                }
+            }
+        }
+    }
+}
+
+/// Collects every dead child and tells of the calls that are gone with them.
+fn reap(control: &OwnedFd, signals: &OwnedFd, calls: &mut HashMap<String, Call>) {
+    let mut drain = [0_u8; 1024];
+    while rustix::io::read(signals, &mut drain).is_ok_and(|bytes| bytes > 0) {}
+    while let Ok(Some((pid, _))) = rustix::process::wait(WaitOptions::NOHANG) {
+        let gone = calls.iter().find(|(_, call)| call.watcher == pid).map(|(id, _)| id.clone());
+        if let Some(call) = gone {
+            calls.remove(&call);
+            let _ = control::send(control, &Report::Gone { call }, &[]);
+        }
+    }
+}
+
+/// Forks the watcher of a call, with a pipe and a terminal made here, so that the computer's user owns them.
+fn run(control: &OwnedFd, call: &str, request: OwnedFd, terminal: bool) -> io::Result<Pid> {
+    let (output, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    // A refusal leaves the usual size.
+    let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
+    let pair = if terminal { Some(open_terminal()?) } else { None };
+    match sys::fork()? {
+        Forked::Parent(watcher) => {
+            let mut out = vec![output.as_fd()];
+            out.extend(pair.as_ref().map(|(master, _)| master.as_fd()));
+            // If the keeper is gone the next poll ends everything.
+            let _ = control::send(control, &Report::Started { call: call.to_owned() }, &out);
+            Ok(watcher)
+        }
+        Forked::Child => {
+            drop(output);
+            let slave = pair.map(|(_master, slave)| slave);
+            command::watch(control, call, File::from(request), command::Ends { output: input, terminal: slave })
+        }
+    }
+}
+
+/// A terminal of this computer: its master for the keeper, its other side for the command.
+fn open_terminal() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = rustix::pty::openpt(flags)?;
+    rustix::pty::unlockpt(&master)?;
+    let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags)?;
+    let (columns, lines) = TERMINAL_SIZE;
+    let size = rustix::termios::Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&master, size)?;
+    let mut mode = rustix::termios::tcgetattr(&slave)?;
+    // What is typed appears in the record with plain line ends, like everything else there.
+    mode.output_modes.remove(rustix::termios::OutputModes::ONLCR);
+    mode.local_modes.remove(rustix::termios::LocalModes::ECHOCTL);
+    rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &mode)?;
+    Ok((master, slave))
+}

@@ -1,0 +1,293 @@
+//! `thenar-keeper`: the process outside that outlives its caller. It makes the box, answers on the socket, holds the deadline, and leaves when nothing needs it. It runs nothing itself and reads no output but to put it away.
+
+mod call;
+mod connection;
+mod table;
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::Signal;
+
+use crate::init::control::{self, Report};
+use crate::launch::{self, Failure, Launched};
+use crate::sys::{self, Forked};
+use crate::wire::{self, Answer, Ask, Started};
+use crate::{ComputerSpec, init, record};
+use connection::Connection;
+use table::Table;
+
+/// How long PID 1 may take to report.
+const READY_WAIT: Duration = Duration::from_secs(20);
+/// Callers at one time; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 256;
+/// Quiet time after which results are made to outlast a loss of power.
+const SYNC_PAUSE: Duration = Duration::from_millis(50);
+/// How long the last processes of a box are waited for.
+const END_WAIT: Duration = Duration::from_millis(700);
+
+/// Runs this program in the role that its name and place ask for.
+pub fn main() -> ExitCode {
+    let is_init = std::env::args_os().next().is_some_and(|name| name == "thenar-init");
+    if is_init && rustix::process::getpid().is_init() {
+        return init::main();
+    }
+    match keep() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "thenar-keeper: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why the keeper stops keeping.
+enum End {
+    /// Somebody asked for it.
+    Shutdown,
+    /// The time is over.
+    Deadline,
+    /// Nobody used it.
+    Idle,
+    /// PID 1 died.
+    Died,
+}
+
+fn keep() -> io::Result<()> {
+    sys::close_from(3)?;
+    rustix::thread::set_name(c"thenar-keeper")?;
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    let mut order = Vec::new();
+    io::stdin().read_to_end(&mut order)?;
+    let spec: ComputerSpec = serde_json::from_slice(&order)?;
+    drop(order);
+    // A session of its own, and no parent that would have to collect it.
+    if let Forked::Parent(_) = sys::fork()? {
+        sys::exit_now(0);
+    }
+    rustix::process::setsid()?;
+    let Some(_lock) = record::lock(&spec.dir)? else { return tell(&Started::Busy) };
+    let (listener, launched) = match make(&spec) {
+        Ok(made) => made,
+        Err(Failure::Launch { reason, hint }) => return tell(&Started::Launch { reason, hint }),
+        Err(Failure::Workspace { path, reason }) => return tell(&Started::Workspace { path, reason }),
+    };
+    tell(&Started::Ready)?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    drop(null);
+    sys::trim_memory();
+    let mut keeper = Keeper {
+        table: Table::new(&spec, launched.control),
+        deadline_unix_ms: spec.deadline_unix_ms,
+        idle: Duration::from_millis(spec.limits.idle_ms),
+        init_fd: launched.init_fd,
+        listener,
+        connections: Vec::new(),
+        used: Instant::now(),
+    };
+    let end = keeper.serve()?;
+    keeper.leave(&spec, &end)
+}
+
+/// The caller waits for this and then no longer: that it may be gone is no fault.
+fn tell(started: &Started) -> io::Result<()> {
+    let _ = io::stdout().write_all(&serde_json::to_vec(started)?);
+    let _ = io::stdout().flush();
+    Ok(())
+}
+
+fn make(spec: &ComputerSpec) -> Result<(UnixListener, Launched), Failure> {
+    record::prepare(&spec.dir).map_err(Failure::at("make the computer's folder"))?;
+    let program = launch::own_program().map_err(Failure::at("open the keeper's own program"))?;
+    let launched = launch::launch(spec, &program)?;
+    // Commands go first when memory runs out. Some machines do not let us say so.
+    let _ = std::fs::write(format!("/proc/{}/oom_score_adj", launched.init.as_raw_nonzero()), "500");
+    wait_until_ready(launched.control.as_fd()).map_err(Failure::at("wait for PID 1"))?;
+    let listener = wire::listen(&spec.dir).map_err(Failure::at("make the computer's socket"))?;
+    listener.set_nonblocking(true).map_err(Failure::at("make the computer's socket"))?;
+    Ok((listener, launched))
+}
+
+fn wait_until_ready(control: BorrowedFd<'_>) -> io::Result<()> {
+    let mut source = [PollFd::from_borrowed_fd(control, PollFlags::IN)];
+    if rustix::event::poll(&mut source, Some(&timespec(READY_WAIT)))? == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    match control::receive::<Report>(control)? {
+        Some((Report::Ready, _)) => Ok(()),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+struct Keeper {
+    table: Table,
+    deadline_unix_ms: Option<u64>,
+    idle: Duration,
+    init_fd: OwnedFd,
+    listener: UnixListener,
+    connections: Vec<Connection>,
+    /// When somebody last had use of this computer.
+    used: Instant,
+}
+
+/// What a source that became ready belongs to.
+#[derive(Clone)]
+enum Source {
+    Listener,
+    Control,
+    Init,
+    Connection(usize),
+    Call(String),
+}
+
+impl Keeper {
+    fn serve(&mut self) -> io::Result<End> {
+        loop {
+            if self.deadline_unix_ms.is_some_and(|deadline| call::now_ms() >= deadline) {
+                return Ok(End::Deadline);
+            }
+            if self.table.is_busy() {
+                self.used = Instant::now();
+            } else if self.used.elapsed() >= self.idle && self.connections.is_empty() {
+                return Ok(End::Idle);
+            }
+            let ready = self.poll()?;
+            if ready.is_empty() {
+                self.table.sync();
+            }
+            self.table.insist();
+            // Reports come before output: what a report announces may then be read in the same turn.
+            let mut died = false;
+            for source in &ready {
+                match source {
+                    Source::Control => died |= !self.table.reports()?,
+                    Source::Init => died = true,
+                    Source::Listener | Source::Connection(_) | Source::Call(_) => {}
+                }
+            }
+            for source in &ready {
+                if let Source::Call(call) = source {
+                    self.table.pump(call);
+                }
+            }
+            if died {
+                return Ok(End::Died);
+            }
+            if self.talk(&ready)? {
+                return Ok(End::Shutdown);
+            }
+        }
+    }
+
+    /// Waits for something to happen, or for the next moment at which something is due.
+    fn poll(&self) -> io::Result<Vec<Source>> {
+        let mut sources = vec![(Source::Control, PollFlags::IN), (Source::Init, PollFlags::IN)];
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(self.table.control(), PollFlags::IN),
+            PollFd::new(&self.init_fd, PollFlags::IN),
+        ];
+        if self.connections.len() < CONNECTIONS_MAX {
+            sources.push((Source::Listener, PollFlags::IN));
+            fds.push(PollFd::new(&self.listener, PollFlags::IN));
+        }
+        for (index, connection) in self.connections.iter().enumerate() {
+            sources.push((Source::Connection(index), PollFlags::IN));
+            fds.push(PollFd::new(connection.stream(), PollFlags::IN));
+        }
+        for (call, fd, flags) in self.table.sources() {
+            sources.push((Source::Call(call.to_owned()), flags));
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        }
+        match rustix::event::poll(&mut fds, Some(&timespec(self.patience()))) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        }
+        let happened = fds.iter().map(|fd| !fd.revents().is_empty());
+        Ok(sources.into_iter().zip(happened).filter(|(_, happened)| *happened).map(|((source, _), _)| source).collect())
+    }
+
+    fn patience(&self) -> Duration {
+        let mut wait = self.idle.saturating_sub(self.used.elapsed());
+        if let Some(deadline) = self.deadline_unix_ms {
+            wait = wait.min(Duration::from_millis(deadline.saturating_sub(call::now_ms())));
+        }
+        if self.table.has_unsynced() {
+            wait = wait.min(SYNC_PAUSE);
+        }
+        let due = self.connections.iter().filter_map(Connection::due).chain(self.table.due());
+        due.map(|due| due.saturating_duration_since(Instant::now())).fold(wait, Duration::min)
+    }
+
+    /// Takes questions and answers those that can be answered. True if somebody asked for the end.
+    fn talk(&mut self, ready: &[Source]) -> io::Result<bool> {
+        let mut shutdown = false;
+        for source in ready {
+            if let Source::Connection(index) = source
+                && let Some(connection) = self.connections.get_mut(*index)
+            {
+                self.used = Instant::now();
+                if let Some(ask) = connection.read() {
+                    shutdown |= matches!(ask, Ask::Shutdown);
+                    connection.take(ask, &mut self.table);
+                }
+            }
+        }
+        for connection in &mut self.connections {
+            connection.answer_wait(&self.table);
+        }
+        self.connections.retain(|connection| !connection.is_over());
+        if ready.iter().any(|source| matches!(source, Source::Listener)) {
+            loop {
+                match self.listener.accept() {
+                    Ok((stream, _)) if self.connections.len() < CONNECTIONS_MAX => {
+                        self.connections.extend(Connection::new(stream));
+                    }
+                    Ok(_) => break,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // Out of descriptors or memory for the moment: those who wait are served first.
+                    Err(_) => break,
+                }
+            }
+        }
+        Ok(shutdown)
+    }
+
+    /// Ends everything inside, writes down what became of it, and answers those who wait.
+    fn leave(mut self, spec: &ComputerSpec, end: &End) -> io::Result<()> {
+        let _ = std::fs::remove_file(spec.dir.join(wire::SOCKET));
+        let _ = rustix::process::pidfd_send_signal(&self.init_fd, Signal::KILL);
+        let mut source = [PollFd::new(&self.init_fd, PollFlags::IN)];
+        let _ = rustix::event::poll(&mut source, Some(&timespec(END_WAIT)));
+        let _ = self.table.reports();
+        match end {
+            End::Died => self.table.end_all(crate::Exit::Died, None),
+            End::Deadline => self.table.end_all(crate::Exit::Signal(libc::SIGKILL), Some("the task's time is over")),
+            End::Shutdown | End::Idle => self.table.end_all(crate::Exit::Signal(libc::SIGKILL), None),
+        }
+        for connection in &mut self.connections {
+            connection.answer_wait(&self.table);
+            connection.answer(&Answer::Done);
+        }
+        drop(self.connections);
+        self.table.sync();
+        Ok(())
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    // Rounded up to the next millisecond: waking a moment too early would only mean to wait once more.
+    let duration = duration.saturating_add(Duration::from_micros(999));
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_millis()) * 1_000_000,
+    }
+}

@@ -1,0 +1,175 @@
+//! One call in the keeper's table: its spool, its two sources of output, what is typed into it. It does not know who asks.
+
+use std::collections::{HashSet, VecDeque};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use crate::request::{CallResult, Exit};
+
+/// Bytes moved at one time.
+const CHUNK: usize = 64 * 1024;
+/// Bytes moved before the others get their turn.
+const TURN_BYTES: usize = 4 * 1024 * 1024;
+/// Typed input that waits to be read by the command.
+pub(super) const INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Times that input can be typed into one call.
+pub(super) const WRITES_MAX: usize = 100_000;
+
+pub(super) struct Call {
+    pub(super) is_file: bool,
+    pub(super) started_ms: u64,
+    pub(super) result: Option<CallResult>,
+    /// When ending it is no longer asked for but done.
+    pub(super) insist_at: Option<Instant>,
+    /// PID 1 has nothing left of it.
+    pub(super) gone: bool,
+    pub(super) output: Option<File>,
+    pub(super) terminal: Option<File>,
+    pub(super) typed: VecDeque<u8>,
+    pub(super) write_ids: HashSet<String>,
+    spool: Spool,
+}
+
+struct Spool {
+    file: File,
+    bytes: u64,
+    bytes_max: u64,
+    dropped: bool,
+    /// The disk took no more.
+    full: bool,
+}
+
+/// How much a source had to give.
+enum Source {
+    /// More may come.
+    Open,
+    /// It is at its end.
+    Closed,
+}
+
+impl Call {
+    pub(super) fn new(spool: File, bytes_max: u64, is_file: bool) -> Self {
+        Self {
+            is_file,
+            started_ms: now_ms(),
+            result: None,
+            insist_at: None,
+            gone: false,
+            output: None,
+            terminal: None,
+            typed: VecDeque::new(),
+            write_ids: HashSet::new(),
+            spool: Spool { file: spool, bytes: 0, bytes_max, dropped: false, full: false },
+        }
+    }
+
+    pub(super) fn connect(&mut self, mut descriptors: Vec<OwnedFd>) {
+        self.terminal = (descriptors.len() > 1).then(|| descriptors.pop().map(File::from)).flatten();
+        self.output = descriptors.pop().map(File::from);
+        for source in self.output.iter().chain(&self.terminal) {
+            let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::RDWR;
+            let _ = rustix::fs::fcntl_setfl(source, flags);
+        }
+    }
+
+    pub(super) fn output_bytes(&self) -> u64 {
+        self.spool.bytes
+    }
+
+    /// Moves what there is from the command to the spool, and what is typed to the command.
+    pub(super) fn pump(&mut self) {
+        if let Some(output) = &mut self.output
+            && matches!(self.spool.take(output), Source::Closed)
+        {
+            self.output = None;
+        }
+        if let Some(terminal) = &mut self.terminal
+            && matches!(self.spool.take(terminal), Source::Closed)
+        {
+            self.terminal = None;
+        }
+        while let Some(terminal) = &mut self.terminal
+            && !self.typed.is_empty()
+        {
+            match terminal.write(self.typed.as_slices().0) {
+                Ok(bytes) if bytes > 0 => drop(self.typed.drain(..bytes)),
+                _ => break,
+            }
+        }
+    }
+
+    /// Puts a sentence of ours where the command's output would be.
+    pub(super) fn say(&mut self, text: &str) {
+        self.spool.put(text.as_bytes());
+    }
+
+    /// The result of a call that is over now. What it had written before is in the spool.
+    pub(super) fn end(&mut self, exit: Exit, limit: Option<String>) -> CallResult {
+        self.pump();
+        let full = self.spool.full.then(|| "the disk took no more output".to_owned());
+        let dropped = self.spool.dropped.then(|| format!("output is kept up to {} bytes", self.spool.bytes_max));
+        let result = CallResult {
+            exit,
+            output_bytes: self.spool.bytes,
+            output_truncated: self.spool.dropped,
+            limit: limit.or(full).or(dropped),
+            started_ms: self.started_ms,
+            ended_ms: now_ms(),
+        };
+        self.result = Some(result.clone());
+        result
+    }
+}
+
+impl Spool {
+    fn take(&mut self, source: &mut File) -> Source {
+        let mut chunk = [0; CHUNK];
+        let mut moved = 0;
+        while moved < TURN_BYTES {
+            match source.read(&mut chunk) {
+                Ok(0) => return Source::Closed,
+                Ok(bytes) => {
+                    moved += bytes;
+                    self.put(&chunk[..bytes]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Source::Open,
+                // A terminal without its other side fails instead of ending.
+                Err(_) => return Source::Closed,
+            }
+        }
+        Source::Open
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let room = usize::try_from(self.bytes_max.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
+        let kept = &bytes[..bytes.len().min(room)];
+        self.dropped |= kept.len() < bytes.len() || self.full;
+        if kept.is_empty() || self.full {
+            return;
+        }
+        let mut rest = kept;
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(written) if written > 0 => {
+                    self.bytes += written as u64;
+                    rest = &rest[written..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ => {
+                    (self.full, self.dropped) = (true, true);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the keeper is an edge: it holds the deadline and stamps results")]
+pub(super) fn now_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}

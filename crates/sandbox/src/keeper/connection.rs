@@ -1,0 +1,160 @@
+//! One caller's question, from its first byte to its answer. Each connection carries one; whoever is slow hinders nobody.
+
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use super::table::Table;
+use crate::wire::{self, Answer, Ask, Question, VERSION};
+
+/// How long a caller may take to say what he wants.
+const QUESTION_WAIT: Duration = Duration::from_secs(20);
+/// How long an answer may take to be taken; answers fit into the socket, so this is for the hopeless case.
+const ANSWER_WAIT: Duration = Duration::from_secs(1);
+/// Bytes read at one time.
+const CHUNK: usize = 64 * 1024;
+
+pub(super) struct Connection {
+    stream: UnixStream,
+    state: State,
+}
+
+enum State {
+    Asking {
+        heard: Vec<u8>,
+        until: Instant,
+    },
+    Waiting {
+        call: String,
+        until: Instant,
+    },
+    /// Answered when the keeper leaves.
+    UntilTheEnd,
+    Over,
+}
+
+impl Connection {
+    /// Takes a caller in, if it is one of ours.
+    pub(super) fn new(stream: UnixStream) -> Option<Self> {
+        let peer = rustix::net::sockopt::socket_peercred(&stream).ok()?;
+        if peer.uid != rustix::process::geteuid() && !peer.uid.is_root() {
+            return None;
+        }
+        stream.set_nonblocking(true).ok()?;
+        Some(Self { stream, state: State::Asking { heard: Vec::new(), until: Instant::now() + QUESTION_WAIT } })
+    }
+
+    pub(super) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// When this connection wants to be looked at without being ready.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Asking { until, .. } | State::Waiting { until, .. } => Some(until),
+            State::UntilTheEnd | State::Over => None,
+        }
+    }
+
+    /// Reads what has come; the question once it is whole.
+    pub(super) fn read(&mut self) -> Option<Ask> {
+        let mut chunk = [0; CHUNK];
+        loop {
+            let read = self.stream.read(&mut chunk);
+            let State::Asking { heard, .. } = &mut self.state else {
+                // Only the end is expected of one who has asked.
+                if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                    self.state = State::Over;
+                }
+                return None;
+            };
+            match read {
+                Ok(0) => {
+                    self.state = State::Over;
+                    return None;
+                }
+                Ok(bytes) => heard.extend_from_slice(&chunk[..bytes]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(_) => {
+                    self.state = State::Over;
+                    return None;
+                }
+            }
+            match whole(heard) {
+                Ok(None) => {}
+                Ok(Some(question)) if question.version == VERSION => return Some(question.ask),
+                Ok(Some(_)) => {
+                    self.answer(&Answer::Version { mine: VERSION });
+                    return None;
+                }
+                Err(error) => {
+                    self.answer(&Answer::Refused { reason: format!("the question makes no sense: {error}") });
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Does what was asked and answers, or remembers what to wait for.
+    pub(super) fn take(&mut self, ask: Ask, table: &mut Table) {
+        let done = match ask {
+            Ask::Hello => Ok(()),
+            Ask::Start { call, request } => table.start(&call, &request),
+            Ask::Input { write_id, call, bytes } => table.input(&call, write_id, &bytes),
+            Ask::Kill { call } => table.kill(&call),
+            Ask::Wait { call, timeout_ms } => {
+                let until = Instant::now() + Duration::from_millis(timeout_ms).min(Duration::from_secs(86_400 * 365));
+                self.state = State::Waiting { call, until };
+                return;
+            }
+            Ask::Shutdown => {
+                self.state = State::UntilTheEnd;
+                return;
+            }
+        };
+        match done {
+            Ok(()) => self.answer(&Answer::Done),
+            Err(reason) => self.answer(&Answer::Refused { reason }),
+        }
+    }
+
+    /// Answers a wait that is over, and gives up on a caller who says nothing.
+    pub(super) fn answer_wait(&mut self, table: &Table) {
+        match &self.state {
+            State::Waiting { call, until } => match table.status(call) {
+                Err(reason) => self.answer(&Answer::Refused { reason }),
+                Ok(status) => {
+                    if matches!(status, crate::Status::Ended(_)) || Instant::now() >= *until {
+                        self.answer(&Answer::Status(status));
+                    }
+                }
+            },
+            State::Asking { until, .. } if Instant::now() >= *until => self.state = State::Over,
+            State::Asking { .. } | State::UntilTheEnd | State::Over => {}
+        }
+    }
+
+    /// Answers and is over. A caller who is gone by now asks again if he cares.
+    pub(super) fn answer(&mut self, answer: &Answer) {
+        if self.is_over() {
+            return;
+        }
+        let ready = self.stream.set_nonblocking(false).and_then(|()| self.stream.set_write_timeout(Some(ANSWER_WAIT)));
+        let _ = ready.and_then(|()| wire::send(&self.stream, answer));
+        self.state = State::Over;
+    }
+}
+
+fn whole(heard: &[u8]) -> io::Result<Option<Question>> {
+    let Some((head, body)) = heard.split_first_chunk::<4>() else { return Ok(None) };
+    let length = wire::frame_length(*head)?;
+    if body.len() < length {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(&body[..length])?))
+}

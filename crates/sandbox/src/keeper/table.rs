@@ -1,0 +1,232 @@
+//! The keeper's table of calls by id, and what can be done to them. Twice the same order is one; a result, once written, stays.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+use rustix::fs::{MemfdFlags, SealFlags};
+
+use super::call::{Call, INPUT_BYTES_MAX, WRITES_MAX};
+use crate::init::control::{self, Order, Report};
+use crate::request::{Exit, Request, Status};
+use crate::{ComputerSpec, record};
+
+/// Between asking a command to end and ending it.
+const GRACE: Duration = Duration::from_secs(2);
+/// Calls at one time, with those that left something running.
+const CALLS_MAX: usize = 128;
+/// The code of a call that the computer could not start.
+const NOT_STARTED: i32 = 125;
+
+pub(super) struct Table {
+    dir: PathBuf,
+    control: OwnedFd,
+    output_bytes_max: u64,
+    calls: HashMap<String, Call>,
+    /// Calls whose result is written but may not outlast a loss of power yet.
+    unsynced: Vec<String>,
+}
+
+impl Table {
+    pub(super) fn new(spec: &ComputerSpec, control: OwnedFd) -> Self {
+        let output_bytes_max = spec.limits.output_bytes;
+        Self { dir: spec.dir.clone(), control, output_bytes_max, calls: HashMap::new(), unsynced: Vec::new() }
+    }
+
+    pub(super) fn control(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+
+    /// Whether a call is at work.
+    pub(super) fn is_busy(&self) -> bool {
+        self.calls.values().any(|call| call.result.is_none())
+    }
+
+    pub(super) fn sources(&self) -> impl Iterator<Item = (&str, BorrowedFd<'_>, PollFlags)> {
+        self.calls.iter().flat_map(|(id, call)| {
+            let typing = if call.typed.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+            let output = call.output.iter().map(|file| (file.as_fd(), PollFlags::IN));
+            let terminal = call.terminal.iter().map(move |file| (file.as_fd(), typing));
+            output.chain(terminal).map(move |(fd, flags)| (id.as_str(), fd, flags))
+        })
+    }
+
+    pub(super) fn start(&mut self, id: &str, request: &Request) -> Result<(), String> {
+        record::check_id(id).map_err(|error| error.to_string())?;
+        if self.calls.contains_key(id) {
+            return Ok(());
+        }
+        if record::was_ordered(&self.dir, id) {
+            return match record::read_result(&self.dir, id) {
+                Ok(Some(result)) if result.exit != Exit::Died => Ok(()),
+                _ => Err(format!("the call {id} was started in a computer that died: what it did is unknown")),
+            };
+        }
+        if self.calls.len() >= CALLS_MAX {
+            return Err(format!("{CALLS_MAX} calls are at work already: end some of them"));
+        }
+        let spool =
+            record::write_order(&self.dir, id, request).map_err(|error| format!("record the call {id}: {error}"))?;
+        let is_file = matches!(request, Request::File(_));
+        let mut call = Call::new(spool, self.output_bytes_max, is_file);
+        if let Err(error) = self.order(id, request) {
+            call.gone = true;
+            self.calls.insert(id.to_owned(), call);
+            self.end(id, Exit::Code(NOT_STARTED), Some(format!("the computer did not take the order: {error}")));
+            return Ok(());
+        }
+        self.calls.insert(id.to_owned(), call);
+        Ok(())
+    }
+
+    /// Hands a request to PID 1, as a file that nobody can change any more.
+    fn order(&self, id: &str, request: &Request) -> io::Result<()> {
+        let sheet = rustix::fs::memfd_create("request", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        let sheet = std::fs::File::from(sheet);
+        io::Write::write_all(&mut &sheet, &serde_json::to_vec(request)?)?;
+        rustix::fs::fcntl_add_seals(&sheet, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+        let order = Order::Run { call: id.to_owned(), terminal: matches!(request, Request::Exec { .. }) };
+        control::send(&self.control, &order, &[sheet.as_fd()])
+    }
+
+    pub(super) fn status(&self, id: &str) -> Result<Status, String> {
+        if let Some(call) = self.calls.get(id) {
+            return Ok(match &call.result {
+                Some(result) => Status::Ended(result.clone()),
+                None => Status::Running { output_bytes: call.output_bytes() },
+            });
+        }
+        match record::read_result(&self.dir, id) {
+            Ok(Some(result)) if result.exit != Exit::Died => Ok(Status::Ended(result)),
+            _ => Err(format!("no call {id} is known to this computer")),
+        }
+    }
+
+    /// Types, once per id of the writing.
+    pub(super) fn input(&mut self, id: &str, write_id: String, bytes: &[u8]) -> Result<(), String> {
+        let call = self.calls.get_mut(id).ok_or_else(|| format!("the call {id} is not running"))?;
+        if call.write_ids.contains(&write_id) {
+            return Ok(());
+        }
+        if call.is_file || call.result.is_some() {
+            return Err(format!("the call {id} takes no input any more"));
+        }
+        if call.typed.len() + bytes.len() > INPUT_BYTES_MAX || call.write_ids.len() >= WRITES_MAX {
+            return Err(format!("the command does not read what was typed before ({} bytes wait)", call.typed.len()));
+        }
+        call.write_ids.insert(write_id);
+        call.typed.extend(bytes);
+        call.pump();
+        Ok(())
+    }
+
+    /// Asks all of a call to end; [`Table::insist`] sees to it.
+    pub(super) fn kill(&mut self, id: &str) -> Result<(), String> {
+        let Some(call) = self.calls.get_mut(id) else {
+            // What has ended and left nothing needs no ending.
+            return self.status(id).map(drop);
+        };
+        if call.insist_at.is_none() && !call.gone {
+            let order = if call.is_file {
+                Order::Insist { call: id.to_owned() }
+            } else {
+                call.insist_at = Some(Instant::now() + GRACE);
+                Order::Ask { call: id.to_owned() }
+            };
+            control::send(&self.control, &order, &[]).map_err(|error| format!("end the call {id}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Ends what was asked to end and did not.
+    pub(super) fn insist(&mut self) {
+        let now = Instant::now();
+        for (id, call) in &mut self.calls {
+            if call.insist_at.is_some_and(|at| at <= now) {
+                // Until it is gone: what forks faster than we look is met again.
+                call.insist_at = Some(now + GRACE);
+                let _ = control::send(&self.control, &Order::Insist { call: id.clone() }, &[]);
+            }
+        }
+    }
+
+    /// The next moment at which [`Table::insist`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.calls.values().filter_map(|call| call.insist_at).min()
+    }
+
+    /// Takes what PID 1 has reported. False if it has closed its side.
+    pub(super) fn reports(&mut self) -> io::Result<bool> {
+        loop {
+            let mut source = [rustix::event::PollFd::new(&self.control, PollFlags::IN)];
+            if rustix::event::poll(&mut source, Some(&rustix::event::Timespec::default()))? == 0 {
+                return Ok(true);
+            }
+            let Some((report, descriptors)) = control::receive::<Report>(&self.control)? else { return Ok(false) };
+            match report {
+                Report::Ready => {}
+                Report::Started { call } => {
+                    if let Some(call) = self.calls.get_mut(&call) {
+                        call.connect(descriptors);
+                    }
+                }
+                Report::Failed { call: id, reason } => {
+                    if let Some(call) = self.calls.get_mut(&id) {
+                        call.gone = true;
+                        call.say(&format!("thenar: start the command: {reason}\n"));
+                        self.end(&id, Exit::Code(NOT_STARTED), Some(reason));
+                    }
+                }
+                Report::Exited { call, exit } => self.end(&call, exit, None),
+                Report::Gone { call: id } => {
+                    self.end(&id, Exit::Signal(libc::SIGKILL), None);
+                    if let Some(call) = self.calls.get_mut(&id) {
+                        call.gone = true;
+                        call.insist_at = None;
+                    }
+                    self.pump(&id);
+                }
+            }
+        }
+    }
+
+    /// Moves a call's output and forgets the call once nothing more can come.
+    pub(super) fn pump(&mut self, id: &str) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.pump();
+        if call.gone && call.output.is_none() && call.result.is_some() {
+            self.calls.remove(id);
+        }
+    }
+
+    /// Writes the result of a call that has none yet.
+    fn end(&mut self, id: &str, exit: Exit, limit: Option<String>) {
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.result.is_none()) else { return };
+        let result = call.end(exit, limit);
+        if record::write_result(&self.dir, id, &result).is_ok() {
+            self.unsynced.push(id.to_owned());
+        }
+    }
+
+    pub(super) fn end_all(&mut self, exit: Exit, limit: Option<&str>) {
+        let ids: Vec<String> = self.calls.keys().cloned().collect();
+        for id in ids {
+            self.end(&id, exit, limit.map(str::to_owned));
+            self.pump(&id);
+        }
+    }
+
+    pub(super) fn has_unsynced(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
+    /// Makes results outlast a loss of power. Callers have their answers already: this is for the ones after it.
+    pub(super) fn sync(&mut self) {
+        for id in std::mem::take(&mut self.unsynced) {
+            let _ = record::sync_result(&self.dir, &id);
+        }
+    }
+}

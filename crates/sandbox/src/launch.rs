@@ -1,0 +1,141 @@
+//! Makes the box: namespaces, owners, root, locks, and PID 1 in it. It runs nothing for the agent and keeps nothing open afterwards.
+
+mod inside;
+mod lockdown;
+mod mounts;
+mod owner;
+mod workspace;
+
+use std::fs::File;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::Pid;
+
+use crate::spec::ComputerSpec;
+use crate::sys::{self, Forked};
+use owner::Owner;
+
+pub(crate) use inside::CONTROL_FD;
+pub(crate) use lockdown::{filter_calls, lower_for_command};
+
+/// User and group that commands see themselves as.
+pub(crate) const INSIDE_ID: u32 = 1000;
+
+/// A box with its PID 1 at work.
+pub(crate) struct Launched {
+    /// PID 1, as the host numbers it.
+    pub(crate) init: Pid,
+    /// Becomes readable when PID 1 is dead.
+    pub(crate) init_fd: OwnedFd,
+    /// Orders and reports.
+    pub(crate) control: OwnedFd,
+}
+
+/// Why there is no box.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// This machine or its configuration.
+    Launch { reason: String, hint: String },
+    /// The folder given.
+    Workspace { path: std::path::PathBuf, reason: String },
+}
+
+impl Failure {
+    pub(crate) fn at(step: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let step = step.into();
+        move |error| Self::Launch { hint: hint(&error).to_owned(), reason: format!("{step}: {error}") }
+    }
+}
+
+/// What usually helps against a refusal of the kernel.
+fn hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            "this machine does not let you make user namespaces: set kernel.unprivileged_userns_clone=1 and \
+             kernel.apparmor_restrict_unprivileged_userns=0 with sysctl, or run as root (in a container: --privileged)"
+        }
+        Some(libc::ENOSPC | libc::EUSERS) => {
+            "the limit of namespaces is reached: raise user.max_user_namespaces with sysctl"
+        }
+        Some(libc::ENOSYS | libc::EINVAL) => "the kernel is too old or lacks a part: Linux 5.14 or newer is needed",
+        Some(libc::EAGAIN) => "the limit of processes is reached: raise `ulimit -u` or end some",
+        Some(libc::ENOMEM) => "the machine has no memory left",
+        _ => "",
+    }
+}
+
+/// Makes the box. `program` is the file of this program, which becomes PID 1.
+pub(crate) fn launch(spec: &ComputerSpec, program: &File) -> Result<Launched, Failure> {
+    let workspace = workspace::open(spec)?;
+    let owner = Owner::of(spec, &workspace);
+    let mut plan = mounts::Plan::new(spec, &owner);
+    if owner.is_root {
+        // Only root may copy mounts here; everybody else does it inside, as the root of the new namespace.
+        plan.detach().map_err(|(what, error)| Failure::at(format!("take hold of {what}"))(error))?;
+        plan.workspace = Some(workspace::as_root(spec, workspace, &owner)?);
+    }
+    let (control, control_inside) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map_err(|error| Failure::at("make the control socket")(error.into()))?;
+    let pipe = |step: &str| io::pipe().map_err(Failure::at(step.to_owned()));
+    let (report, report_inside) = pipe("make the report pipe")?;
+    let (go_inside, go) = pipe("make the start pipe")?;
+    let (forked, init_fd) = sys::clone_into(sys::NAMESPACES).map_err(Failure::at("make the namespaces"))?;
+    match (forked, init_fd) {
+        (Forked::Parent(init), Some(init_fd)) => {
+            drop((control_inside, report_inside, go_inside));
+            let started = owner
+                .write_maps(init)
+                .map_err(Failure::at("map the computer's user"))
+                .and_then(|()| (&go).write_all(b"g").map_err(Failure::at("start PID 1")))
+                .and_then(|()| wait_for_init(report));
+            if let Err(failure) = started {
+                let _ = rustix::process::pidfd_send_signal(&init_fd, rustix::process::Signal::KILL);
+                let _ = rustix::process::waitpid(Some(init), rustix::process::WaitOptions::empty());
+                return Err(failure);
+            }
+            Ok(Launched { init, init_fd, control })
+        }
+        _ => {
+            drop((control, report, go));
+            let parts = inside::Parts { spec, owner: &owner, plan, program, control: control_inside, go: go_inside };
+            let (step, error) = inside::become_init(parts);
+            let told = serde_json::to_vec(&(step, error.raw_os_error().unwrap_or(libc::EIO)));
+            let _ = (&report_inside).write_all(&told.unwrap_or_default());
+            sys::exit_now(1)
+        }
+    }
+}
+
+/// PID 1 closes the pipe by becoming the other program; until then it can say what failed.
+fn wait_for_init(mut report: PipeReader) -> Result<(), Failure> {
+    let mut told = Vec::new();
+    report.read_to_end(&mut told).map_err(Failure::at("wait for PID 1"))?;
+    if told.is_empty() {
+        return Ok(());
+    }
+    let (step, code) =
+        serde_json::from_slice::<(String, i32)>(&told).unwrap_or_else(|_| ("make the box".to_owned(), libc::EIO));
+    Err(Failure::at(step)(io::Error::from_raw_os_error(code)))
+}
+
+/// The file of the running program, to become PID 1 without a path.
+pub(crate) fn own_program() -> io::Result<File> {
+    let fd = rustix::fs::open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(File::from(fd))
+}
+
+/// A folder by descriptor, refusing a link as its last part.
+fn open_folder(path: &std::path::Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+/// Owner of what a descriptor refers to.
+fn owner_of(folder: &impl AsFd) -> io::Result<(u32, u32)> {
+    let stat = rustix::fs::fstat(folder)?;
+    Ok((stat.st_uid, stat.st_gid))
+}

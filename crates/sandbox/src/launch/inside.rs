@@ -1,0 +1,213 @@
+//! The way of the first process of a box from its clone to PID 1: own root, own devices, locks. Whatever fails, it says where and ends.
+
+use std::fs::File;
+use std::io::{self, PipeReader, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::CWD;
+use rustix::mount::{MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::{Gid, Uid};
+
+use super::mounts::{self, Plan};
+use super::owner::Owner;
+use super::{INSIDE_ID, lockdown};
+use crate::spec::{ComputerSpec, Limits};
+use crate::sys::{self, mount_attr};
+
+/// The control socket in PID 1.
+pub(crate) const CONTROL_FD: i32 = 3;
+/// Name of every computer, to itself.
+const HOST_NAME: &str = "computer";
+/// Where the new root hangs until it is the root: any folder that every host has.
+const STAGE: &str = "/usr";
+/// Room for the folders, links and small files of the root itself.
+const ROOT_BYTES: &str = "4m";
+const ROOT_FILES: &str = "2048";
+
+/// Entries of `/proc` that tell about the host or act on it.
+const PROC_HIDDEN_FILES: &[&str] = &[
+    "cmdline",
+    "config.gz",
+    "kallsyms",
+    "kcore",
+    "keys",
+    "kmsg",
+    "latency_stats",
+    "modules",
+    "sched_debug",
+    "sysrq-trigger",
+    "timer_list",
+    "version_signature",
+    "vmallocinfo",
+];
+const PROC_HIDDEN_FOLDERS: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi", "tty"];
+
+/// The small files of `/etc` that say who and where one is.
+const ETC_FILES: &[(&str, &str)] = &[
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    ),
+    ("etc/group", "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n"),
+    ("etc/hosts", "127.0.0.1 localhost computer\n::1 localhost\n"),
+    ("etc/hostname", "computer\n"),
+    ("etc/resolv.conf", "nameserver 127.0.0.1\n"),
+    (
+        "etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nhosts: files dns\nnetworks: files\nprotocols: files\nservices: files\n",
+    ),
+    ("etc/shells", "/bin/sh\n/bin/bash\n"),
+    ("etc/os-release", "PRETTY_NAME=\"Thenar computer\"\nNAME=\"Thenar computer\"\nID=thenar\nID_LIKE=debian\n"),
+];
+
+/// What the first process starts with.
+pub(super) struct Parts<'a> {
+    pub(super) spec: &'a ComputerSpec,
+    pub(super) owner: &'a Owner,
+    pub(super) plan: Plan,
+    pub(super) program: &'a File,
+    pub(super) control: OwnedFd,
+    pub(super) go: PipeReader,
+}
+
+type Step<T> = Result<T, (String, io::Error)>;
+
+fn at<E: Into<io::Error>>(step: &str) -> impl FnOnce(E) -> (String, io::Error) {
+    let step = step.to_owned();
+    move |error| (step, error.into())
+}
+
+/// Becomes PID 1 of the box. Comes back only with what failed.
+pub(super) fn become_init(parts: Parts<'_>) -> (String, io::Error) {
+    match prepare(parts) {
+        Err(failed) => failed,
+        Ok((program, control)) => match pass_on(&control) {
+            Err(error) => ("pass the control socket on".to_owned(), error),
+            Ok(()) => ("run PID 1".to_owned(), sys::exec_fd(program.as_fd(), c"thenar-init")),
+        },
+    }
+}
+
+fn prepare(mut parts: Parts<'_>) -> Step<(OwnedFd, OwnedFd)> {
+    parts.go.read_exact(&mut [0]).map_err(at("wait for the maps"))?;
+    // Above every number that is about to be taken for something else.
+    let program = rustix::io::fcntl_dupfd_cloexec(parts.program, 10).map_err(at("hold the program"))?;
+    if parts.owner.is_root {
+        sys::leave_groups().map_err(at("leave the groups"))?;
+    }
+    let (gid, uid) = (Gid::from_raw(INSIDE_ID), Uid::from_raw(INSIDE_ID));
+    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(at("become the computer's group"))?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(at("become the computer's user"))?;
+    // After the change of user, which would take it back.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(at("die with the keeper"))?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(at("part from the host's mounts"))?;
+    if !parts.owner.is_root {
+        parts.plan.detach_inside().map_err(|(what, error)| (format!("take hold of {what}"), error))?;
+    }
+    let root = make_root(&parts)?;
+    enter(root.as_fd())?;
+    rustix::system::sethostname(HOST_NAME.as_bytes()).map_err(at("name the computer"))?;
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+    sys::loopback_up(socket.map_err(at("open a socket"))?.as_fd()).map_err(at("switch loopback on"))?;
+    lockdown::lower_limits(&parts.spec.limits).map_err(at("set the limits"))?;
+    lockdown::give_up_rights().map_err(at("give up all rights"))?;
+    Ok((program, parts.control))
+}
+
+/// Builds the file tree, attached to nothing that matters yet.
+fn make_root(parts: &Parts<'_>) -> Step<OwnedFd> {
+    let plain = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let limits = &parts.spec.limits;
+    let options = [("size", ROOT_BYTES), ("nr_inodes", ROOT_FILES), ("mode", "0755")];
+    let root = mounts::make("tmpfs", &options, plain).map_err(at("make the root"))?;
+    // The kernel's own view of processes must be made while the host's is still in sight.
+    let proc = mounts::make("proc", &[], plain | MountAttrFlags::MOUNT_ATTR_NOEXEC).map_err(at("make /proc"))?;
+    rustix::mount::move_mount(&root, "", CWD, STAGE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(at("set the root up"))?;
+    let top = root.as_fd();
+    for folder in ["proc", "tmp", "home/agent", "dev/shm", "dev/pts", "run", "var", "opt", "mnt", "etc"] {
+        mounts::make_folders(top, folder).map_err(at("make the folders"))?;
+    }
+    for (name, text) in ETC_FILES {
+        mounts::make_file(top, name, text.as_bytes()).map_err(at("write /etc"))?;
+    }
+    parts.plan.attach(top).map_err(|(what, error)| (format!("attach {what}"), error))?;
+    mounts::attach(proc.as_fd(), top, "proc").map_err(at("attach /proc"))?;
+    hide(top).map_err(at("hide parts of /proc"))?;
+    scratch(top, limits, plain).map_err(at("make the scratch folders"))?;
+    let ptys = [("ptmxmode", "0666"), ("mode", "0600")];
+    let ptys = mounts::make("devpts", &ptys, MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC)
+        .map_err(at("make the terminals"))?;
+    mounts::attach(ptys.as_fd(), top, "dev/pts").map_err(at("attach the terminals"))?;
+    let links = [
+        ("/proc/self/fd", "dev/fd"),
+        ("/proc/self/fd/0", "dev/stdin"),
+        ("/proc/self/fd/1", "dev/stdout"),
+        ("/proc/self/fd/2", "dev/stderr"),
+        ("pts/ptmx", "dev/ptmx"),
+        ("/proc/self/mounts", "etc/mtab"),
+        ("/tmp", "var/tmp"),
+    ];
+    for (target, name) in links {
+        rustix::fs::symlinkat(target, top, name).map_err(at("make the links"))?;
+    }
+    Ok(root)
+}
+
+/// Room that lives in memory and is gone with the computer.
+fn scratch(root: BorrowedFd<'_>, limits: &Limits, flags: MountAttrFlags) -> io::Result<()> {
+    let files = limits.tmp_files.to_string();
+    let places = [
+        ("tmp", limits.tmp_bytes, "1777"),
+        ("home/agent", limits.home_bytes, "0755"),
+        ("dev/shm", limits.shm_bytes, "1777"),
+    ];
+    for (place, bytes, mode) in places {
+        let options = [("size", &*bytes.to_string()), ("nr_inodes", &*files), ("mode", mode)];
+        let mount = mounts::make("tmpfs", &options, flags)?;
+        mounts::attach(mount.as_fd(), root, place)?;
+    }
+    Ok(())
+}
+
+/// Covers what of `/proc` tells about the host.
+fn hide(root: BorrowedFd<'_>) -> io::Result<()> {
+    let exists = |name: &str| rustix::fs::statat(root, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    for name in PROC_HIDDEN_FILES.iter().map(|name| format!("proc/{name}")).filter(|name| exists(name)) {
+        let nothing = mounts::copy(root, "dev/null", mount_attr::READ_ONLY)?;
+        mounts::attach(nothing.as_fd(), root, &name)?;
+    }
+    for name in PROC_HIDDEN_FOLDERS.iter().map(|name| format!("proc/{name}")).filter(|name| exists(name)) {
+        let nothing = mounts::copy(root, "mnt", mount_attr::READ_ONLY)?;
+        mounts::attach(nothing.as_fd(), root, &name)?;
+    }
+    let locked = mounts::copy(root, "proc/sys", mount_attr::READ_ONLY)?;
+    mounts::attach(locked.as_fd(), root, "proc/sys")
+}
+
+/// Makes the new tree the root, lets the host's go, and closes the root for writing.
+fn enter(root: BorrowedFd<'_>) -> Step<()> {
+    rustix::process::fchdir(root).map_err(at("go to the root"))?;
+    rustix::process::pivot_root(".", ".").map_err(at("change the root"))?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(at("let the host's files go"))?;
+    rustix::process::chdir("/").map_err(at("go to the root"))?;
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount_remount("/", flags, c"").map_err(at("close the root for writing"))
+}
+
+/// Puts the control socket where PID 1 looks for it, and nothing where its standard files are.
+fn pass_on(control: &OwnedFd) -> io::Result<()> {
+    let null = rustix::fs::open(
+        "/dev/null",
+        rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    sys::place(control.as_fd(), CONTROL_FD)
+}

@@ -1,0 +1,60 @@
+//! Limits and rights of everything inside. The call filter comes last, in PID 1 itself; this file opens nothing.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit};
+
+use crate::spec::Limits;
+use crate::sys;
+
+/// More processes for PID 1 than for its commands, so that it can act when they have used theirs up.
+const INIT_PROCESSES: u64 = 16;
+/// Memory that may be locked.
+const LOCKED_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The call filter: first what exists, then what of it is refused. The later one is asked first.
+const KNOWN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/known.bpf"));
+const REFUSED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/refused.bpf"));
+
+/// Lowers the ceilings of this process and its children. Counted within the new user namespace, so that computers do not
+/// use up each other's.
+pub(super) fn lower_limits(limits: &Limits) -> io::Result<()> {
+    lower(Resource::Nproc, limits.processes + INIT_PROCESSES)?;
+    lower(Resource::Nofile, limits.open_files)?;
+    lower(Resource::Core, 0)?;
+    lower(Resource::Fsize, limits.file_bytes)?;
+    // The data, not the address space: runtimes reserve far more of that than they ever use.
+    lower(Resource::Data, limits.memory_bytes)?;
+    lower(Resource::Memlock, LOCKED_BYTES)?;
+    lower(Resource::Msgqueue, 819_200)?;
+    Ok(())
+}
+
+/// The ceiling of a command, below that of PID 1.
+pub(crate) fn lower_for_command() -> io::Result<()> {
+    let own = rustix::process::getrlimit(Resource::Nproc).current.unwrap_or(u64::MAX);
+    lower(Resource::Nproc, own.saturating_sub(INIT_PROCESSES))
+}
+
+fn lower(what: Resource, ceiling: u64) -> io::Result<()> {
+    let now = rustix::process::getrlimit(what);
+    let ceiling = now.maximum.map_or(ceiling, |maximum| maximum.min(ceiling));
+    Ok(rustix::process::setrlimit(what, Rlimit { current: Some(ceiling), maximum: Some(ceiling) })?)
+}
+
+/// Gives up every capability for good, and every way to gain one.
+pub(super) fn give_up_rights() -> io::Result<()> {
+    for capability in 0..64 {
+        if !sys::drop_bounding(capability) {
+            break;
+        }
+    }
+    sys::drop_capabilities()?;
+    Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
+/// Installs the call filter in this process, for itself and all that come from it.
+pub(crate) fn filter_calls() -> io::Result<()> {
+    sys::install_filter(KNOWN)?;
+    sys::install_filter(REFUSED)
+}

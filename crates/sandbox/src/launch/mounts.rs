@@ -1,0 +1,196 @@
+//! The file tree of the box as a list of mounts: what of the host is seen, where, and how locked. Nothing of the host that is not named here exists inside.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+
+use super::owner::Owner;
+use crate::record;
+use crate::spec::{ComputerSpec, Workspace};
+use crate::sys::{self, mount_attr};
+
+const SYSTEM: u64 = mount_attr::READ_ONLY | mount_attr::NOSUID | mount_attr::NODEV;
+const DATA: u64 = SYSTEM | mount_attr::NOEXEC;
+const NODE: u64 = mount_attr::NOSUID | mount_attr::NOEXEC;
+
+/// Folders at the top that are links into `/usr` on merged systems and folders of their own on others.
+const TOP: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+/// What programs read of `/etc`. Nothing with a secret in it, nothing about this machine's people.
+const ETC: &[&str] = &[
+    "alternatives",
+    "ca-certificates",
+    "fonts",
+    "ghostscript",
+    "ImageMagick-6",
+    "ImageMagick-7",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "magic",
+    "mime.types",
+    "papersize",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "texmf",
+];
+/// Device nodes; `ptmx`, `pts`, `shm` and the links to `/proc/self/fd` are made, not shown.
+const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
+
+/// One thing of the host and its place inside.
+struct Bind {
+    from: PathBuf,
+    to: String,
+    attributes: u64,
+    detached: Option<OwnedFd>,
+}
+
+/// All mounts of one computer.
+pub(super) struct Plan {
+    binds: Vec<Bind>,
+    links: Vec<(String, PathBuf)>,
+    /// The workspace, once it is detached.
+    pub(super) workspace: Option<OwnedFd>,
+    workspace_path: PathBuf,
+}
+
+impl Plan {
+    pub(super) fn new(spec: &ComputerSpec, _owner: &Owner) -> Self {
+        let workspace_path = match &spec.workspace {
+            Workspace::Own(path) | Workspace::Folder(path) => path.clone(),
+        };
+        let mut plan = Self { binds: Vec::new(), links: Vec::new(), workspace: None, workspace_path };
+        plan.bind("/usr", "usr", SYSTEM);
+        for name in TOP {
+            let path = Path::new("/").join(name);
+            match std::fs::read_link(&path) {
+                Ok(target) => plan.links.push(((*name).to_owned(), target)),
+                Err(_) => plan.bind(path, *name, SYSTEM),
+            }
+        }
+        for name in ETC {
+            plan.bind(Path::new("/etc").join(name), format!("etc/{name}"), DATA);
+        }
+        match std::fs::read_link("/etc/localtime") {
+            Ok(target) => plan.links.push(("etc/localtime".to_owned(), target)),
+            Err(_) => plan.bind("/etc/localtime", "etc/localtime", DATA),
+        }
+        for name in DEVICES {
+            plan.bind(Path::new("/dev").join(name), format!("dev/{name}"), NODE);
+        }
+        if let Some(toolset) = &spec.toolset {
+            plan.bind(toolset, "opt/thenar/toolset", SYSTEM);
+        }
+        plan.bind(record::output_folder(&spec.dir), "run/thenar/output", DATA);
+        plan
+    }
+
+    /// Notes a bind if its source exists: hosts differ in what they have.
+    fn bind(&mut self, from: impl Into<PathBuf>, to: impl Into<String>, attributes: u64) {
+        let from = from.into();
+        if from.exists() {
+            self.binds.push(Bind { from, to: to.into(), attributes, detached: None });
+        }
+    }
+
+    /// Copies every source as a locked mount of its own that is attached nowhere yet.
+    pub(super) fn detach(&mut self) -> Result<(), (String, io::Error)> {
+        for bind in &mut self.binds {
+            let mount = detach(&bind.from, bind.attributes);
+            bind.detached = Some(mount.map_err(|error| (bind.from.display().to_string(), error))?);
+        }
+        Ok(())
+    }
+
+    /// Copies what is not copied yet; for an ordinary user, inside.
+    pub(super) fn detach_inside(&mut self) -> Result<(), (String, io::Error)> {
+        self.detach()?;
+        let attributes = mount_attr::NOSUID | mount_attr::NODEV;
+        let mount = detach(&self.workspace_path, attributes).map_err(|error| ("the workspace".to_owned(), error))?;
+        self.workspace = Some(mount);
+        Ok(())
+    }
+
+    /// Attaches everything below the new root.
+    pub(super) fn attach(&self, root: BorrowedFd<'_>) -> Result<(), (String, io::Error)> {
+        for bind in &self.binds {
+            let Some(mount) = &bind.detached else { continue };
+            let attached = is_folder(mount).and_then(|folder| {
+                if folder {
+                    make_folders(root, &bind.to)?
+                } else {
+                    make_file(root, &bind.to, b"")?
+                }
+                attach(mount.as_fd(), root, &bind.to)
+            });
+            attached.map_err(|error| (format!("/{}", bind.to), error))?;
+        }
+        for (name, target) in &self.links {
+            rustix::fs::symlinkat(target, root, name).map_err(|error| (format!("/{name}"), error.into()))?;
+        }
+        if let Some(workspace) = &self.workspace {
+            let attached = make_folders(root, "workspace").and_then(|()| attach(workspace.as_fd(), root, "workspace"));
+            attached.map_err(|error| ("/workspace".to_owned(), error))?;
+        }
+        Ok(())
+    }
+}
+
+fn detach(from: &Path, attributes: u64) -> io::Result<OwnedFd> {
+    let alone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let mount = match rustix::mount::open_tree(CWD, from, alone) {
+        // What other mounts cover may not be uncovered by an ordinary user: then they come along.
+        Err(rustix::io::Errno::INVAL) => rustix::mount::open_tree(CWD, from, alone | OpenTreeFlags::AT_RECURSIVE)?,
+        other => other?,
+    };
+    sys::mount_attributes(mount.as_fd(), attributes, None)?;
+    Ok(mount)
+}
+
+pub(super) fn attach(mount: BorrowedFd<'_>, root: BorrowedFd<'_>, to: &str) -> io::Result<()> {
+    Ok(rustix::mount::move_mount(mount, "", root, to, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
+/// A new filesystem that lives in memory or in the kernel.
+pub(super) fn make(kind: &str, options: &[(&str, &str)], flags: MountAttrFlags) -> io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (name, value) in options {
+        rustix::mount::fsconfig_set_string(context.as_fd(), *name, *value)?;
+    }
+    rustix::mount::fsconfig_create(context.as_fd())?;
+    Ok(rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)?)
+}
+
+/// Copies a mount that exists inside already, to lay it over something else.
+pub(super) fn copy(root: BorrowedFd<'_>, from: &str, attributes: u64) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let mount = rustix::mount::open_tree(root, from, flags)?;
+    sys::mount_attributes(mount.as_fd(), attributes, None)?;
+    Ok(mount)
+}
+
+pub(super) fn make_folders(root: BorrowedFd<'_>, path: &str) -> io::Result<()> {
+    for (end, _) in path.match_indices('/').chain([(path.len(), "")]) {
+        match rustix::fs::mkdirat(root, &path[..end], Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn make_file(root: BorrowedFd<'_>, path: &str, content: &[u8]) -> io::Result<()> {
+    if let Some((folder, _)) = path.rsplit_once('/') {
+        make_folders(root, folder)?;
+    }
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::openat(root, path, flags, Mode::from_raw_mode(0o644))?;
+    io::Write::write_all(&mut std::fs::File::from(file), content)
+}
+
+fn is_folder(mount: &OwnedFd) -> io::Result<bool> {
+    let stat = rustix::fs::fstat(mount)?;
+    Ok(rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory)
+}

@@ -1,0 +1,98 @@
+//! Which host user a computer is, and how it is mapped to the user that commands see. Never root, never a user that the host knows.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::process::{Pid, WaitOptions};
+
+use super::INSIDE_ID;
+use super::workspace::Opened;
+use crate::spec::{ComputerSpec, Workspace};
+use crate::sys::{self, Forked};
+
+/// First host user that a computer of root may become, far above what hosts hand out.
+const SESSION_ID_FIRST: u32 = 2_000_000_000;
+/// How many there are.
+const SESSION_IDS: u32 = 100_000_000;
+
+/// The host user and group of one computer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner {
+    /// The keeper is root, so that a user of the session's own is taken.
+    pub(super) is_root: bool,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+impl Owner {
+    pub(super) fn of(spec: &ComputerSpec, workspace: &Opened) -> Self {
+        let uid = rustix::process::geteuid().as_raw();
+        if uid != 0 {
+            return Self { is_root: false, uid, gid: rustix::process::getegid().as_raw() };
+        }
+        // A workspace of ours that already belongs to a session keeps its user, wherever its folder was moved to.
+        let range = SESSION_ID_FIRST..SESSION_ID_FIRST + SESSION_IDS;
+        let id = match &spec.workspace {
+            Workspace::Own(_) if range.contains(&workspace.uid) => workspace.uid,
+            Workspace::Own(_) | Workspace::Folder(_) => session_id(&spec.dir),
+        };
+        Self { is_root: true, uid: id, gid: id }
+    }
+
+    /// Writes the maps of a process in a new user namespace.
+    pub(super) fn write_maps(&self, process: Pid) -> io::Result<()> {
+        let process = process.as_raw_nonzero();
+        if !self.is_root {
+            fs::write(format!("/proc/{process}/setgroups"), "deny")?;
+        }
+        fs::write(format!("/proc/{process}/uid_map"), format!("{INSIDE_ID} {} 1\n", self.uid))?;
+        fs::write(format!("/proc/{process}/gid_map"), format!("{INSIDE_ID} {} 1\n", self.gid))
+    }
+
+    /// A user namespace in which the owner of a folder on disk is this computer's user, and everybody else stays who he is.
+    pub(super) fn as_folder_owner(&self, uid: u32, gid: u32) -> io::Result<OwnedFd> {
+        let (hold_inside, hold) = io::pipe()?;
+        let (forked, _pidfd) = sys::clone_into(libc::CLONE_NEWUSER)?;
+        let Forked::Parent(process) = forked else {
+            drop(hold);
+            let _ = io::Read::read(&mut &hold_inside, &mut [0]);
+            sys::exit_now(0)
+        };
+        let made = || -> io::Result<OwnedFd> {
+            let number = process.as_raw_nonzero();
+            fs::write(format!("/proc/{number}/uid_map"), with_one_moved(uid, self.uid))?;
+            fs::write(format!("/proc/{number}/gid_map"), with_one_moved(gid, self.gid))?;
+            Ok(fs::File::open(format!("/proc/{number}/ns/user"))?.into())
+        };
+        let namespace = made();
+        drop(hold);
+        rustix::process::waitpid(Some(process), WaitOptions::empty())?;
+        namespace
+    }
+}
+
+/// A map of all ids below the sessions' range to themselves, but `from` to `to`.
+fn with_one_moved(from: u32, to: u32) -> String {
+    let mut map = String::new();
+    if from > 0 {
+        map.push_str(&format!("0 0 {}\n", from.min(SESSION_ID_FIRST)));
+    }
+    map.push_str(&format!("{from} {to} 1\n"));
+    if from + 1 < SESSION_ID_FIRST {
+        map.push_str(&format!("{} {} {}\n", from + 1, from + 1, SESSION_ID_FIRST - from - 1));
+    }
+    map
+}
+
+/// The same folder always gives the same user (FNV-1a of its path).
+fn session_id(dir: &Path) -> u32 {
+    let path = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let hash = path
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    SESSION_ID_FIRST + u32::try_from(hash % u64::from(SESSION_IDS)).unwrap_or(0)
+}

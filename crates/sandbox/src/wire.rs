@@ -1,0 +1,128 @@
+//! How a caller talks to the keeper: one connection per question, one frame each way. It keeps no state and opens no network socket.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::request::{Request, Status};
+
+/// A keeper that speaks another version is left to finish; see [`Answer::Version`].
+pub(crate) const VERSION: u32 = 1;
+/// The largest question or answer: a file to be written fits, a runaway one does not.
+pub(crate) const FRAME_BYTES_MAX: usize = 48 * 1024 * 1024;
+/// Name of the socket in the computer's folder.
+pub(crate) const SOCKET: &str = "keeper.sock";
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Question {
+    pub(crate) version: u32,
+    pub(crate) ask: Ask,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ask {
+    Hello,
+    Start {
+        call: String,
+        request: Request,
+    },
+    Wait {
+        call: String,
+        timeout_ms: u64,
+    },
+    Input {
+        write_id: String,
+        call: String,
+        #[serde(with = "crate::request::bytes")]
+        bytes: Vec<u8>,
+    },
+    Kill {
+        call: String,
+    },
+    Shutdown,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    Done,
+    Status(Status),
+    Refused { reason: String },
+    Version { mine: u32 },
+}
+
+/// What a starting keeper tells the one that started it, on its standard output.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Started {
+    Ready,
+    /// Another keeper has this folder.
+    Busy,
+    Launch {
+        reason: String,
+        hint: String,
+    },
+    Workspace {
+        path: std::path::PathBuf,
+        reason: String,
+    },
+}
+
+/// Writes one frame: four bytes of length, then JSON.
+pub(crate) fn send<T: Serialize>(mut to: impl Write, message: &T) -> io::Result<()> {
+    let body = serde_json::to_vec(message)?;
+    if body.len() > FRAME_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the request is too large"));
+    }
+    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+    let mut frame = Vec::with_capacity(4 + body.len());
+    frame.extend_from_slice(&length.to_le_bytes());
+    frame.extend_from_slice(&body);
+    to.write_all(&frame)
+}
+
+/// Reads one frame.
+pub(crate) fn receive<T: for<'de> Deserialize<'de>>(mut from: impl Read) -> io::Result<T> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let length = frame_length(length)?;
+    let mut body = vec![0; length];
+    from.read_exact(&mut body)?;
+    Ok(serde_json::from_slice(&body)?)
+}
+
+/// The length that a frame's head states, if it is a legal one.
+pub(crate) fn frame_length(head: [u8; 4]) -> io::Result<usize> {
+    let length = usize::try_from(u32::from_le_bytes(head)).map_err(io::Error::other)?;
+    if length > FRAME_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the frame is too large"));
+    }
+    Ok(length)
+}
+
+/// Opens a folder as a place to name things from. Socket names are limited to 107 bytes, paths of tasks are not: a name
+/// through the descriptor is always short.
+fn through(dir: &Path) -> io::Result<(OwnedFd, String)> {
+    let folder = rustix::fs::open(dir, OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let name = format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd());
+    Ok((folder, name))
+}
+
+pub(crate) fn connect(dir: &Path) -> io::Result<UnixStream> {
+    let (_folder, name) = through(dir)?;
+    UnixStream::connect(name)
+}
+
+pub(crate) fn listen(dir: &Path) -> io::Result<UnixListener> {
+    let (_folder, name) = through(dir)?;
+    match std::fs::remove_file(dir.join(SOCKET)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    UnixListener::bind(name)
+}

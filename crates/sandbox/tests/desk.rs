@@ -1,0 +1,140 @@
+//! A computer for a test: folders that vanish, short ways to ask. It hides no failure.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sandbox::{CallResult, Computer, ComputerSpec, Exit, FileAnswer, FileOp, Limits, Request, Status, Workspace};
+
+/// Long enough for a loaded machine; no test waits for it unless it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Folders of one test, and what a computer is made from in them.
+pub(crate) struct Desk {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) spec: ComputerSpec,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("thenar-").tempdir().unwrap();
+        let spec = ComputerSpec {
+            dir: folder.path().join("computer"),
+            workspace: Workspace::Own(folder.path().join("workspace")),
+            toolset: None,
+            limits: Limits::default(),
+            deadline_unix_ms: None,
+            env: BTreeMap::new(),
+            keeper: PathBuf::from(env!("CARGO_BIN_EXE_thenar-keeper")),
+            forbidden: Vec::new(),
+        };
+        Self { folder, spec }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn open(&self) -> Computer {
+        Computer::open(&self.spec).unwrap_or_else(|error| panic!("{error}: {:?}", error.hint()))
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if let Ok(Some(computer)) = Computer::attach(&self.spec.dir) {
+            let _ = computer.shutdown();
+        }
+    }
+}
+
+pub(crate) fn shell(script: &str) -> Request {
+    Request::Exec { argv: ["sh", "-c", script].map(str::to_owned).to_vec(), cwd: None, env: BTreeMap::new() }
+}
+
+#[track_caller]
+pub(crate) fn ended(computer: &Computer, call: &str) -> CallResult {
+    match computer.wait(call, PATIENCE).unwrap() {
+        Status::Ended(result) => result,
+        Status::Running { output_bytes } => panic!("{call} still runs after {output_bytes} bytes of output"),
+    }
+}
+
+pub(crate) fn output(computer: &Computer, call: &str) -> String {
+    String::from_utf8_lossy(&computer.output(call, 0, usize::MAX).unwrap()).into_owned()
+}
+
+/// Runs a script under a call id of its own and gives exit and output.
+#[track_caller]
+pub(crate) fn run(computer: &Computer, script: &str) -> (Exit, String) {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let call = format!("run-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    computer.start(&call, &shell(script)).unwrap();
+    let result = ended(computer, &call);
+    (result.exit, output(computer, &call))
+}
+
+#[track_caller]
+pub(crate) fn file(computer: &Computer, call: &str, op: FileOp) -> FileAnswer {
+    computer.start(call, &Request::File(op)).unwrap();
+    ended(computer, call);
+    let bytes = computer.output(call, 0, usize::MAX).unwrap();
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
+}
+
+/// Looks until a condition holds.
+#[track_caller]
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        #[expect(clippy::disallowed_methods, reason = "a poll with a deadline; the condition is another process's doing")]
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Processes of ours with an exact name whose parent line leads to `keeper`'s folder: found by the file they hold open.
+pub(crate) fn keeper_pid(dir: &Path) -> Option<i32> {
+    let lock = dir.join("keeper.lock").canonicalize().ok()?;
+    pids().into_iter().find(|pid| {
+        name_of(*pid).as_deref() == Some("thenar-keeper")
+            && std::fs::read_dir(format!("/proc/{pid}/fd"))
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target == lock))
+    })
+}
+
+/// PID 1 of the computer that this keeper keeps, as the host numbers it.
+pub(crate) fn init_pid(keeper: i32) -> Option<i32> {
+    pids().into_iter().find(|pid| name_of(*pid).as_deref() == Some("thenar-init") && parent_of(*pid) == Some(keeper))
+}
+
+pub(crate) fn alive(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])))
+}
+
+pub(crate) fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+fn pids() -> Vec<i32> {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+fn name_of(pid: i32) -> Option<String> {
+    Some(std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned())
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}

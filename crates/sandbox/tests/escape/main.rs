@@ -1,0 +1,1 @@
+//! Attacks on the box from inside.
