@@ -17,7 +17,7 @@ plt.rcParams.update({
     "axes.edgecolor": RULE, "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False, "axes.axisbelow": True,
     "axes.grid": True, "grid.color": RULE, "grid.linewidth": 0.8, "xtick.major.size": 0, "ytick.major.size": 0, "axes.titlesize": 10.5,
     "axes.titlelocation": "left", "axes.titlecolor": SOFT, "axes.titlepad": 8, "figure.facecolor": "none", "axes.facecolor": "none",
-    "svg.fonttype": "none", "pdf.fonttype": 42, "hatch.linewidth": 0.8})
+    "svg.fonttype": "none", "text.parse_math": False, "pdf.fonttype": 42, "hatch.linewidth": 0.8})
 with open("report.json") as file:
     facts = json.load(file)
 os.makedirs("charts", exist_ok=True)

@@ -1,4 +1,4 @@
-"""Cleans the raw reports by written rules. Nothing is filled in: what is not known becomes missing, and every rule is counted."""
+"""Cleans the raw reports by written rules. No gap is filled: what is not known becomes missing, and every rule is counted."""
 import json
 
 import pandas as pd
@@ -69,7 +69,7 @@ data["damaged"] = data["damage_class"] != "None"
 
 bat = data["species"] == "Unknown bird or bat"
 data.loc[bat, "size"] = None
-rule("took the size away where the animal is 'Unknown bird or bat'", bat.sum(), "nobody can tell a size of what may be a bird or a bat: the form puts in one by itself")
+rule("took the size away where the animal is 'Unknown bird or bat'", bat.sum(), "nobody can tell the size of what may be a bird or a bat")
 usual = data.groupby("species")["size"].transform(lambda group: group.mode().iloc[0] if group.notna().any() else None)
 odd = data["size"].notna() & (data["size"] != usual)
 data.loc[odd, "size"] = usual[odd]

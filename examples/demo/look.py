@@ -42,7 +42,7 @@ problem((cost != parts).sum(), "totals that are not the sum of their parts", "Co
 problem(speed.isna().sum(), "no speed", "Speed IAS in knots")
 problem(((speed == 0) & flying).sum(), "a speed of 0 in the air", "Speed IAS in knots")
 problem(species.str.startswith("Unknown").sum(), "species unknown", "Wildlife Species")
-problem((species == "Unknown bird or bat").sum(), "'Unknown bird or bat', all of one size: a default, not an observation", "Wildlife Size")
+problem((species == "Unknown bird or bat").sum(), "'Unknown bird or bat', all of one size: hardly an observation", "Wildlife Size")
 sizes = raw.groupby("Wildlife Species")["Wildlife Size"]
 usual = sizes.transform(lambda group: group.mode().iloc[0])
 problem((raw["Wildlife Size"] != usual).sum(), "a size that differs from the usual one of the same species", "Wildlife Size")

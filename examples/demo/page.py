@@ -88,7 +88,7 @@ page = f"""<!DOCTYPE html>
 <h2>What this data cannot say</h2>
 {bullets(story.limits)}
 <h2>What was cleaned</h2>
-<p>{cleaning["rows_read"]:,} rows were read and {cleaning["rows_kept"]:,} kept. Nothing was filled in: what is not known is missing. Every rule, in the order it ran, with the rows it touched:</p>
+<p>{cleaning["rows_read"]:,} rows were read and {cleaning["rows_kept"]:,} kept. No gap was filled: what is not known is missing. Every rule, in the order it ran, with the rows it touched:</p>
 <table class="cleaning"><thead><tr><th scope="col">No.</th><th scope="col">Rule</th><th scope="col" class="number">Rows</th><th scope="col">Why</th></tr></thead><tbody>{rules}</tbody></table>
 <h2>Method</h2>
 {"".join(f"<p>{text}</p>" for text in story.method)}

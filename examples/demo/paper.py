@@ -126,7 +126,7 @@ if costs["dearest"]:
           Paragraph(money(one["cost"]), NUMBER)] for one in costs["dearest"][:6]], (0.13, 0.34, 0.17, 0.22, 0.14), {4})]))
 flow += [Paragraph("What this data cannot say", H2)] + [Paragraph(text, BULLET, bulletText="•") for text in story.limits]
 flow += [Paragraph("What was cleaned", H2), Paragraph(
-    f"{cleaning['rows_read']:,} rows were read and {cleaning['rows_kept']:,} kept. Nothing was filled in: what is not known is missing. "
+    f"{cleaning['rows_read']:,} rows were read and {cleaning['rows_kept']:,} kept. No gap was filled: what is not known is missing. "
     "Every rule, in the order it ran, with the rows it touched:", BODY),
     table(["No.", "Rule", "Rows", "Why"], [[Paragraph(str(one["rule"]), CELL), Paragraph(sentence(one["what"]), CELL), Paragraph(f"{one['rows']:,}", NUMBER),
           Paragraph(sentence(one["why"]), WHY)] for one in cleaning["rules"]], (0.05, 0.44, 0.08, 0.43), {2})]

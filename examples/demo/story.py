@@ -2,6 +2,7 @@
 and a sentence that claims more, less or most is only said when the data says so."""
 import json
 from datetime import date
+from html import escape
 
 with open("report.json") as file:
     facts = json.load(file)
@@ -104,9 +105,9 @@ def species_story():
     if not species:
         return "Which animals", "No report names a species."
     first, least = species[0], facts["species_least"]
-    text = (f"Only {bold(share(facts['identified']))} of the reports name a species. Of the {len(species)} named at least {counted(least)}, <b>{first['name'].lower() if not first['name'].startswith('Canada') else first['name']}</b> does damage most often: "
+    text = (f"Only {bold(share(facts['identified']))} of the reports name a species. Of the {len(species)} named at least {counted(least)}, <b>{escape(first['name'])}</b> does damage most often: "
             f"{share(first['rate'])} of {first['n']} ({between(first)}).")
-    harmless = [one["name"] for one in species if one["damaged"] == 0]
+    harmless = [escape(one["name"]) for one in species if one["damaged"] == 0]
     if harmless:
         text += f" {', '.join(harmless)}: no damage in {sum(one['n'] for one in species if one['damaged'] == 0)} strikes."
     text += " The lines are wide because the groups are small: neighbours in this list may well change places."
@@ -134,7 +135,7 @@ def years_story():
     rates = sorted(whole, key=lambda one: one["rate"])
     text += f" In between it moves from {share(rates[0]['rate'], 1)} ({rates[0]['name']}) to {share(rates[-1]['rate'], 1)} ({rates[-1]['name']})."
     if growth > 0.3 > 5 * abs(after - before):
-        text += " So most of the growth is in the number of reports. Without the number of flights, this cannot tell more strikes from more diligent reporting."
+        text += " So the growth is in the number of reports, hardly in how often they do harm. Without the number of flights, this cannot tell more strikes from more diligent reporting."
     return ("Many more reports, a share with damage that moves little" if growth > 0.3 > 5 * abs(after - before) else "Year by year"), text
 
 
@@ -161,7 +162,7 @@ limits = [
     "<b>No flights are counted.</b> The file has strikes only, so it says how often a strike does damage, never how often a flight meets one.",
     f"<b>Reporting was voluntary</b> in these years, and a strike that did nothing is the easiest not to report: the true share with damage is probably lower than {share(reports['rate'], 1)}.",
     f"<b>It is an extract:</b> {cleaning['rows_read'] - cleaning['rows_late']:,} rows from {facts['airports']} airports, ending on {day(facts['last'])}. How the airports were chosen is not documented. The last year is not complete, so months are compared per year seen.",
-    f"<b>{share(1 - facts['identified'])} of the animals are not identified;</b> their size is known in words only (small, medium, large). What species says holds for the rest.",
+    f"<b>{share(1 - facts['identified'])} of the animals are not identified;</b> their size is known in words only (small, medium, large). What is said of species holds for the named ones only.",
     f"<b>Costs are missing in {share(1 - costs['bills'] / reports['n'])} of the rows.</b> They are in the source’s dollars, which look adjusted for inflation; the year of reference is not given.",
     f"<b>Speed is missing in {share(facts['speed_missing'])}</b> and was left out of the comparison rather than guessed.",
     f"<b>Copies:</b> {cleaning['copies']} exact copies were removed. Had they been kept, the share with damage would be {share(facts['rate_with_copies'], 2)} instead of {share(reports['rate'], 2)}"
