@@ -29,13 +29,13 @@ def style(name, font, size, lead, **more):
     return ParagraphStyle(name, fontName=font, fontSize=size, leading=lead, textColor=more.pop("textColor", INK), **more)
 
 
-BODY = style("body", "Sans", 10, 14.2, spaceAfter=5)
+BODY = style("body", "Sans", 10, 13.8, spaceAfter=4)
 LABEL = style("label", "Sans", 8.5, 11.5, textColor=SOFT, leftIndent=8, borderPadding=0)
 TITLE = style("title", "Serif-Bold", 30, 33, spaceAfter=9, spaceBefore=16)
 DECK = style("deck", "Serif", 13, 18, textColor=SOFT, spaceAfter=14)
-H2 = style("h2", "Serif-Bold", 17, 21, spaceBefore=18, spaceAfter=6)
+H2 = style("h2", "Serif-Bold", 17, 21, spaceBefore=14, spaceAfter=5)
 H3 = style("h3", "Serif-Bold", 12.5, 16, spaceBefore=12, spaceAfter=3)
-BULLET = style("bullet", "Sans", 10, 14, leftIndent=11, bulletIndent=0, bulletFontName="Sans", bulletColor=RED, spaceAfter=3)
+BULLET = style("bullet", "Sans", 10, 13.4, leftIndent=11, bulletIndent=0, bulletFontName="Sans", bulletColor=RED, spaceAfter=2)
 CELL, WHY = style("cell", "Sans", 8.8, 11.4), style("why", "Sans", 8.8, 11.4, textColor=SOFT)
 NUMBER, HEAD = style("number", "Sans", 8.8, 11.4, alignment=2), style("head", "Sans-Bold", 8.8, 11.4, textColor=SOFT)
 BIG, SMALL = style("big", "Serif-Bold", 19, 23, textColor=RED), style("small", "Sans", 8.8, 11.4, textColor=SOFT)
