@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use event::{AcceptanceStatus, Digest, ToolFact, ToolResult, ToolStatus};
 use serde_json::{Value, json};
 
-use crate::task::{Task, list};
+use crate::task::{Task, list, toolset};
 
 #[track_caller]
 fn refused(task: &mut Task, arguments: Value, part: &str) -> ToolResult {
@@ -236,4 +236,47 @@ fn unfinished_work_is_handed_over_as_it_is_without_what_the_person_brought() {
     assert_eq!(tools::hand_over(permit, &task.world), result, "once is enough");
     let permit = task.permit_for(&call, tools::hand_over_facts());
     assert_eq!(tools::run(permit, &task.world).status, ToolStatus::Invalid, "no model can call it");
+}
+
+/// Makes a spreadsheet, a document with pages and a chart as the agent would.
+const OFFICE: &str = r#"
+from openpyxl import Workbook
+from reportlab.pdfgen.canvas import Canvas
+import matplotlib
+matplotlib.use("Agg")
+from matplotlib import pyplot
+book = Workbook()
+book.active.append(["name", "value"])
+book.active.append(["a", 1])
+book.save("table.xlsx")
+page = Canvas("report.pdf")
+page.drawString(72, 700, "One page.")
+page.save()
+pyplot.plot([1, 2, 3])
+pyplot.savefig("chart.png")
+pyplot.savefig("chart.svg")
+"#;
+
+#[test]
+fn office_files_are_opened_by_the_toolset_and_not_taken_on_trust_without_it() {
+    let Some(toolset) = toolset() else {
+        let mut task = Task::new();
+        task.text("shell_exec", json!({"command": "printf '%%PDF-1.4\\nx\\n%%%%EOF\\n' > report.pdf"}));
+        refused(&mut task, json!({"files": ["report.pdf"]}), "run thenar setup");
+        return;
+    };
+    let mut task = Task::unopened().with_toolset(toolset);
+    task.text("file_write", json!({"path": "make.py", "content": OFFICE}));
+    let made = task.text("shell_exec", json!({"command": "python3 make.py", "id": "make"}));
+    let made =
+        if made.starts_with("Still") { task.text("shell_wait", json!({"id": "make", "seconds": 60})) } else { made };
+    assert!(made.starts_with("exit code 0"), "{made}");
+    let result = task.run("deliver", json!({"files": ["table.xlsx", "report.pdf", "chart.png", "chart.svg"]}));
+    assert_eq!(result.status, ToolStatus::Ok, "{}", result.text);
+    for finding in ["table.xlsx: ", "report.pdf: PDF, 1 page", "chart.png: PNG, 640 x 480", "chart.svg: SVG"] {
+        assert!(result.text.contains(finding), "{}", result.text);
+    }
+    task.text("shell_exec", json!({"command": "head -c 300 report.pdf > cut.pdf"}));
+    let cut = task.run("deliver", json!({"files": ["cut.pdf"]}));
+    assert_eq!(cut.status, ToolStatus::Invalid, "{}", cut.text);
 }

@@ -56,6 +56,16 @@ impl Task {
         self.folder.path().join("out")
     }
 
+    /// The same task with these tools at hand in its computers.
+    pub(crate) fn with_toolset(mut self, toolset: PathBuf) -> Self {
+        if let Some(computer) = self.world.place.opened() {
+            computer.shutdown().expect("the computer without them ends");
+        }
+        let spec = ComputerSpec { toolset: Some(toolset), ..self.world.place.spec.clone() };
+        self.world.place = place(self.folder.path(), spec);
+        self
+    }
+
     /// What an engine has that took the task up again: nothing but the journal and the folder.
     pub(crate) fn restarted(&mut self) {
         self.world.place = place(self.folder.path(), self.world.place.spec.clone());
@@ -152,7 +162,8 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        if let Some(computer) = self.world.place.opened() {
+        // Also one that this place did not open itself: keepers outlive engines.
+        if let Ok(Some(computer)) = sandbox::Computer::attach(&self.world.place.spec.dir) {
             let _ = computer.shutdown();
         }
     }
@@ -171,4 +182,15 @@ pub(crate) fn list(points: &[&str]) -> Vec<AcceptanceItem> {
         note: String::new(),
     };
     points.iter().map(item).collect()
+}
+
+/// The toolset that was set up on this machine, if it was.
+pub(crate) fn toolset() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("THENAR_TOOLSET").filter(|named| !named.is_empty()) {
+        return Some(PathBuf::from(named));
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let mut sets = std::fs::read_dir(cache.join("thenar/toolset")).ok()?.flatten().map(|entry| entry.path());
+    sets.find(|set| set.join("site").is_dir())
 }
