@@ -115,8 +115,10 @@ fn a_piece_says_how_many_bytes_it_stands_for() {
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         any::<u8>().prop_map(|byte| vec![byte]),
-        prop::sample::select(vec!["\u{1b}[", "\u{1b}]", "\u{1b}P", "\u{1b}\\", "\u{9b}", "\u{7}", "\r", "\n", "31;4m", "\u{202e}"])
-            .prop_map(|text| text.as_bytes().to_vec()),
+        prop::sample::select(vec![
+            "\u{1b}[", "\u{1b}]", "\u{1b}P", "\u{1b}\\", "\u{9b}", "\u{7}", "\r", "\n", "31;4m", "\u{202e}"
+        ])
+        .prop_map(|text| text.as_bytes().to_vec()),
         "[a-z0-9 é漢]{0,12}".prop_map(String::into_bytes),
     ];
     prop::collection::vec(piece, 0..200).prop_map(|pieces| pieces.concat())
