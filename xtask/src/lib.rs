@@ -2,5 +2,7 @@
 //!
 //! Nothing here ships: the product never depends on this crate.
 
+pub mod bench;
+pub mod chaos;
 pub mod rig;
 pub mod tidy;

@@ -98,13 +98,24 @@ impl Server {
         let mut stream =
             TcpStream::connect_timeout(&self.address, ANSWER_WITHIN).context("reach the scripted server")?;
         stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).context("read the scripted server's answer")?;
-        let head = answer.windows(4).position(|window| window == b"\r\n\r\n").context("an answer without a head")?;
-        let first = String::from_utf8_lossy(&answer[..head]).lines().next().unwrap_or_default().to_owned();
-        ensure!(first.contains(" 200"), "GET {path}: {first}");
-        Ok(answer.split_off(head + 4))
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address)?;
+        let mut answer = BufReader::new(stream);
+        let mut status = String::new();
+        answer.read_line(&mut status).context("read the scripted server's answer")?;
+        ensure!(status.contains(" 200"), "GET {path}: {}", status.trim());
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            answer.read_line(&mut line).context("read the head of the scripted server's answer")?;
+            match line.trim().split_once(": ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse()?,
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let mut body = vec![0; length];
+        answer.read_exact(&mut body).context("read the body of the scripted server's answer")?;
+        Ok(body)
     }
 }
 

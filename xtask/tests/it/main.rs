@@ -1,4 +1,5 @@
-//! The one integration binary of the automation: the repository under the tidy test, the programs under chaos.
+//! The one integration binary of the automation: the rig, the repository under the tidy test, the programs under chaos.
 
+mod chaos;
 mod rig;
 mod tidy;
