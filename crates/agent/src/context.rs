@@ -6,7 +6,7 @@
 use event::{Confidentiality, Effect, Event, Integrity, Item, Label, Source};
 
 /// Characters of one item; tools cap their own results well below.
-pub const ITEM_CHARS_MAX: usize = 400_000;
+pub(crate) const ITEM_CHARS_MAX: usize = 400_000;
 
 /// One item of the context with what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,13 +34,7 @@ pub struct Context {
 impl Context {
     /// A context with these standing instructions.
     pub fn new(system: impl Into<String>) -> Self {
-        Self {
-            system: system.into(),
-            pending: Vec::new(),
-            label: Label::system(),
-            person: Vec::new(),
-            put_down: false,
-        }
+        Self { system: system.into(), pending: Vec::new(), label: Label::system(), person: Vec::new(), put_down: false }
     }
 
     /// The label of whatever the model composes now.
@@ -101,12 +95,7 @@ impl Context {
     }
 
     /// The item that a finished tool call adds. The request tells which call of the reply it answers.
-    pub fn tool_result(
-        &mut self,
-        request: &event::ToolRequest,
-        result: &event::ToolResult,
-        seq: u64,
-    ) -> Vec<Entry> {
+    pub fn tool_result(&mut self, request: &event::ToolRequest, result: &event::ToolResult, seq: u64) -> Vec<Entry> {
         let item = Item::Tool {
             call_id: request.id.clone(),
             tool: request.name.clone(),

@@ -132,6 +132,8 @@ fn next(state: &State, limits: &Limits) -> Action {
             Some(decision) if decision.rules.iter().any(|rule| rule == "budget.cost") => {
                 reached(LimitKind::Cost, state.spent.0, state.options.max_cost.map_or(0, |max| max.0))
             }
+            // Settings changed under a request that was never answered: it is made anew.
+            Some(decision) if decision.rules.iter().any(|rule| rule == "model.body_changed") => Action::CallModel,
             Some(decision) => {
                 let reason = format!("policy refused to call the model: {}", decision.reason);
                 end(EndState::Failed, StopCause::Engine, reason, missing(state))
@@ -175,9 +177,7 @@ fn tool_action(index: usize, call: &Call, state: &State) -> Option<Action> {
             let status = if invalid { ToolStatus::Invalid } else { ToolStatus::Refused };
             Some(refusal(call, status, refusal_text(decision)))
         }
-        Stage::Started { call, boot } => {
-            Some(Action::AttachTool { call: Box::new(call.clone()), boot: boot.clone() })
-        }
+        Stage::Started { call, boot } => Some(Action::AttachTool { call: Box::new(call.clone()), boot: boot.clone() }),
     }
 }
 
@@ -213,7 +213,7 @@ fn first_look(index: usize, call: &Call, state: &State) -> Action {
                 tier: Tier::Autonomous,
                 rules: vec![rule.to_owned()],
                 reason,
-                effect_digest: Digest::of_canonical(&effect),
+                effect_digest: Digest::of_canonical(&Effect::Tool(effect.clone())),
             };
             Action::DenyTool { index, call: Box::new(effect), decision: Box::new(decision) }
         }
@@ -229,9 +229,9 @@ fn parse(arguments: &str) -> Result<Map<String, Value>, String> {
         Ok(Value::Object(map)) => Ok(map),
         Ok(Value::Null) => Ok(Map::new()),
         Ok(_) => Err("the arguments are not a JSON object".to_owned()),
-        Err(error) if error.is_eof() => {
-            Err(format!("the arguments are cut off: {error}. Write the whole call again, in smaller pieces if it is long"))
-        }
+        Err(error) if error.is_eof() => Err(format!(
+            "the arguments are cut off: {error}. Write the whole call again, in smaller pieces if it is long"
+        )),
         Err(error) => Err(format!("the arguments are not valid JSON: {error}")),
     }
 }

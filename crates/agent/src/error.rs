@@ -39,7 +39,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoSuchTask(_) => Some("thenar task list shows the tasks there are".to_owned()),
-            Self::Held { id, .. } => Some(format!("thenar task stop {id} stops it there; thenar task show {id} looks at it")),
+            Self::Held { id, .. } => {
+                Some(format!("thenar task stop {id} stops it there; thenar task show {id} looks at it"))
+            }
             Self::Io { source, .. } if source.raw_os_error() == Some(28) => {
                 Some("the disk is full: free some space and run the command again; nothing is lost".to_owned())
             }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::control::{self, Answer, Command, Door};
 use crate::home::{Home, TaskFolder};
 use crate::limits::{BRIEF_BYTES_MAX, COMMANDS_QUEUED_MAX, INPUT_FILES_MAX};
-use crate::record::{Record, each_event};
+use crate::record::{Record, draft, each_event};
 use crate::run::{Faults, Run, Start, heard};
 use crate::state::State;
 use crate::summary::Summary;
@@ -58,6 +58,15 @@ pub struct Recorded {
     pub event: Event,
 }
 
+/// The tasks of an instance.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Newest first.
+    pub tasks: Vec<Summary>,
+    /// Those whose journal cannot be read, and why.
+    pub broken: Vec<(TaskId, Error)>,
+}
+
 /// Where a command went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reached {
@@ -97,7 +106,8 @@ impl Instance {
         // Built aside and moved into place whole, so that no half-made task is ever seen.
         let aside = self.setup.home.tasks().join(format!(".new-{id}"));
         let made = self.fill(&id, &task, &aside);
-        let moved = made.and_then(|()| std::fs::rename(&aside, folder.root()).map_err(io("make the task in", folder.root())));
+        let moved =
+            made.and_then(|()| std::fs::rename(&aside, folder.root()).map_err(io("make the task in", folder.root())));
         if let Err(error) = moved {
             let _ = std::fs::remove_dir_all(&aside);
             return Err(error);
@@ -120,8 +130,8 @@ impl Instance {
         let inputs = copy_inputs(&task.inputs, &workspace)?;
         let mut writer = journal::Writer::create(root, id.as_str())?;
         let blob = |bytes: &[u8]| -> Result<BlobRef, Error> {
-            let digest = writer.put_blob(bytes)?;
-            Ok(BlobRef { digest: event::Digest(digest), bytes: bytes.len() as u64 })
+            let blob = writer.blobs().put(bytes)?;
+            Ok(BlobRef { digest: event::Digest(blob.digest), bytes: blob.bytes })
         };
         let created = TaskCreated {
             id: id.clone(),
@@ -136,9 +146,7 @@ impl Instance {
             engine: env!("CARGO_PKG_VERSION").to_owned(),
             boot: self.setup.boot.clone(),
         };
-        let event = Event::TaskCreated(Box::new(created));
-        let payload = event::canonical(&event);
-        writer.append((self.setup.clock)(), &[journal::Draft { kind: event.kind(), payload: &payload }])?;
+        writer.append(&[draft((self.setup.clock)(), &Event::TaskCreated(Box::new(created)))])?;
         Ok(())
     }
 
@@ -165,9 +173,8 @@ impl Instance {
         faults: &mut dyn Faults,
     ) -> Result<Summary, Error> {
         let folder = self.folder(id)?;
-        let last_sign_of_life = journal::last_sign_of_life(folder.root());
-        let writer = self.take(id, &folder)?;
-        let mut record = Record::open(id, writer, self.setup.clock)?;
+        let last_sign_of_life = journal::last_sign_of_life_ms(folder.root())?;
+        let mut record = Record::open(id, &folder, client.requested_output_max(), self.setup.clock)?;
         if start == Start::Resume {
             let previous_lived_ms = last_sign_of_life.map(|at| at.saturating_sub(record.state.taken_up_ms));
             let engine = env!("CARGO_PKG_VERSION").to_owned();
@@ -177,8 +184,15 @@ impl Instance {
         let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let _door = Door::open(&folder.control(), sender)?;
         let place = self.place(&folder, &record.state);
-        let mut run =
-            Run { record, policy: &self.policy, client, place: Arc::new(place), boot: &self.setup.boot, watcher, faults };
+        let mut run = Run {
+            record,
+            policy: &self.policy,
+            client,
+            place: Arc::new(place),
+            boot: &self.setup.boot,
+            watcher,
+            faults,
+        };
         run.drive(commands, door_commands).await?;
         if run.record.state.ended.is_some() {
             run.end_computer();
@@ -187,25 +201,29 @@ impl Instance {
         Ok(Summary::new(id, &folder, &run.record.state, false))
     }
 
-    /// All tasks, newest first. A task whose journal cannot be read is left out of the list and named in the second part.
-    pub fn list(&self) -> Result<(Vec<Summary>, Vec<(String, Error)>), Error> {
-        let tasks = self.setup.home.tasks();
-        let mut summaries = Vec::new();
-        let mut broken = Vec::new();
-        let entries = match std::fs::read_dir(&tasks) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((summaries, broken)),
-            Err(error) => return Err(io("list the tasks in", &tasks)(error)),
-        };
-        for entry in entries.flatten() {
-            let Ok(id) = TaskId::new(entry.file_name().to_string_lossy()) else { continue };
+    /// All tasks, newest first. A task whose journal cannot be read harms no other: it is named apart.
+    pub fn list(&self) -> Result<Listing, Error> {
+        let Listing { mut tasks, mut broken } = Listing::default();
+        for id in self.ids()? {
             match self.summary(&id) {
-                Ok(summary) => summaries.push(summary),
-                Err(error) => broken.push((id.to_string(), error)),
+                Ok(summary) => tasks.push(summary),
+                Err(error) => broken.push((id, error)),
             }
         }
-        summaries.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
-        Ok((summaries, broken))
+        tasks.sort_by(|a, b| (b.created_ms, &b.id).cmp(&(a.created_ms, &a.id)));
+        Ok(Listing { tasks, broken })
+    }
+
+    /// The names of all tasks, in no order.
+    pub fn ids(&self) -> Result<Vec<TaskId>, Error> {
+        let tasks = self.setup.home.tasks();
+        match std::fs::read_dir(&tasks) {
+            Ok(entries) => {
+                Ok(entries.flatten().filter_map(|entry| TaskId::new(entry.file_name().to_str()?).ok()).collect())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(io("list the tasks in", &tasks)(error)),
+        }
     }
 
     /// One task, as its journal has it now.
@@ -219,7 +237,7 @@ impl Instance {
     pub fn events(&self, id: &TaskId) -> Result<Vec<Recorded>, Error> {
         let folder = self.folder(id)?;
         let mut events = Vec::new();
-        each_event(id, &journal::Reader::open(folder.root())?, |recorded| events.push(recorded))?;
+        each_event(id, &folder, |recorded| events.push(recorded))?;
         Ok(events)
     }
 
@@ -235,8 +253,7 @@ impl Instance {
         if let Some(answer) = control::send(&folder.control(), &command)? {
             return Ok(Reached::Holder(answer));
         }
-        let writer = self.take(id, &folder)?;
-        let mut record = Record::open(id, writer, self.setup.clock)?;
+        let mut record = Record::open(id, &folder, None, self.setup.clock)?;
         let stop = matches!(command, Command::Stop { .. });
         let (answer, mut events) = heard(&record.state, command);
         if answer.accepted && stop {
@@ -259,16 +276,9 @@ impl Instance {
         Ok(Reached::Recorded(answer))
     }
 
-    fn take(&self, id: &TaskId, folder: &TaskFolder) -> Result<journal::Writer, Error> {
-        journal::Writer::open(folder.root()).map_err(|error| match error {
-            journal::Error::Locked { pid, .. } => Error::Held { id: id.to_string(), pid },
-            other => Error::Journal(other),
-        })
-    }
-
     fn state(&self, id: &TaskId, folder: &TaskFolder) -> Result<State, Error> {
         let mut state = State::default();
-        each_event(id, &journal::Reader::open(folder.root())?, |recorded| state.apply(&recorded.event, recorded.time_ms))?;
+        each_event(id, folder, |recorded| state.apply(&recorded.event, recorded.time_ms))?;
         Ok(state)
     }
 
@@ -344,7 +354,8 @@ fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error 
 
 /// A name that sorts by time: the milliseconds in base 36, then a little chance.
 fn new_id(now_ms: u64) -> Result<TaskId, Error> {
-    let chance = getrandom::u32().map_err(|error| Error::Invalid(format!("read the system's random numbers: {error}")))?;
+    let chance =
+        getrandom::u32().map_err(|error| Error::Invalid(format!("read the system's random numbers: {error}")))?;
     let text = format!("t{}-{}", base36(now_ms, 9), base36(u64::from(chance), 4));
     TaskId::new(text).map_err(|error| Error::Invalid(error.to_string()))
 }

@@ -25,7 +25,7 @@ pub use control::{Answer, Command};
 pub use decide::{Action, Limits, decide, missing};
 pub use error::Error;
 pub use home::{Home, TaskFolder};
-pub use instance::{Instance, NewTask, Reached, Recorded, Setup};
+pub use instance::{Instance, Listing, NewTask, Reached, Recorded, Setup};
 pub use limits::{BRIEF_BYTES_MAX, INPUT_FILES_MAX, MESSAGE_BYTES_MAX, STEPS_DEFAULT_MAX};
 pub use prompt::SYSTEM;
 pub use run::{Crash, Faults, NoFaults, Place, Start};

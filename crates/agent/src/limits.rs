@@ -1,19 +1,19 @@
 //! The agent's limits, each with its unit in its name. What they bound is said where they are used.
 
 /// A resume that dies within this time and brings nothing counts as fruitless.
-pub const RESUME_FRUITLESS_MS: u64 = 60_000;
+pub(crate) const RESUME_FRUITLESS_MS: u64 = 60_000;
 
 /// This many fruitless resumes in a row make the task `failed`.
-pub const RESUMES_FRUITLESS_MAX: u32 = 3;
+pub(crate) const RESUMES_FRUITLESS_MAX: u32 = 3;
 
 /// Tries of one model call before it is given up.
-pub const MODEL_ATTEMPTS_MAX: u32 = 5;
+pub(crate) const MODEL_ATTEMPTS_MAX: u32 = 5;
 
 /// Tries of one model call that all ended in silence before it is given up: each costs the whole time-out.
-pub const MODEL_SILENCES_MAX: u32 = 3;
+pub(crate) const MODEL_SILENCES_MAX: u32 = 3;
 
 /// Tool calls taken from one reply; the rest are answered with a refusal.
-pub const TOOL_CALLS_PER_REPLY_MAX: usize = 32;
+pub(crate) const TOOL_CALLS_PER_REPLY_MAX: usize = 32;
 
 /// Steps without `--max-steps`.
 pub const STEPS_DEFAULT_MAX: u64 = 2_000;
@@ -28,13 +28,13 @@ pub const BRIEF_BYTES_MAX: usize = 256 * 1024;
 pub const INPUT_FILES_MAX: usize = 1_000;
 
 /// How often the holder of a task gives a sign of life.
-pub const HEARTBEAT_MS: u64 = 5_000;
+pub(crate) const HEARTBEAT_MS: u64 = 5_000;
 
 /// Commands waiting for the loop before a sender is told to try again.
-pub const COMMANDS_QUEUED_MAX: usize = 64;
+pub(crate) const COMMANDS_QUEUED_MAX: usize = 64;
 
 /// How long a stop waits for the running effect before the computer is ended under it.
-pub const STOP_GRACE_MS: u64 = 3_000;
+pub(crate) const STOP_GRACE_MS: u64 = 3_000;
 
 /// How long a person's yes holds while the effect has not begun.
-pub const APPROVAL_VALID_MS: u64 = 24 * 60 * 60 * 1_000;
+pub(crate) const APPROVAL_VALID_MS: u64 = 24 * 60 * 60 * 1_000;

@@ -2,18 +2,19 @@
 //!
 //! There is one way in, [`Record::append`], for a new event and for one read back. Nothing is decided here.
 
-use event::{Event, Label, ModelCall, TaskCreated, TaskId};
+use event::{Event, Label, ModelCall, TaskId};
 use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::context::{Context, Entry};
 use crate::decide::Limits;
+use crate::home::TaskFolder;
 use crate::instance::Recorded;
 use crate::state::State;
-use crate::watch::{Nobody, Watcher};
+use crate::watch::Watcher;
 
-/// How many events are read back at once.
-const REPLAY_BATCH: usize = 4_096;
+/// Stack of the thread that waits for the disk.
+const SYNC_STACK_BYTES: usize = 128 * 1024;
 
 /// A task's journal, held for writing, and what it amounts to.
 pub(crate) struct Record {
@@ -21,56 +22,76 @@ pub(crate) struct Record {
     writer: journal::Writer,
     clock: fn() -> u64,
     pub(crate) state: State,
+    folds: Folds,
+    /// Wakes the thread that pushes what is written to the disk, beside the work.
+    nudge: std::sync::mpsc::SyncSender<()>,
+}
+
+/// What the events amount to beside the state.
+struct Folds {
     context: Context,
     conversation: model::Conversation,
 }
 
 impl Record {
-    /// Takes the journal and reads it back.
-    pub(crate) fn open(id: &TaskId, writer: journal::Writer, clock: fn() -> u64) -> Result<Self, Error> {
-        let created = created(id, &writer.reader())?;
-        let blob = |name: &event::BlobRef| writer.reader().blob(&name.digest.0);
-        let system = String::from_utf8_lossy(&blob(&created.system)?).into_owned();
-        let tools = blob(&created.tools)?;
-        let conversation = model::Conversation::new(&created.model, &tools)
-            .map_err(|error| Error::Model { name: created.model.clone(), reason: error.to_string() })?;
-        let context = Context::new(system);
-        let reader = writer.reader();
-        let mut record = Self { id: id.clone(), writer, clock, state: State::default(), context, conversation };
-        each_event(id, &reader, |recorded| {
-            record.fold(recorded.seq, recorded.time_ms, &recorded.event, &mut Nobody);
+    /// Takes the journal and reads it back, checking it on the way.
+    pub(crate) fn open(
+        id: &TaskId,
+        folder: &TaskFolder,
+        output_tokens_max: Option<u64>,
+        clock: fn() -> u64,
+    ) -> Result<Self, Error> {
+        let blobs = journal::Blobs::open(folder.root());
+        let mut state = State::default();
+        let mut folds: Option<Folds> = None;
+        let mut replay = |record: &journal::Record| -> Result<(), Error> {
+            let Recorded { seq, time_ms, event } = decode(id, record)?;
+            let folds = match &mut folds {
+                Some(folds) => folds,
+                None => folds.insert(Folds::begin(id, &event, &blobs, output_tokens_max)?),
+            };
+            folds.fold(&mut state, seq, time_ms, &event);
+            Ok(())
+        };
+        let mut failed = None;
+        let taken = journal::Writer::open_replaying(folder.root(), |record| {
+            if failed.is_none() {
+                failed = replay(&record).err();
+            }
+        });
+        let writer = taken.map_err(|error| held(id, error))?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let folds = folds.ok_or_else(|| no_beginning(id))?;
+        let (nudge, nudges) = std::sync::mpsc::sync_channel(1);
+        let sync = writer.sync_handle();
+        let beside = move || {
+            while nudges.recv().is_ok() {
+                // Whoever has to know whether the disk took it asks for a sync of their own.
+                let _ = sync.sync();
+            }
+        };
+        let named = std::thread::Builder::new().name("journal-sync".into()).stack_size(SYNC_STACK_BYTES);
+        named.spawn(beside).map_err(|source| Error::Io {
+            doing: "start the sync thread for",
+            path: folder.root().to_owned(),
+            source,
         })?;
-        Ok(record)
+        Ok(Self { id: id.clone(), writer, clock, state, folds, nudge })
     }
 
     /// Puts events on the record, all or none, and folds them in.
     pub(crate) fn append(&mut self, events: Vec<Event>, watcher: &mut dyn Watcher) -> Result<(), Error> {
-        let payloads: Vec<Vec<u8>> = events.iter().map(event::canonical).collect();
-        let drafts: Vec<journal::Draft<'_>> = events
-            .iter()
-            .zip(&payloads)
-            .map(|(event, payload)| journal::Draft { kind: event.kind(), payload })
-            .collect();
-        let written = self.writer.append(self.now(), &drafts)?;
+        let now = self.now();
+        let drafts: Vec<_> = events.iter().map(|event| draft(now, event)).collect();
+        let written = self.writer.append(&drafts)?;
+        let _ = self.nudge.try_send(());
         for (event, at) in events.iter().zip(written) {
-            self.fold(at.seq, at.time_ms, event, watcher);
+            self.folds.fold(&mut self.state, at.seq, at.time_ms, event);
+            watcher.event(at.seq, at.time_ms, event, &self.state);
         }
         Ok(())
-    }
-
-    fn fold(&mut self, seq: u64, time_ms: u64, event: &Event, watcher: &mut dyn Watcher) {
-        let entries: Vec<Entry> = match event {
-            Event::ToolFinished { id, result } => match self.state.request_of(*id).cloned() {
-                Some(request) => self.context.tool_result(&request, result, seq),
-                None => Vec::new(),
-            },
-            _ => self.context.apply(event, seq),
-        };
-        for entry in entries {
-            self.conversation.push(&entry.item);
-        }
-        self.state.apply(event, time_ms);
-        watcher.event(seq, time_ms, event, &self.state);
     }
 
     /// The clock, never behind the record.
@@ -78,9 +99,10 @@ impl Record {
         (self.clock)().max(self.state.now_ms)
     }
 
-    /// A sign of life, and a push of what is written towards the disk.
+    /// A sign of life.
     pub(crate) fn beat(&mut self) {
-        self.writer.touch();
+        // Without it the only harm is that a resume counts this engine as short-lived.
+        let _ = self.writer.touch();
     }
 
     pub(crate) fn sync_handle(&self) -> journal::SyncHandle {
@@ -94,13 +116,13 @@ impl Record {
 
     /// The request as it stands.
     pub(crate) fn body(&self) -> model::Body {
-        self.conversation.body()
+        self.folds.conversation.body()
     }
 
     /// The next model call: what the request will be once the person's latest words have joined it.
     pub(crate) fn model_call(&self, limits: &Limits) -> ModelCall {
         let preview = self.preview();
-        let body = preview.as_ref().unwrap_or(&self.conversation).body();
+        let body = preview.as_ref().unwrap_or(&self.folds.conversation).body();
         ModelCall {
             id: event::EffectId(self.state.next_effect),
             turn: self.state.steps + 1,
@@ -110,14 +132,14 @@ impl Record {
             input_tokens_max: limits.input_tokens_max,
             output_tokens_max: limits.output_tokens_max,
             reserved: limits.reserve,
-            label: self.context.label(),
+            label: self.folds.context.label(),
         }
     }
 
     /// What the next model call would weigh and cost.
     pub(crate) fn limits(&self, client: &model::Client) -> Limits {
-        let pending: u64 = self.context.pending().map(model::tokens_max).sum();
-        let input_tokens_max = self.conversation.input_tokens_max() + pending;
+        let pending: u64 = self.folds.context.pending().map(model::tokens_max).sum();
+        let input_tokens_max = self.folds.conversation.input_tokens_max() + pending;
         let output_tokens_max = client.output_tokens_max();
         let reserve = client.reserve(input_tokens_max, output_tokens_max);
         Limits { input_tokens_max, output_tokens_max, window_tokens: client.window_tokens(), reserve }
@@ -125,44 +147,75 @@ impl Record {
 
     /// What is known of each argument of a call that the model has just composed.
     pub(crate) fn labels(&self, arguments: &Map<String, Value>) -> std::collections::BTreeMap<String, Label> {
-        let person: Vec<&str> = self.context.person().iter().map(String::as_str).collect();
-        policy::label_arguments(arguments, &person, &self.context.label())
+        let person: Vec<&str> = self.folds.context.person().iter().map(String::as_str).collect();
+        policy::label_arguments(arguments, &person, &self.folds.context.label())
     }
 
     fn preview(&self) -> Option<model::Conversation> {
-        self.context.pending().next()?;
-        let mut preview = self.conversation.clone();
-        for item in self.context.pending() {
+        self.folds.context.pending().next()?;
+        let mut preview = self.folds.conversation.clone();
+        for item in self.folds.context.pending() {
             preview.push(item);
         }
         Some(preview)
     }
 }
 
-/// The first event.
-pub(crate) fn created(id: &TaskId, reader: &journal::Reader) -> Result<Box<TaskCreated>, Error> {
-    let first = reader.records(1, 1)?.into_iter().next();
-    match first.map(|record| decode(id, &record)).transpose()? {
-        Some(Recorded { event: Event::TaskCreated(created), .. }) => Ok(created),
-        Some(_) | None => Err(Error::Invalid(format!("the journal of task {id} does not begin with its creation"))),
+impl Folds {
+    /// What the first event brings: prompt and tools serve for the task's whole life, whatever this version has.
+    fn begin(
+        id: &TaskId,
+        first: &Event,
+        blobs: &journal::Blobs,
+        output_tokens_max: Option<u64>,
+    ) -> Result<Self, Error> {
+        let Event::TaskCreated(created) = first else { return Err(no_beginning(id)) };
+        let system = String::from_utf8_lossy(&blobs.get(&created.system.digest.0)?).into_owned();
+        let tools = blobs.get(&created.tools.digest.0)?;
+        let conversation = model::Conversation::new(&created.model, &tools, output_tokens_max)
+            .map_err(|error| Error::Model { name: created.model.clone(), reason: error.to_string() })?;
+        Ok(Self { context: Context::new(system), conversation })
+    }
+
+    fn fold(&mut self, state: &mut State, seq: u64, time_ms: u64, event: &Event) {
+        let entries: Vec<Entry> = match event {
+            Event::ToolFinished { id, result } => match state.request_of(*id).cloned() {
+                Some(request) => self.context.tool_result(&request, result, seq),
+                None => Vec::new(),
+            },
+            other => self.context.apply(other, seq),
+        };
+        for entry in entries {
+            self.conversation.push(&entry.item);
+        }
+        state.apply(event, time_ms);
     }
 }
 
+/// An event as the journal takes it.
+pub(crate) fn draft(time_ms: u64, event: &Event) -> journal::Draft {
+    journal::Draft::new(time_ms, event.kind(), event::canonical(event))
+}
+
 /// Reads every event in order; the chain is checked on the way.
-pub(crate) fn each_event(
-    id: &TaskId,
-    reader: &journal::Reader,
-    mut each: impl FnMut(Recorded),
-) -> Result<(), Error> {
-    let mut next = 1;
-    loop {
-        let records = reader.records(next, REPLAY_BATCH)?;
-        let Some(last) = records.last() else { return Ok(()) };
-        next = last.seq + 1;
-        for record in &records {
-            each(decode(id, record)?);
-        }
+pub(crate) fn each_event(id: &TaskId, folder: &TaskFolder, mut each: impl FnMut(Recorded)) -> Result<(), Error> {
+    journal::Reader::open(folder.root())?.replay(|record| {
+        each(decode(id, &record)?);
+        Ok::<(), Error>(())
+    })?;
+    Ok(())
+}
+
+/// Says who holds the task, where that is what the journal's error means.
+pub(crate) fn held(id: &TaskId, error: journal::Error) -> Error {
+    match error {
+        journal::Error::Locked { pid, .. } => Error::Held { id: id.to_string(), pid },
+        other => Error::Journal(other),
     }
+}
+
+fn no_beginning(id: &TaskId) -> Error {
+    Error::Invalid(format!("the journal of task {id} does not begin with its creation"))
 }
 
 fn decode(id: &TaskId, record: &journal::Record) -> Result<Recorded, Error> {

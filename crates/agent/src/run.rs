@@ -22,7 +22,7 @@ use crate::control::{Answer, Command, Incoming};
 use crate::decide::{Action, Limits, decide};
 use crate::limits::{HEARTBEAT_MS, MESSAGE_BYTES_MAX, MODEL_ATTEMPTS_MAX, STOP_GRACE_MS};
 use crate::record::Record;
-use crate::state::{HAND_OVER, State};
+use crate::state::State;
 use crate::watch::{Patience, Watcher};
 
 /// Why a run begins.
@@ -190,21 +190,11 @@ impl Run<'_> {
             Action::DenyTool { call, decision, .. } => {
                 let id = call.id;
                 let effect = Effect::Tool(*call);
-                self.append(vec![
-                    Event::EffectRequested { effect },
-                    Event::EffectDecided { id, decision: *decision },
-                ])?;
+                self.append(vec![Event::EffectRequested { effect }, Event::EffectDecided { id, decision: *decision }])?;
                 Ok(Performed::Recorded)
             }
             Action::HandOver => {
-                let call = ToolCall {
-                    id: EffectId(self.record.state.next_effect),
-                    turn: self.record.state.steps,
-                    call_id: String::new(),
-                    tool: HAND_OVER.to_owned(),
-                    arguments: serde_json::Map::new(),
-                    labels: std::collections::BTreeMap::new(),
-                };
+                let call = self.hand_over();
                 self.request_tool(call)
             }
             Action::AwaitPerson => Ok(Performed::Waiting),
@@ -226,7 +216,7 @@ impl Run<'_> {
                 tier: Tier::Autonomous,
                 rules: vec!["model.body_changed".to_owned()],
                 reason: "the request rebuilt from the journal is not the one recorded".to_owned(),
-                effect_digest: Digest::of_canonical(&call),
+                effect_digest: Digest::of_canonical(&Effect::Model(call)),
             };
             self.append(vec![Event::EffectDecided { id, decision }])?;
             return Ok(Performed::Recorded);
@@ -243,10 +233,23 @@ impl Run<'_> {
         let attempt = self.record.state.model_call.as_ref().map_or(0, |open| open.attempts_failed) + 1;
         let (sender, deltas) = mpsc::unbounded_channel();
         let client = Arc::clone(&self.client);
-        let reply = Box::pin(async move {
-            client.call(permit, body, move |delta| drop(sender.send(delta))).await
-        });
+        let reply = Box::pin(async move { client.call(permit, body, move |delta| drop(sender.send(delta))).await });
         Ok(Performed::Flying(Flight::Model { id, attempt, reply, deltas }))
+    }
+
+    /// The engine's own call that gives the person what there is; what they brought themselves stays out of it.
+    fn hand_over(&self) -> ToolCall {
+        let state = &self.record.state;
+        let inputs = state.created.as_deref().map(|created| created.inputs.clone()).unwrap_or_default();
+        let arguments = serde_json::Map::from_iter([("leave".to_owned(), inputs.into())]);
+        ToolCall {
+            id: EffectId(state.next_effect),
+            turn: state.steps,
+            call_id: String::new(),
+            tool: tools::HAND_OVER.to_owned(),
+            labels: arguments.keys().map(|name| (name.clone(), Label::system())).collect(),
+            arguments,
+        }
     }
 
     fn request_tool(&mut self, call: ToolCall) -> Result<Performed, Error> {
@@ -262,7 +265,8 @@ impl Run<'_> {
         mut events: Vec<Event>,
     ) -> Result<Performed, Error> {
         let id = call.id;
-        let facts = self.facts(tools::facts(&call.tool));
+        let own = (call.tool == tools::HAND_OVER).then(tools::hand_over_facts);
+        let facts = self.facts(own.or_else(|| tools::facts(&call.tool)));
         let answer = answer.map(|effect_digest| policy::Answer { effect_digest, allowed: true });
         let verdict = self.policy.authorize_tool(call.clone(), &facts, answer.as_ref());
         let decision = verdict.decision;
@@ -292,15 +296,21 @@ impl Run<'_> {
     /// Starts a permitted tool call. What leaves the machine waits until the record is on the disk.
     fn run_tool(&mut self, call: Box<ToolCall>, permit: Permit<ToolCall>) -> Flight {
         let world = self.world();
-        let leaves = call.tool == "deliver" || call.tool == HAND_OVER;
+        let own = call.tool == tools::HAND_OVER;
+        let leaves = own || tools::durable_first(&call.tool);
         let sync = self.record.sync_handle();
         let id = call.id;
         let result = tokio::task::spawn_blocking(move || {
             if leaves && let Err(error) = sync.sync() {
                 let text = format!("Not done: the record could not be written to the disk: {error}");
-                return Some(ToolResult { status: ToolStatus::Failed, text, label: Label::output_of(id), facts: vec![] });
+                return Some(ToolResult {
+                    status: ToolStatus::Failed,
+                    text,
+                    label: Label::output_of(id),
+                    facts: vec![],
+                });
             }
-            Some(tools::run(permit, &world))
+            Some(if own { tools::hand_over(permit, &world) } else { tools::run(permit, &world) })
         });
         Flight::Tool { call, result }
     }
@@ -313,7 +323,7 @@ impl Run<'_> {
         let result = tokio::task::spawn_blocking(move || {
             tools::attach(&attached, &world).or_else(|| {
                 // The keeper's own trace may have been lost with the power: absence proves nothing then.
-                (power_was_lost && !tools::is_repeatable(&attached.tool)).then(|| tools::unknown_outcome(&attached))
+                (power_was_lost && !REPEATABLE.contains(&attached.tool.as_str())).then(unknown)
             })
         });
         Flight::Tool { call, result }
@@ -483,6 +493,16 @@ async fn land(flight: &mut Option<Flight>) -> Landed {
             Landed::Tool(call.clone(), result)
         }
     }
+}
+
+/// Tools that do nothing in the computer, or nothing twice: after a loss of power they are simply called again.
+const REPEATABLE: [&str; 6] =
+    ["plan_update", "message_notify_user", "message_ask_user", "idle", "deliver", tools::HAND_OVER];
+
+fn unknown() -> ToolResult {
+    let text = "Outcome unknown: the machine went down while this call was under way. It may have happened wholly, in part \
+                or not at all. Check what is there before you repeat anything.";
+    ToolResult { status: ToolStatus::Unknown, text: text.to_owned(), label: Label::system(), facts: Vec::new() }
 }
 
 fn interrupted(id: EffectId, how: &str) -> ToolResult {

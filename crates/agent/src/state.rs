@@ -12,9 +12,6 @@ use event::{
 
 use crate::limits::{RESUME_FRUITLESS_MS, RESUMES_FRUITLESS_MAX};
 
-/// The engine's own tool: gives the person what there is of an unfinished task. No model can call it.
-pub const HAND_OVER: &str = "hand_over";
-
 /// A task as its events left it.
 #[derive(Clone, Debug, Default)]
 pub struct State {
@@ -99,13 +96,29 @@ pub enum Stage {
     /// Requested, not decided (or to be decided anew).
     Requested(ToolCall),
     /// Waits for the person's word on this digest.
-    Asking { call: ToolCall, digest: Digest, question: String },
+    Asking {
+        call: ToolCall,
+        digest: Digest,
+        question: String,
+    },
     /// The person has said.
-    Answered { call: ToolCall, digest: Digest, allowed: bool, note: String, at_ms: u64 },
+    Answered {
+        call: ToolCall,
+        digest: Digest,
+        allowed: bool,
+        note: String,
+        at_ms: u64,
+    },
     /// Policy said no.
-    Denied { call: ToolCall, decision: Decision },
+    Denied {
+        call: ToolCall,
+        decision: Decision,
+    },
     /// It may be under way: attach, never start anew.
-    Started { call: ToolCall, boot: String },
+    Started {
+        call: ToolCall,
+        boot: String,
+    },
     Finished,
 }
 
@@ -258,13 +271,13 @@ impl State {
             Effect::Model(call) => {
                 self.calls.clear();
                 self.last_words = None;
-                self.model_call = Some(OpenModelCall { call: call.clone(), attempts_failed: 0, retry_at_ms: 0, refused: None });
+                self.model_call =
+                    Some(OpenModelCall { call: call.clone(), attempts_failed: 0, retry_at_ms: 0, refused: None });
             }
             Effect::Tool(call) => {
                 let stage = Stage::Requested(call.clone());
-                if call.tool == crate::state::HAND_OVER {
-                    let request =
-                        ToolRequest { id: String::new(), name: call.tool.clone(), arguments: String::new() };
+                if call.tool == tools::HAND_OVER {
+                    let request = ToolRequest { id: String::new(), name: call.tool.clone(), arguments: String::new() };
                     self.hand_over = Some(Call { request, stage });
                 } else if let Some(open) = self.calls.iter_mut().find(|open| open.stage == Stage::Pending) {
                     open.stage = stage;

@@ -104,7 +104,9 @@ impl Client {
     pub fn reserve(&self, input_tokens_max: u64, output_tokens_max: u64) -> Option<MicroUsd> {
         match &self.backend {
             Backend::Script(_) => Some(MicroUsd(0)),
-            Backend::OpenAi { .. } => self.settings.price.map(|price| price.reserve(input_tokens_max, output_tokens_max)),
+            Backend::OpenAi { .. } => {
+                self.settings.price.map(|price| price.reserve(input_tokens_max, output_tokens_max))
+            }
         }
     }
 

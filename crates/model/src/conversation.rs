@@ -111,7 +111,8 @@ pub fn tokens_max(item: &Item) -> u64 {
     let text = match item {
         Item::System { text } | Item::User { text, .. } | Item::Tool { text, .. } => text.len(),
         Item::Assistant { message } => {
-            let calls = message.tool_calls.iter().map(|call| call.id.len() + call.name.len() + call.arguments.len() + 8);
+            let calls =
+                message.tool_calls.iter().map(|call| call.id.len() + call.name.len() + call.arguments.len() + 8);
             message.text.len() + calls.sum::<usize>()
         }
     };
@@ -162,8 +163,12 @@ mod tests {
             reasoning: "hm".into(),
             tool_calls: vec![call(arguments)],
         };
-        let result =
-            |text: &str| Item::Tool { call_id: "c1".into(), tool: "look".into(), text: text.into(), label: Label::system() };
+        let result = |text: &str| Item::Tool {
+            call_id: "c1".into(),
+            tool: "look".into(),
+            text: text.into(),
+            label: Label::system(),
+        };
         vec![
             Item::System { text: "be good".into() },
             Item::User { text: "hi \u{1f426} \u{1}\n".into(), label: Label::person() },

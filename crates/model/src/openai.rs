@@ -68,7 +68,8 @@ pub(crate) async fn call(
     let mut done = false;
     while !done {
         let chunk = tokio::time::timeout(idle, response.chunk()).await.map_err(|_| silence())?;
-        let Some(chunk) = chunk.map_err(|error| Failure::transient(format!("the model's answer was cut off: {error}")))?
+        let Some(chunk) =
+            chunk.map_err(|error| Failure::transient(format!("the model's answer was cut off: {error}")))?
         else {
             break;
         };
@@ -152,7 +153,9 @@ fn refused(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
     let said = if words.is_empty() { String::new() } else { format!(": {words}") };
     let retry_after = retry_after(headers);
     match status {
-        401 | 403 => Failure::rejected(format!("the model's server refused the key ({status}){said}. Check OPENAI_API_KEY")),
+        401 | 403 => {
+            Failure::rejected(format!("the model's server refused the key ({status}){said}. Check OPENAI_API_KEY"))
+        }
         404 => Failure::rejected(format!(
             "the model's server knows no such model or address (404){said}. See `thenar models`"
         )),

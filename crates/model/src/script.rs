@@ -23,6 +23,11 @@ const AFTER_THE_END: &str = "The script has no more turns.";
 #[serde(deny_unknown_fields)]
 pub struct Script {
     turns: Vec<Turn>,
+    /// The sentence that the script was written for, and its input files: for whoever plays it.
+    #[serde(default)]
+    pub task: String,
+    #[serde(default)]
+    pub inputs: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

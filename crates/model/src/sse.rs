@@ -23,6 +23,7 @@ impl Lines {
             self.begun = true;
             if self.buffer.starts_with(b"\xef\xbb\xbf") {
                 self.buffer.drain(..3);
+                self.searched = 0;
             }
         }
         if self.buffer.len() > LINE_BYTES_MAX {
@@ -77,7 +78,10 @@ mod tests {
 
     #[test]
     fn data_lines_come_out_whole_however_they_are_cut() {
-        check(b"data: {\"a\":1}\n\ndata:two\r\n\r\n: keep-alive\nevent: x\ndata: \xc3\xa9\n\n", &["{\"a\":1}", "two", "é"]);
+        check(
+            b"data: {\"a\":1}\n\ndata:two\r\n\r\n: keep-alive\nevent: x\ndata: \xc3\xa9\n\n",
+            &["{\"a\":1}", "two", "é"],
+        );
         check(b"\xef\xbb\xbfdata: first\n\n", &["first"]);
         check(b"data: no end", &["no end"]);
     }

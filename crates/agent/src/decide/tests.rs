@@ -51,7 +51,10 @@ fn the_way_of_a_turn() {
     check(vec![replied(&[])], "end Done Finished on it");
     check(vec![replied(&[("shell_exec", "{\"command\":\"ls\"}")])], "request shell_exec #0 e2");
     check(vec![replied(&[("shell_exec", "{\"command\":\"ls\"}")]), vec![requested(2, "shell_exec")]], "authorize e2");
-    check(vec![replied(&[("shell_exec", "{\"command\":\"ls\"}")]), vec![requested(2, "shell_exec")], allowed(2)], "attach e2");
+    check(
+        vec![replied(&[("shell_exec", "{\"command\":\"ls\"}")]), vec![requested(2, "shell_exec")], allowed(2)],
+        "attach e2",
+    );
     let one_done = || vec![replied(&[("idle", "{}"), ("idle", "{}")]), vec![requested(2, "idle")], allowed(2)];
     check([one_done(), vec![vec![finished(2, vec![])]]].concat(), "request idle #1 e3");
 }
@@ -62,7 +65,7 @@ fn a_call_that_cannot_be_an_effect_is_refused_with_words() {
     check(vec![replied(&[("shell_exec", "[1]")])], "deny e2 arguments.malformed");
     check(vec![replied(&[("shell_exec", "{}")])], "deny e2 arguments.malformed");
     check(vec![replied(&[("fly", "{}")])], "deny e2 tool.unknown");
-    check(vec![replied(&[(crate::state::HAND_OVER, "{}")])], "deny e2 tool.unknown");
+    check(vec![replied(&[(tools::HAND_OVER, "{}")])], "deny e2 tool.unknown");
     let denied = Event::EffectDecided { id: event::EffectId(2), decision: decision(Outcome::Deny, "tool.unknown") };
     let parts = vec![replied(&[("fly", "{}")]), vec![requested(2, "fly"), denied]];
     check(parts, "finish e2 Invalid: Not done: because (rule: tool.unknown).");
@@ -122,12 +125,9 @@ fn limits_end_a_task_with_what_there_is() {
     check(turn(options(|o| o.max_cost = Some(MicroUsd(5)))), "limit Cost");
     let reached = |limit| vec![Event::LimitReached { limit, used: 1, max: 1 }];
     check([turn(options(|o| o.max_steps = Some(1))), vec![reached(LimitKind::Steps)]].concat(), "hand over");
-    let handed = [vec![requested(3, crate::state::HAND_OVER)], allowed(3), vec![finished(3, vec![])]].concat();
+    let handed = [vec![requested(3, tools::HAND_OVER)], allowed(3), vec![finished(3, vec![])]].concat();
     let parts = [turn(options(|o| o.max_steps = Some(1))), vec![reached(LimitKind::Steps), handed]].concat();
-    check(
-        parts,
-        "end Stopped Limit(Steps) The task was cut short; there is no plan that says what is missing.",
-    );
+    check(parts, "end Stopped Limit(Steps) The task was cut short; there is no plan that says what is missing.");
     let tight = Limits { input_tokens_max: 90, output_tokens_max: 20, window_tokens: Some(100), reserve: None };
     assert_eq!(next(turn(TaskOptions::default()), &tight), "limit Window");
 }

@@ -96,7 +96,8 @@ pub(crate) fn allowed(id: u64) -> Vec<Event> {
 }
 
 pub(crate) fn finished(id: u64, facts: Vec<ToolFact>) -> Event {
-    let result = ToolResult { status: ToolStatus::Ok, text: "done".into(), label: Label::output_of(EffectId(id)), facts };
+    let result =
+        ToolResult { status: ToolStatus::Ok, text: "done".into(), label: Label::output_of(EffectId(id)), facts };
     Event::ToolFinished { id: EffectId(id), result }
 }
 
@@ -138,7 +139,11 @@ fn a_process_is_the_newest_call_that_bears_its_name() {
     let mut third = tool_call(4, "shell_exec");
     third.call_id = "call_2".into();
     let request = |call: &ToolCall| Event::EffectRequested { effect: Effect::Tool(call.clone()) };
-    let calls = [("shell_exec", "{\"command\":\"ls\"}"), ("shell_exec", "{\"command\":\"ls\"}"), ("shell_exec", "{\"command\":\"ls\"}")];
+    let calls = [
+        ("shell_exec", "{\"command\":\"ls\"}"),
+        ("shell_exec", "{\"command\":\"ls\"}"),
+        ("shell_exec", "{\"command\":\"ls\"}"),
+    ];
     let state = story([
         vec![created(TaskOptions::default())],
         model_call(1),
@@ -160,7 +165,7 @@ fn a_hand_over_is_the_engines_own_call_even_where_the_models_wait() {
     let state = story([
         vec![created(TaskOptions::default())],
         model_call(1),
-        vec![reply(1, "", &[("idle", "{}")]), requested(2, crate::state::HAND_OVER)],
+        vec![reply(1, "", &[("idle", "{}")]), requested(2, tools::HAND_OVER)],
     ]);
     assert_eq!(state.calls[0].stage, super::Stage::Pending);
     assert!(matches!(state.hand_over.unwrap().stage, super::Stage::Requested(_)));
