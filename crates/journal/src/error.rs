@@ -78,7 +78,7 @@ impl Error {
             Self::Locked { pid: Some(pid), .. } => Some(format!("wait for process {pid} to end, or stop it")),
             Self::Locked { pid: None, .. } => Some("wait for the process that holds it to end".to_owned()),
             Self::Corrupt { .. } => Some(
-                "the journal was left as it is; compare it with an exported bundle or a backup, and start the task anew"
+                "the journal was left as it was; compare it with an exported bundle or a backup, and start the task anew"
                     .to_owned(),
             ),
             Self::NoSpace { .. } => Some("free some space and try again: nothing that was recorded is lost".to_owned()),

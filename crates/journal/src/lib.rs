@@ -14,7 +14,7 @@
 //!   of power. Effects that stay on the machine need the first, effects that leave it the second.
 //! * **A torn tail.** After a loss of power the records that were not synced may be missing, from some record on to the
 //!   end: what is left is always a prefix of what was written, and nothing is invented. Whether something happened after
-//!   that prefix is *unknown*, never assumed.
+//!   that prefix is *unknown*, never assumed; [`Writer::torn`] and [`verify_folder`] say when it looks so.
 //! * **Corruption is named, not repaired.** Every read checks the chain and stops at the first record that does not
 //!   hold. A corrupt journal is not opened for writing, and its file is left as it is.
 //!
@@ -48,6 +48,7 @@ mod sqlite;
 mod store;
 mod sync;
 mod verify;
+mod wal;
 mod writer;
 
 pub use blobs::{BLOB_BYTES_MAX, Blob, Blobs};

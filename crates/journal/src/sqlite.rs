@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, config:
 use crate::{
     Error, Hash, Place, Record, Result, Source, Store,
     chain::{VERSION, check_header, genesis},
+    wal,
 };
 
 const DATABASE: &str = "journal.db";
@@ -95,6 +96,19 @@ impl SqliteStore {
             .and_then(|()| self.connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES))
             .and_then(|()| self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
         prepared.map(|_| ()).map_err(|error| database_error(self.attempt("open"), Place::File, error))
+    }
+
+    /// Whether the write-ahead log holds committed rows that can no longer be read.
+    pub(crate) fn log_is_damaged(&self) -> Result<bool> {
+        wal::is_damaged(&log_of(&self.database))
+    }
+
+    /// Keeps what a damaged log still holds, before appending goes over it.
+    pub(crate) fn keep_log(&self, after_seq: u64) -> Result<PathBuf> {
+        let copy = self.database.with_file_name(format!("journal-torn-after-{after_seq}.wal"));
+        let copied = fs::copy(log_of(&self.database), &copy);
+        copied.map_err(|error| Error::io(format!("copy the torn log to {}", copy.display()), error))?;
+        Ok(copy)
     }
 
     /// Asks SQLite whether the file's own structure holds.
@@ -200,10 +214,14 @@ impl Store for SqliteStore {
     }
 
     fn durable_file(&self) -> Option<PathBuf> {
-        let mut name = self.database.clone().into_os_string();
-        name.push("-wal");
-        Some(name.into())
+        Some(log_of(&self.database))
     }
+}
+
+fn log_of(database: &Path) -> PathBuf {
+    let mut name = database.to_owned().into_os_string();
+    name.push("-wal");
+    name.into()
 }
 
 fn write_schema(database: &Path, task: &str) -> rusqlite::Result<()> {

@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Blobs, Chain, Error, Hash, Place, Result, Source as _, SqliteStore, bundle, chain::check_header, hex,
+    Blobs, Chain, Error, Hash, Place, Result, Source as _, SqliteStore, bundle, chain::check_header, hex, holder,
     reader::read_checked,
 };
 
@@ -78,6 +78,10 @@ fn check_folder(folder: &Path) -> Result<Report> {
     let mut chain = Chain::new(source.task());
     read_checked(&mut source, &mut chain, usize::MAX, &mut |_| {})?;
     source.check_structure()?;
+    // While a writer is at work its log moves under whoever reads it, and SQLite itself minds it.
+    if holder(folder)?.is_none() && source.log_is_damaged()? {
+        return Err(Error::corrupt(Place::Record(chain.head().seq + 1), LOG_DAMAGED));
+    }
     let blobs = Blobs::open(folder);
     let digests = blobs.list()?;
     digests.iter().try_for_each(|digest| blobs.get(digest).map(drop))?;
@@ -90,6 +94,8 @@ struct Problem {
     what: &'static str,
 }
 
+const LOG_DAMAGED: &str =
+    "what was appended here can no longer be read: the write-ahead log was altered, or torn by a loss of power";
 const NOT_CANONICAL: &str = "the line is not canonical";
 const NOT_ENDED: &str = "the line is not ended";
 const RECORD_START: &[u8] = b"{\"envelope\":";

@@ -1,6 +1,10 @@
 //! The one writer of a journal. It reads no clock: times come with the drafts.
 
-use std::{fs, os::unix::fs::DirBuilderExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     Blobs, Chain, Draft, Error, Head, MemoryStore, Reader, Record, Result, SALT_BYTES, Source as _, SqliteStore, Store,
@@ -18,6 +22,7 @@ pub struct Writer {
     chain: Chain,
     blobs: Blobs,
     sync: SyncHandle,
+    torn: Option<PathBuf>,
     lock: Option<Lock>,
 }
 
@@ -47,8 +52,10 @@ impl Writer {
         let mut store = SqliteStore::open_to_check(folder)?;
         let mut chain = Chain::new(store.task());
         read_checked(&mut store, &mut chain, usize::MAX, &mut each)?;
+        let torn = if store.log_is_damaged()? { Some(store.keep_log(chain.head().seq)?) } else { None };
         store.permit_writing()?;
-        Self::assemble(Box::new(store), chain, Blobs::open(folder), Some(lock))
+        let writer = Self::assemble(Box::new(store), chain, Blobs::open(folder), Some(lock))?;
+        Ok(Self { torn, ..writer })
     }
 
     /// A journal that lives as long as its handles.
@@ -66,7 +73,7 @@ impl Writer {
 
     fn assemble(store: Box<dyn Store>, chain: Chain, blobs: Blobs, lock: Option<Lock>) -> Result<Self> {
         let sync = SyncHandle::new(store.durable_file().as_deref(), blobs.clone())?;
-        Ok(Self { store, chain, blobs, sync, lock })
+        Ok(Self { store, chain, blobs, sync, torn: None, lock })
     }
 
     /// The task whose journal this is.
@@ -105,6 +112,13 @@ impl Writer {
     /// Waits for the disk, from any thread.
     pub fn sync_handle(&self) -> SyncHandle {
         self.sync.clone()
+    }
+
+    /// Where the write-ahead log was kept as it was found, if it held committed records that could no longer be read: the
+    /// tail was torn by a loss of power, or altered. What happened after the head as it was when this journal was opened
+    /// is unknown.
+    pub fn torn(&self) -> Option<&Path> {
+        self.torn.as_deref()
     }
 
     /// Leaves a sign of life on the lock, for whoever wonders whether this writer hangs.

@@ -1,0 +1,139 @@
+//! This test binary as another process: one that holds, appends or fills a disk. It decides nothing; its parent looks on.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use journal::{Draft, Error, Reader, Writer};
+
+const ROLE: &str = "JOURNAL_TEST_ROLE";
+const FOLDER: &str = "JOURNAL_TEST_FOLDER";
+type Role = fn(&Path);
+const ROLES: &[(&str, Role)] = &[("hold", hold), ("append", append), ("fill", fill)];
+/// A child left alone ends by itself.
+const APPENDS_MAX: u64 = 400_000;
+
+/// Another process in a role; killed with this handle.
+pub(crate) struct Other {
+    pub(crate) child: Child,
+    pub(crate) lines: BufReader<ChildStdout>,
+}
+
+impl Other {
+    /// The next line the role printed, without its mark.
+    pub(crate) fn next_line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.lines.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            // The test harness prints lines of its own, and may leave its own before ours.
+            if let Some((_, said)) = line.split_once("said: ") {
+                return Some(said.trim_end().to_owned());
+            }
+        }
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test needs a second process, and is it itself")]
+pub(crate) fn start(before: &[&str], role: &str, folder: &Path) -> Other {
+    let this = std::env::current_exe().unwrap();
+    let mut command = match before.split_first() {
+        Some((program, arguments)) => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(this);
+            command
+        }
+        None => Command::new(this),
+    };
+    let mut child = command
+        .args(["--exact", "child::plays_its_role", "--nocapture", "--test-threads=1"])
+        .env(ROLE, role)
+        .env(FOLDER, folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap());
+    Other { child, lines }
+}
+
+/// Does nothing unless this process was started as a child.
+#[test]
+fn plays_its_role() {
+    let Ok(name) = std::env::var(ROLE) else { return };
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
+    let (_, role) = ROLES.iter().find(|(known, _)| *known == name).unwrap();
+    role(&folder);
+}
+
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "said: {text}").unwrap();
+    out.flush().unwrap();
+}
+
+fn hold(folder: &Path) {
+    let writer = Writer::open(folder).unwrap();
+    say("held");
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    drop(writer);
+}
+
+/// Says each group of records only once it was appended.
+fn append(folder: &Path) {
+    let mut writer = Writer::open(folder).unwrap();
+    say(&format!("{}", writer.head().seq));
+    while writer.head().seq < APPENDS_MAX {
+        let next = writer.head().seq;
+        let draft = |i: u64| Draft::new(next + i, "tick", crate::crash::payload(next + i));
+        let group: Vec<Draft> = (1..=1 + next % 3).map(draft).collect();
+        writer.append(&group).unwrap();
+        say(&format!("{}", writer.head().seq));
+    }
+}
+
+/// Runs in a mount namespace of its own, where a small disk is laid over the folder.
+#[expect(clippy::disallowed_methods, reason = "the test mounts its own small disk")]
+fn fill(folder: &Path) {
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder).status();
+    assert!(mounted.unwrap().success(), "a disk of 1 MiB is mounted");
+    let mut writer = Writer::create(folder, "task").unwrap();
+    let mut kept = Vec::new();
+    let refused = loop {
+        match writer.append(&[Draft::new(1, "fill", vec![7; 3000])]) {
+            Ok(records) => kept.extend(records),
+            Err(error) => break error,
+        }
+        assert!(kept.len() < 1000, "a disk of 1 MiB is full some time");
+    };
+    assert!(matches!(refused, Error::NoSpace { .. }), "{refused}");
+    assert!(refused.hint().unwrap().contains("free some space"));
+    let blob = writer.blobs().put(&vec![1; 1 << 20]).unwrap_err();
+    assert!(matches!(blob, Error::NoSpace { .. }), "{blob}");
+    assert_eq!(writer.blobs().list().unwrap(), [] as [journal::Hash; 0]);
+    assert_eq!(
+        Reader::open(folder).unwrap().records(1, usize::MAX).unwrap(),
+        kept,
+        "nothing is lost, nothing half kept"
+    );
+
+    let mounted = Command::new("mount").args(["-o", "remount,size=8m"]).arg(folder).status();
+    assert!(mounted.unwrap().success(), "the disk grows");
+    kept.extend(writer.append(&[Draft::new(1, "fill", "after")]).unwrap());
+    drop(writer);
+    let mut seen = Vec::new();
+    drop(Writer::open_replaying(folder, |record| seen.push(record)).unwrap());
+    assert_eq!(seen, kept, "the journal goes on where it was");
+    say("survived");
+}
