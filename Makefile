@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build install uninstall setup demo test chaos bench fmt clean packages toolset-debug
+.PHONY: help build install uninstall setup demo test chaos bench fmt clean packages
 
 CARGO ?= cargo
 # /usr/local for root, ~/.local for everybody else.
@@ -46,10 +46,6 @@ demo: packages build ## Install, build, and watch the main job: plan, analyse, w
 packages:
 	@INSTALL='$(INSTALL)' sh scripts/packages.sh
 
-toolset-debug: packages
-	@$(CARGO) build --locked --workspace --bins
-	@target/debug/thenar setup
-
 test: packages ## Everything a reviewer would check: format, tidy, lints, documents' scripts, doctests, all tests
 	@$(CARGO) nextest --version >/dev/null 2>&1 || { \
 	    echo 'installing the test runner: cargo-nextest $(NEXTEST) (once, some minutes)'; \
@@ -60,10 +56,12 @@ test: packages ## Everything a reviewer would check: format, tidy, lints, docume
 	@$(CARGO) run --locked --quiet --package xtask -- tidy
 	@echo '== lints'
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	@echo '== programs and toolset'
-	@$(MAKE) --no-print-directory toolset-debug
+	@echo '== toolset'
+	@sh toolset/setup.sh
 	@echo '== scripts'
 	@sh scripts/check-scripts.sh
+	@echo '== programs'
+	@$(CARGO) build --locked --workspace --bins
 	@echo '== examples in the documentation'
 	@$(CARGO) test --locked --quiet --workspace --doc
 	@echo '== tests'

@@ -40,7 +40,7 @@ pub(super) fn check(repository: &Repository) -> Vec<Problem> {
     for file in repository.ending(".rs") {
         let code = code_only(&file.text);
         found.extend(opening(file));
-        found.extend(shape_of_tests(file));
+        found.extend(shape_of_tests(repository, file));
         found.extend(exceptions(file, &code));
         found.extend(sharp_code(file, &code));
         if !is_test_file(&file.path) {
@@ -132,19 +132,19 @@ fn places(file: &Source, code: &str) -> Vec<Problem> {
 }
 
 /// Integration tests are one binary per crate, in a folder; none is switched off.
-fn shape_of_tests(file: &Source) -> Vec<Problem> {
+fn shape_of_tests(repository: &Repository, file: &Source) -> Vec<Problem> {
     let mut found = Vec::new();
-    let in_tests = file.path.split_once("/tests/").map(|(before, rest)| (before.contains("/src"), rest));
-    if let Some((false, rest)) = in_tests
-        && !rest.contains('/')
-        && file.path.starts_with("crates/")
-    {
+    let alone = file.path.split_once("/tests/").is_some_and(|(crate_, rest)| {
+        let manifest = repository.text(&format!("{crate_}/Cargo.toml"));
+        !rest.contains('/') && manifest.is_some_and(|manifest| !manifest.contains("autotests = false"))
+    });
+    if alone {
         found.push(problem(
             file,
             1,
             "a test binary of its own".to_owned(),
             "each binary is linked again on every change: two cores feel it",
-            "make it a module of tests/it/main.rs",
+            "make it a module of tests/it/main.rs; a file that two binaries share needs autotests = false",
         ));
     }
     let code = code_only(&file.text);

@@ -141,7 +141,11 @@ fn exceptions_say_why_and_tests_run() {
             "crates/tools/src/a.rs:6: a test that is ignored or should panic",
         ],
     );
-    check(&[("crates/tools/tests/a.rs", "//! Alone.\n")], &["crates/tools/tests/a.rs:1: a test binary of its own"]);
+    let manifest = ("crates/tools/Cargo.toml", &*manifest("tools", ""));
+    check(
+        &[manifest, ("crates/tools/tests/a.rs", "//! Alone.\n")],
+        &["crates/tools/tests/a.rs:1: a test binary of its own"],
+    );
     check(&[("crates/tools/tests/it/a.rs", "//! In company.\n")], &[]);
 }
 
