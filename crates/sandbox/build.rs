@@ -38,8 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "refused": { "mismatch_action": "allow", "match_action": { "errno": EPERM }, "filter": refused },
     });
     let target = TargetArch::try_from(machine.as_str())?;
-    let programs: HashMap<String, BpfProgram> =
-        seccompiler::compile_from_json(filters.to_string().as_bytes(), target)?;
+    let programs: HashMap<String, BpfProgram> = seccompiler::compile_from_json(filters.to_string().as_bytes(), target)?;
     for (name, program) in programs {
         let bytes: Vec<u8> = program
             .iter()

@@ -105,6 +105,7 @@ fn tell(started: &Started) -> io::Result<()> {
 
 fn make(spec: &ComputerSpec) -> Result<(UnixListener, Launched), Failure> {
     record::prepare(&spec.dir).map_err(Failure::at("make the computer's folder"))?;
+    record::write_off(&spec.dir, call::now_ms()).map_err(Failure::at("read the records of earlier calls"))?;
     let program = launch::own_program().map_err(Failure::at("open the keeper's own program"))?;
     let launched = launch::launch(spec, &program)?;
     // Commands go first when memory runs out. Some machines do not let us say so.
@@ -133,7 +134,7 @@ struct Keeper {
     init_fd: OwnedFd,
     listener: UnixListener,
     connections: Vec<Connection>,
-    /// When somebody last had use of this computer.
+    /// When the last call ended, or the computer was made. Being asked is no use: watchers ask all the time.
     used: Instant,
 }
 
@@ -232,12 +233,10 @@ impl Keeper {
         for source in ready {
             if let Source::Connection(index) = source
                 && let Some(connection) = self.connections.get_mut(*index)
+                && let Some(ask) = connection.read()
             {
-                self.used = Instant::now();
-                if let Some(ask) = connection.read() {
-                    shutdown |= matches!(ask, Ask::Shutdown);
-                    connection.take(ask, &mut self.table);
-                }
+                shutdown |= matches!(ask, Ask::Shutdown);
+                connection.take(ask, &mut self.table);
             }
         }
         for connection in &mut self.connections {

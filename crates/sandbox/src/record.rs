@@ -122,6 +122,26 @@ pub(crate) fn write_result(dir: &Path, call: &str, result: &CallResult) -> io::R
     put(&call_folder(dir, call), RESULT, &serde_json::to_vec(result)?)
 }
 
+/// Writes off what an earlier keeper had accepted and not finished: a new one is alive, but not for those calls.
+pub(crate) fn write_off(dir: &Path, now_ms: u64) -> io::Result<()> {
+    for entry in fs::read_dir(dir.join(CALLS))? {
+        let Ok(call) = entry?.file_name().into_string() else { continue };
+        if was_ordered(dir, &call) && !matches!(read_result(dir, &call), Ok(Some(_))) {
+            let output_bytes = fs::metadata(spool_path(dir, &call)).map_or(0, |about| about.len());
+            let result = CallResult {
+                exit: Exit::Died,
+                output_bytes,
+                output_truncated: false,
+                limit: None,
+                started_ms: now_ms,
+                ended_ms: now_ms,
+            };
+            write_result(dir, &call, &result)?;
+        }
+    }
+    Ok(())
+}
+
 /// Waits until spool and result of a call are on the disk.
 pub(crate) fn sync_result(dir: &Path, call: &str) -> io::Result<()> {
     File::open(spool_path(dir, call))?.sync_data()?;

@@ -1,7 +1,10 @@
 //! A computer for a test: folders that vanish, short ways to ask. It hides no failure.
+#![allow(dead_code, reason = "two test programs share it, and neither uses all of it")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sandbox::{CallResult, Computer, ComputerSpec, Exit, FileAnswer, FileOp, Limits, Request, Status, Workspace};
@@ -25,7 +28,9 @@ impl Desk {
             limits: Limits::default(),
             deadline_unix_ms: None,
             env: BTreeMap::new(),
-            keeper: PathBuf::from(env!("CARGO_BIN_EXE_thenar-keeper")),
+            keeper: std::env::var_os("THENAR_TEST_KEEPER")
+                .unwrap_or_else(|| env!("CARGO_BIN_EXE_thenar-keeper").into())
+                .into(),
             forbidden: Vec::new(),
         };
         Self { folder, spec }
@@ -89,12 +94,15 @@ pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
-        #[expect(clippy::disallowed_methods, reason = "a poll with a deadline; the condition is another process's doing")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a poll with a deadline; the condition is another process's doing"
+        )]
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Processes of ours with an exact name whose parent line leads to `keeper`'s folder: found by the file they hold open.
+/// The keeper of a folder: the process of that name that holds its lock file open.
 pub(crate) fn keeper_pid(dir: &Path) -> Option<i32> {
     let lock = dir.join("keeper.lock").canonicalize().ok()?;
     pids().into_iter().find(|pid| {
@@ -123,11 +131,7 @@ pub(crate) fn kill(pid: i32) {
 }
 
 fn pids() -> Vec<i32> {
-    std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn name_of(pid: i32) -> Option<String> {
@@ -137,4 +141,38 @@ fn name_of(pid: i32) -> Option<String> {
 fn parent_of(pid: i32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// A user that owns nothing on any host.
+const USER: u32 = 64_321;
+
+/// Runs this test program once more as an ordinary user, if it runs as root: its other tests then show both.
+#[expect(clippy::disallowed_methods, reason = "this program again, as somebody else")]
+pub(crate) fn all_again_as_an_ordinary_user() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // The build folder may be one that only root may pass, so the programs are copied to where the user can run them.
+    let folder = tempfile::Builder::new().prefix("thenar-user-").tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (tests, keeper) = (folder.path().join("tests"), folder.path().join("thenar-keeper"));
+    std::fs::copy(std::env::current_exe().unwrap(), &tests).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_thenar-keeper"), &keeper).unwrap();
+    let scratch = folder.path().join("scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    chown(&scratch, Some(USER), Some(USER)).unwrap();
+    let output = std::process::Command::new(&tests)
+        .arg("--test-threads=2")
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("TMPDIR", &scratch)
+        .env("THENAR_TEST_KEEPER", &keeper)
+        .current_dir(&scratch)
+        .uid(USER)
+        .gid(USER)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("test result: ok."), "{said}");
 }

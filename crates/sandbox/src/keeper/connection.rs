@@ -104,7 +104,7 @@ impl Connection {
     pub(super) fn take(&mut self, ask: Ask, table: &mut Table) {
         let done = match ask {
             Ask::Hello => Ok(()),
-            Ask::Start { call, request } => table.start(&call, &request),
+            Ask::Start { call, request } => table.start(&call, request),
             Ask::Input { write_id, call, bytes } => table.input(&call, write_id, &bytes),
             Ask::Kill { call } => table.kill(&call),
             Ask::Wait { call, timeout_ms } => {

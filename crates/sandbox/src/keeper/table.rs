@@ -1,6 +1,6 @@
 //! The keeper's table of calls by id, and what can be done to them. Twice the same order is one; a result, once written, stays.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub(super) struct Table {
     dir: PathBuf,
     control: OwnedFd,
     output_bytes_max: u64,
+    /// Variables of every command.
+    env: BTreeMap<String, String>,
     calls: HashMap<String, Call>,
     /// Calls whose result is written but may not outlast a loss of power yet.
     unsynced: Vec<String>,
@@ -32,8 +34,14 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(spec: &ComputerSpec, control: OwnedFd) -> Self {
-        let output_bytes_max = spec.limits.output_bytes;
-        Self { dir: spec.dir.clone(), control, output_bytes_max, calls: HashMap::new(), unsynced: Vec::new() }
+        Self {
+            dir: spec.dir.clone(),
+            control,
+            output_bytes_max: spec.limits.output_bytes,
+            env: spec.env.clone(),
+            calls: HashMap::new(),
+            unsynced: Vec::new(),
+        }
     }
 
     pub(super) fn control(&self) -> BorrowedFd<'_> {
@@ -54,7 +62,7 @@ impl Table {
         })
     }
 
-    pub(super) fn start(&mut self, id: &str, request: &Request) -> Result<(), String> {
+    pub(super) fn start(&mut self, id: &str, mut request: Request) -> Result<(), String> {
         record::check_id(id).map_err(|error| error.to_string())?;
         if self.calls.contains_key(id) {
             return Ok(());
@@ -68,11 +76,15 @@ impl Table {
         if self.calls.len() >= CALLS_MAX {
             return Err(format!("{CALLS_MAX} calls are at work already: end some of them"));
         }
+        if let Request::Exec { env, .. } = &mut request {
+            let own = std::mem::replace(env, self.env.clone());
+            env.extend(own);
+        }
         let spool =
-            record::write_order(&self.dir, id, request).map_err(|error| format!("record the call {id}: {error}"))?;
+            record::write_order(&self.dir, id, &request).map_err(|error| format!("record the call {id}: {error}"))?;
         let is_file = matches!(request, Request::File(_));
         let mut call = Call::new(spool, self.output_bytes_max, is_file);
-        if let Err(error) = self.order(id, request) {
+        if let Err(error) = self.order(id, &request) {
             call.gone = true;
             self.calls.insert(id.to_owned(), call);
             self.end(id, Exit::Code(NOT_STARTED), Some(format!("the computer did not take the order: {error}")));

@@ -1,8 +1,11 @@
 //! Commands: what goes in, what comes out.
 
-use sandbox::Exit;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use crate::desk::{Desk, run};
+use sandbox::{Exit, Limits, Recorded, Request, Status, recorded};
+
+use crate::desk::{Desk, ended, output, run, shell, until};
 
 #[test]
 fn a_command_runs_as_an_ordinary_user_in_the_workspace() {
@@ -11,4 +14,200 @@ fn a_command_runs_as_an_ordinary_user_in_the_workspace() {
     let (exit, output) = run(&computer, "pwd; id -u; hostname; echo made > file; exit 3");
     assert_eq!((exit, output.as_str()), (Exit::Code(3), "/workspace\n1000\ncomputer\n"));
     assert_eq!(std::fs::read_to_string(desk.path().join("workspace/file")).unwrap(), "made\n");
+}
+
+#[test]
+fn the_environment_is_ours_and_nothing_of_the_callers() {
+    let mut desk = Desk::new();
+    desk.spec.env.insert("FROM_SPEC".to_owned(), "spec".to_owned());
+    let computer = desk.open();
+    let env = BTreeMap::from([("FROM_CALL".to_owned(), "call".to_owned()), ("LANG".to_owned(), "C".to_owned())]);
+    let request = Request::Exec { argv: vec!["env".to_owned()], cwd: Some("/tmp".to_owned()), env };
+    computer.start("env", &request).unwrap();
+    ended(&computer, "env");
+    let mut seen: Vec<String> = output(&computer, "env").lines().map(str::to_owned).collect();
+    seen.sort();
+    assert_eq!(
+        seen,
+        [
+            "DEBIAN_FRONTEND=noninteractive",
+            "FROM_CALL=call",
+            "FROM_SPEC=spec",
+            "GIT_PAGER=cat",
+            "HOME=/home/agent",
+            "LANG=C",
+            "LOGNAME=agent",
+            "MPLCONFIGDIR=/home/agent/.config/matplotlib",
+            "NO_COLOR=1",
+            "PAGER=cat",
+            "PATH=/opt/thenar/toolset/bin:/usr/local/bin:/usr/bin:/bin",
+            "PWD=/tmp",
+            "PYTHONPATH=/opt/thenar/toolset/site",
+            "SHELL=/bin/bash",
+            "TERM=dumb",
+            "TMPDIR=/tmp",
+            "USER=agent",
+        ]
+    );
+}
+
+#[test]
+fn programs_that_cannot_run_say_so() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    let cases = [
+        (vec!["no-such-program"], None, 127, "thenar: run no-such-program: not found\n"),
+        (vec!["/etc/passwd"], None, 126, "thenar: run /etc/passwd: Permission denied (os error 13)\n"),
+        (vec!["true"], Some("/no/such"), 126, "thenar: go to /no/such: No such file or directory (os error 2)\n"),
+        (vec![], None, 126, "thenar: the command is empty\n"),
+    ];
+    for (index, (argv, cwd, code, text)) in cases.into_iter().enumerate() {
+        let call = format!("call-{index}");
+        let argv = argv.into_iter().map(str::to_owned).collect();
+        let request = Request::Exec { argv, cwd: cwd.map(str::to_owned), env: BTreeMap::new() };
+        computer.start(&call, &request).unwrap();
+        assert_eq!((ended(&computer, &call).exit, output(&computer, &call).as_str()), (Exit::Code(code), text));
+    }
+}
+
+#[test]
+fn output_of_any_kind_arrives_byte_for_byte() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    let cases = [
+        ("binary", "head -c 300000 /dev/urandom | tee copy"),
+        ("a line of 10 MB", "head -c 10000000 /dev/zero | tr '\\0' x | tee copy"),
+        ("both streams in order", "(for i in 1 2 3; do echo out $i; echo err $i >&2; done) | tee copy"),
+        (
+            "through the names of the streams",
+            "echo one > /dev/stderr; echo two > /dev/stdout; printf 'one\\ntwo\\n' > copy",
+        ),
+        ("ANSI and NUL", "printf '\\033[31mred\\033[0m\\000\\r\\n' | tee copy"),
+    ];
+    for (index, (what, script)) in cases.into_iter().enumerate() {
+        let call = format!("call-{index}");
+        // The one with two streams copies only the first.
+        computer.start(&call, &shell(&script.replace("done) |", "done) 2>&1 |"))).unwrap();
+        let result = ended(&computer, &call);
+        let copy = std::fs::read(desk.path().join("workspace/copy")).unwrap();
+        let got = computer.output(&call, 0, usize::MAX).unwrap();
+        assert!(got == copy, "{what}: {} bytes, not {}", got.len(), copy.len());
+        assert_eq!(result.output_bytes, copy.len() as u64, "{what}");
+        assert!(!result.output_truncated, "{what}");
+    }
+}
+
+#[test]
+fn fifty_megabytes_are_kept_whole_and_can_be_searched_from_inside() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    let started = Instant::now();
+    computer.start("flood", &shell("head -c 50000000 /dev/zero | tr '\\0' y; echo; echo needle")).unwrap();
+    let result = ended(&computer, "flood");
+    let took = started.elapsed();
+    assert_eq!((result.exit, result.output_bytes, result.output_truncated), (Exit::Code(0), 50_000_008, false));
+    assert_eq!(computer.output("flood", 50_000_001, 100).unwrap(), b"needle\n");
+    assert!(took < Duration::from_secs(20), "it took {took:?}");
+    let (_, found) =
+        run(&computer, "grep -c needle /run/thenar/output/flood.log; echo x >> /run/thenar/output/flood.log");
+    assert!(found.starts_with("1\n") && !found.contains("x\n") && found.contains("cannot create"), "{found}");
+}
+
+#[test]
+fn output_past_the_ceiling_is_dropped_and_said_so() {
+    let mut desk = Desk::new();
+    desk.spec.limits = Limits { output_bytes: 1000, ..Limits::default() };
+    let computer = desk.open();
+    computer.start("much", &shell("head -c 5000 /dev/zero")).unwrap();
+    let result = ended(&computer, "much");
+    assert_eq!((result.exit, result.output_bytes, result.output_truncated), (Exit::Code(0), 1000, true));
+    assert_eq!(result.limit.as_deref(), Some("output is kept up to 1000 bytes"));
+}
+
+#[test]
+fn a_command_can_be_typed_into_and_each_writing_counts_once() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    computer.start("ask", &shell("printf 'name? '; read a; echo hello $a; read b; echo bye $b; tty")).unwrap();
+    until("it asks", || output(&computer, "ask").contains("name? "));
+    for (write_id, text) in [("w1", "ann\n"), ("w1", "ann\n"), ("w2", "bob\n"), ("w1", "ann\n")] {
+        computer.write_input(write_id, "ask", text.as_bytes()).unwrap();
+    }
+    let result = ended(&computer, "ask");
+    let seen = output(&computer, "ask");
+    assert_eq!(result.exit, Exit::Code(0));
+    assert!(seen.contains("hello ann\n") && seen.contains("bye bob\n") && seen.contains("/dev/pts/"), "{seen}");
+    let refused = computer.write_input("w3", "ask", b"more\n").unwrap_err().to_string();
+    assert!(refused.starts_with("the call ask"), "{refused}");
+}
+
+#[test]
+fn control_c_is_typed_like_anything_else() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    computer.start("wait", &shell("echo ready; sleep 1000")).unwrap();
+    until("it is ready", || output(&computer, "wait").contains("ready"));
+    computer.write_input("stop", "wait", b"\x03").unwrap();
+    assert_eq!(ended(&computer, "wait").exit, Exit::Signal(libc::SIGINT));
+}
+
+#[test]
+fn a_wait_gives_control_back_and_a_kill_ends_the_whole_tree() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    // One that does not listen, one that hides behind a session of its own, one that left its parents.
+    let script = "trap '' TERM; setsid sleep 1111 & (setsid sleep 2222 &) ; (trap '' TERM; sleep 3333) & echo up; wait; sleep 4444";
+    computer.start("endless", &shell(script)).unwrap();
+    until("it is up", || output(&computer, "endless").contains("up"));
+    assert!(matches!(
+        computer.wait("endless", Duration::from_millis(50)).unwrap(),
+        Status::Running { output_bytes: 3 }
+    ));
+    assert_eq!(recorded(computer.dir(), "endless").unwrap(), Recorded::Running);
+    computer.kill("endless").unwrap();
+    assert_eq!(ended(&computer, "endless").exit, Exit::Signal(libc::SIGKILL));
+    until("nothing of it is left", || run(&computer, "ps -eo args | grep -c '[s]leep [1-4]'").1 == "0\n");
+    assert!(matches!(recorded(computer.dir(), "endless").unwrap(), Recorded::Ended(_)));
+}
+
+#[test]
+fn what_a_command_leaves_running_goes_on_and_can_be_ended_later() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    computer.start("server", &shell("(while sleep 0.05; do echo tick; done) & echo started")).unwrap();
+    let result = ended(&computer, "server");
+    assert_eq!(result.exit, Exit::Code(0));
+    until("it ticks", || output(&computer, "server").matches("tick").count() > 3);
+    computer.kill("server").unwrap();
+    until("it is gone", || run(&computer, "ps -eo comm | grep -c '[s]leep'").1 == "0\n");
+    assert_eq!(ended(&computer, "server"), result, "the result was written once");
+}
+
+#[test]
+fn the_deadline_holds_with_nobody_there() {
+    let mut desk = Desk::new();
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
+    desk.spec.deadline_unix_ms = Some(now + 1500);
+    let computer = desk.open();
+    computer.start("endless", &shell("echo up; sleep 1000")).unwrap();
+    until("the time is over", || matches!(recorded(&desk.spec.dir, "endless").unwrap(), Recorded::Ended(_)));
+    let Recorded::Ended(result) = recorded(&desk.spec.dir, "endless").unwrap() else { panic!() };
+    assert_eq!((result.exit, result.limit.as_deref()), (Exit::Signal(libc::SIGKILL), Some("the task's time is over")));
+    assert_eq!(ended(&computer, "endless"), result, "a wait on a computer that is gone finds the result");
+}
+
+#[test]
+fn a_fork_bomb_is_contained_and_control_comes_back() {
+    let mut desk = Desk::new();
+    desk.spec.limits = Limits { processes: 60, ..Limits::default() };
+    let computer = desk.open();
+    // Bounded by itself as well: each of its processes ends after some seconds.
+    let bomb = "echo up; f() { [ $SECONDS -gt 20 ] && exit; f 2>/dev/null | f 2>/dev/null & }; f; sleep 20";
+    let argv = ["bash", "-c", bomb].map(str::to_owned).to_vec();
+    computer.start("bomb", &Request::Exec { argv, cwd: None, env: BTreeMap::new() }).unwrap();
+    until("it is up", || output(&computer, "bomb").contains("up"));
+    assert!(matches!(computer.wait("bomb", Duration::from_millis(500)).unwrap(), Status::Running { .. }));
+    computer.kill("bomb").unwrap();
+    assert!(matches!(ended(&computer, "bomb").exit, Exit::Signal(_)));
+    until("commands run again", || run(&computer, "echo fine") == (Exit::Code(0), "fine\n".to_owned()));
 }

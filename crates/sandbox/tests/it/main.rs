@@ -1,6 +1,15 @@
 //! What a computer promises its callers, watched from outside. Attacks from inside are in `tests/escape`.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../desk.rs"]
 mod desk;
 
 mod exec;
+mod files;
+mod life;
+mod workspace;
+
+#[test]
+fn everything_holds_for_an_ordinary_user_too() {
+    desk::all_again_as_an_ordinary_user();
+}

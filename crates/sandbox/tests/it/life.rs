@@ -1,0 +1,190 @@
+//! Who may die, and what is known afterwards.
+
+use std::time::{Duration, Instant};
+
+use sandbox::{Computer, Error, Exit, Recorded, Status, find_keeper, probe, recorded};
+
+use crate::desk::{Desk, alive, ended, init_pid, keeper_pid, kill, output, run, shell, until};
+
+#[test]
+fn a_second_caller_finds_the_same_call_and_the_same_result() {
+    let desk = Desk::new();
+    let first = desk.open();
+    first.start("work", &shell("echo begin; read x; echo $x end; echo once >> count")).unwrap();
+    until("it begins", || output(&first, "work").contains("begin"));
+    drop(first);
+    let second = Computer::attach(&desk.spec.dir).unwrap().expect("it lives");
+    assert_eq!(desk.open(), second);
+    second.start("work", &shell("echo begin; read x; echo $x end; echo once >> count")).unwrap();
+    second.write_input("w", "work", b"the\n").unwrap();
+    let result = ended(&second, "work");
+    second.start("work", &shell("something else")).unwrap();
+    assert_eq!(ended(&second, "work"), result);
+    assert_eq!(recorded(&desk.spec.dir, "work").unwrap(), Recorded::Ended(result));
+    assert_eq!(std::fs::read_to_string(desk.path().join("workspace/count")).unwrap(), "once\n");
+}
+
+#[test]
+fn a_caller_killed_in_mid_command_loses_nothing() {
+    let desk = Desk::new();
+    let script = "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.1; done";
+    let undisturbed = desk.open();
+    undisturbed.start("undisturbed", &shell(script)).unwrap();
+    ended(&undisturbed, "undisturbed");
+    // The caller is this program again, in the role below, and dies by SIGKILL while it waits.
+    #[expect(clippy::disallowed_methods, reason = "the caller to be killed must be a process of its own")]
+    let mut caller = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "life::role_of_the_caller_that_is_killed", "--nocapture"])
+        .env("THENAR_TEST_DESK", &desk.spec.dir)
+        .env("THENAR_TEST_SCRIPT", script)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it has begun", || recorded(&desk.spec.dir, "killed").unwrap() == Recorded::Running);
+    caller.kill().unwrap();
+    caller.wait().unwrap();
+    let again = Computer::attach(&desk.spec.dir).unwrap().expect("the keeper outlives its caller");
+    assert_eq!(ended(&again, "killed").exit, Exit::Code(0));
+    assert_eq!(output(&again, "killed"), output(&again, "undisturbed"));
+}
+
+/// Not a test of its own: does nothing unless the test above runs it.
+#[test]
+fn role_of_the_caller_that_is_killed() {
+    let (Some(dir), Ok(script)) = (std::env::var_os("THENAR_TEST_DESK"), std::env::var("THENAR_TEST_SCRIPT")) else {
+        return;
+    };
+    let computer = Computer::attach(dir.as_ref()).unwrap().unwrap();
+    computer.start("killed", &shell(&script)).unwrap();
+    computer.wait("killed", Duration::from_secs(60)).unwrap();
+}
+
+#[test]
+fn when_the_keeper_dies_all_dies_and_nothing_is_run_again() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    computer.start("done", &shell("echo done")).unwrap();
+    ended(&computer, "done");
+    computer.start("lost", &shell("echo begin >> count; echo begin; sleep 1000")).unwrap();
+    until("it begins", || output(&computer, "lost").contains("begin"));
+    let keeper = keeper_pid(&desk.spec.dir).unwrap();
+    let init = init_pid(keeper).unwrap();
+    kill(keeper);
+    until("all is dead", || !alive(keeper) && !alive(init));
+    assert!(Computer::attach(&desk.spec.dir).unwrap().is_none());
+    assert_eq!(recorded(&desk.spec.dir, "lost").unwrap(), Recorded::Lost);
+    assert!(matches!(recorded(&desk.spec.dir, "done").unwrap(), Recorded::Ended(_)));
+    assert_eq!(recorded(&desk.spec.dir, "other").unwrap(), Recorded::NeverSeen);
+    assert!(matches!(computer.wait("lost", Duration::ZERO).unwrap_err(), Error::Gone { .. }));
+
+    let next = desk.open();
+    let refused = next.start("lost", &shell("echo again >> count")).unwrap_err().to_string();
+    assert!(refused.contains("what it did is unknown"), "{refused}");
+    assert_eq!(recorded(&desk.spec.dir, "lost").unwrap(), Recorded::Lost);
+    assert_eq!(run(&next, "cat count"), (Exit::Code(0), "begin\n".to_owned()));
+    next.start("done", &shell("echo again")).unwrap();
+    assert_eq!(output(&next, "done"), "done\n");
+}
+
+#[test]
+fn when_pid_1_dies_the_keeper_says_so_and_leaves() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    computer.start("lost", &shell("echo begin; sleep 1000")).unwrap();
+    until("it begins", || output(&computer, "lost").contains("begin"));
+    let keeper = keeper_pid(&desk.spec.dir).unwrap();
+    kill(init_pid(keeper).unwrap());
+    until("the keeper has left", || !alive(keeper));
+    assert_eq!(recorded(&desk.spec.dir, "lost").unwrap(), Recorded::Lost);
+    assert_eq!(run(&desk.open(), "echo new"), (Exit::Code(0), "new\n".to_owned()));
+}
+
+#[test]
+fn all_killed_at_once_leaves_the_outcome_unknown() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    computer.start("lost", &shell("echo begin; sleep 1000")).unwrap();
+    until("it begins", || output(&computer, "lost").contains("begin"));
+    let keeper = keeper_pid(&desk.spec.dir).unwrap();
+    let init = init_pid(keeper).unwrap();
+    kill(keeper);
+    if alive(init) {
+        kill(init);
+    }
+    until("all is dead", || !alive(keeper) && !alive(init));
+    assert_eq!(recorded(&desk.spec.dir, "lost").unwrap(), Recorded::Lost);
+}
+
+#[test]
+fn shutdown_ends_everything_within_a_second() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    computer.start("endless", &shell("echo up; trap '' TERM; sleep 1000 & wait")).unwrap();
+    until("it is up", || output(&computer, "endless").contains("up"));
+    let keeper = keeper_pid(&desk.spec.dir).unwrap();
+    let init = init_pid(keeper).unwrap();
+    let asked = Instant::now();
+    computer.shutdown().unwrap();
+    until("all is gone", || !alive(keeper) && !alive(init));
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert!(matches!(recorded(&desk.spec.dir, "endless").unwrap(), Recorded::Ended(_)));
+    computer.shutdown().unwrap();
+    assert!(Computer::attach(&desk.spec.dir).unwrap().is_none());
+}
+
+#[test]
+fn an_unused_computer_goes_by_itself() {
+    let mut desk = Desk::new();
+    desk.spec.limits.idle_ms = 200;
+    let computer = desk.open();
+    computer.start("work", &shell("sleep 0.5; echo worked")).unwrap();
+    assert!(matches!(ended(&computer, "work").exit, Exit::Code(0)), "work is use");
+    until("it is gone", || Computer::attach(&desk.spec.dir).unwrap().is_none());
+    assert_eq!(output(&computer, "work"), "worked\n");
+}
+
+#[test]
+fn two_callers_at_once_get_one_computer() {
+    let desk = Desk::new();
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..4).map(|_| scope.spawn(|| desk.open())).collect();
+        for caller in callers {
+            caller.join().unwrap();
+        }
+    });
+    let keeper = keeper_pid(&desk.spec.dir).unwrap();
+    assert!(init_pid(keeper).is_some());
+    assert_eq!(run(&desk.open(), "echo one").1, "one\n");
+}
+
+#[test]
+fn a_folder_of_200_bytes_has_room_for_a_socket() {
+    let mut desk = Desk::new();
+    desk.spec.dir = desk.path().join("d".repeat(100)).join("e".repeat(100)).join("computer");
+    let computer = desk.open();
+    assert_eq!(run(&computer, "echo deep").1, "deep\n");
+    let reader = Computer::attach(&desk.spec.dir).unwrap().unwrap();
+    assert!(matches!(reader.wait("no-such", Duration::ZERO).unwrap_err(), Error::Refused(_)));
+    assert!(!matches!(reader.wait("no-such", Duration::ZERO), Ok(Status::Running { .. })));
+}
+
+#[test]
+fn bad_ids_never_reach_the_disk() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    for id in ["", "../x", ".hidden", "a/b", "a b", &"x".repeat(101)] {
+        assert!(matches!(computer.start(id, &shell("true")).unwrap_err(), Error::Invalid(_)), "{id:?}");
+        assert!(recorded(&desk.spec.dir, id).is_err(), "{id:?}");
+    }
+}
+
+#[test]
+fn the_probe_proves_what_works_here() {
+    let desk = Desk::new();
+    let found = probe(desk.path(), &desk.spec.keeper).unwrap();
+    let broken: Vec<_> = found.iter().filter(|capability| !capability.works).collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+    let missing = probe(desk.path(), &desk.path().join("nowhere")).unwrap();
+    assert!(!missing[0].works && missing[0].fix.contains("THENAR_KEEPER"), "{missing:?}");
+    assert!(find_keeper().unwrap().ends_with("thenar-keeper"));
+}

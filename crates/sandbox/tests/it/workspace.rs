@@ -1,0 +1,91 @@
+//! Whose folder it is, before and after.
+
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::Path;
+
+use sandbox::{Computer, Error, Exit, Workspace};
+
+use crate::desk::{Desk, run};
+
+fn owner(path: &Path) -> (u32, u32) {
+    let about = std::fs::symlink_metadata(path).unwrap();
+    (about.uid(), about.gid())
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[test]
+fn our_own_workspace_belongs_to_a_user_that_the_host_does_not_know() {
+    let desk = Desk::new();
+    let folder = desk.path().join("workspace");
+    std::fs::create_dir_all(folder.join("staged")).unwrap();
+    std::fs::write(folder.join("staged/input.csv"), "a,b\n").unwrap();
+    let computer = desk.open();
+    assert_eq!(
+        run(&computer, "echo c >> staged/input.csv; touch staged/new; stat -c %u . staged staged/input.csv").1,
+        "1000\n1000\n1000\n"
+    );
+    let (uid, _) = owner(&folder.join("staged/new"));
+    if is_root() {
+        assert!(uid >= 2_000_000_000, "{uid}");
+    } else {
+        assert_eq!(uid, rustix::process::geteuid().as_raw());
+    }
+    assert_eq!(std::fs::read_to_string(folder.join("staged/input.csv")).unwrap(), "a,b\nc\n");
+}
+
+#[test]
+fn a_persons_folder_stays_theirs() {
+    let owners: &[(u32, u32)] = if is_root() { &[(0, 0), (1000, 1000), (54_321, 54_322)] } else { &[] };
+    let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    for (uid, gid) in owners.iter().copied().chain([own]) {
+        let mut desk = Desk::new();
+        let folder = desk.path().join("project");
+        std::fs::create_dir_all(folder.join("src")).unwrap();
+        std::fs::write(folder.join("src/old"), "old\n").unwrap();
+        for path in [&folder, &folder.join("src"), &folder.join("src/old")] {
+            if is_root() {
+                chown(path, Some(uid), Some(gid)).unwrap();
+            }
+        }
+        // One level that other users cannot pass, as homes are.
+        std::fs::set_permissions(desk.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        desk.spec.workspace = Workspace::Folder(folder.clone());
+        let computer = desk.open();
+        let (exit, seen) =
+            run(&computer, "stat -c '%u %g' . src src/old; echo new >> src/old; mkdir made; echo x > made/file; id -u");
+        assert_eq!((exit, seen.as_str()), (Exit::Code(0), "1000 1000\n1000 1000\n1000 1000\n1000\n"), "{uid}:{gid}");
+        for path in ["", "src", "src/old", "made", "made/file"] {
+            assert_eq!(owner(&folder.join(path)), (uid, gid), "{path}");
+        }
+        assert_eq!(std::fs::read_to_string(folder.join("src/old")).unwrap(), "old\nnew\n");
+    }
+}
+
+#[test]
+fn folders_that_are_no_projects_are_refused() {
+    let desk = Desk::new();
+    let home = desk.path().join("home");
+    std::fs::create_dir_all(home.join("tasks/x")).unwrap();
+    std::os::unix::fs::symlink("/", desk.path().join("link")).unwrap();
+    let cases = [
+        ("/".into(), "a folder of the system"),
+        (desk.path().join("link"), "a folder of the system"),
+        ("/etc/ssl".into(), "a folder of the system"),
+        ("/root".into(), ""),
+        (home.join("tasks/x"), "which holds thenar's own data"),
+        (desk.path().to_owned(), "which holds thenar's own data"),
+        (desk.path().join("nowhere"), "it cannot be opened"),
+    ];
+    for (path, reason) in cases {
+        let mut spec = desk.spec.clone();
+        spec.workspace = Workspace::Folder(path.clone());
+        spec.forbidden = vec![home.clone()];
+        match Computer::open(&spec) {
+            Err(Error::Workspace { reason: seen, .. }) => assert!(seen.contains(reason), "{}: {seen}", path.display()),
+            other => panic!("{}: {other:?}", path.display()),
+        }
+    }
+}
