@@ -236,3 +236,51 @@ impl std::fmt::Display for Head {
         write!(f, "{} {}", self.seq, hex(&self.hash))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(time_ms: u64) -> Draft {
+        Draft::new(time_ms, "tick", "payload")
+    }
+
+    /// Each check has a record that only it refuses.
+    #[test]
+    fn a_record_that_is_right_by_itself_can_be_in_the_wrong_place() {
+        let mut chain = Chain::new("task");
+        let first = chain.seal(&draft(5), [1; SALT_BYTES]).unwrap();
+        let of_another_past = {
+            let mut other = Chain::new("task");
+            other.seal(&draft(5), [2; SALT_BYTES]).unwrap();
+            other.seal(&draft(5), [1; SALT_BYTES]).unwrap()
+        };
+        let of_an_earlier_time =
+            Chain::after(Head { time_ms: 0, ..chain.head() }).seal(&draft(4), [1; SALT_BYTES]).unwrap();
+        assert_eq!(chain.clone().accept(&of_another_past), Err("it does not follow the record before it"));
+        let refused = chain.clone().accept(&of_an_earlier_time);
+        assert_eq!(refused, Err("its time lies before that of the record before it"));
+        assert_eq!(chain.clone().accept(&first), Err("another record stands in its place"));
+        let unnamed = {
+            let mut record = Chain::after(chain.head()).seal(&draft(6), [1; SALT_BYTES]).unwrap();
+            record.kind = "two words".to_owned();
+            record.hash = record_hash(&record, &mut Vec::new());
+            record
+        };
+        assert_eq!(chain.clone().accept(&unnamed), Err("its kind is not a name"));
+        let right = Chain::after(chain.head()).seal(&draft(5), [1; SALT_BYTES]).unwrap();
+        assert_eq!(chain.accept(&right), Ok(()));
+    }
+
+    /// Anyone can compute these by hand: `printf '...' | sha256sum`.
+    #[test]
+    fn the_form_of_an_envelope_is_fixed() {
+        let record = Chain::new("t").seal(&draft(7), [0; SALT_BYTES]).unwrap();
+        let envelope = String::from_utf8(record.envelope()).unwrap();
+        let (payload, prev) = (hex(&record.payload_digest), hex(&genesis("t")));
+        let expected =
+            format!("{{\"kind\":\"tick\",\"payload\":\"{payload}\",\"prev\":\"{prev}\",\"seq\":1,\"time\":7,\"v\":1}}");
+        assert_eq!(envelope, expected);
+        assert_eq!(hex(&record.hash), "8f3666915ae563fc0135c748ae3cf76a50b0d3d8905049ac3f0eb78b6a9ebcbc");
+    }
+}

@@ -281,6 +281,10 @@ fn decode(row: &rusqlite::Row<'_>) -> Option<Record> {
 /// What SQLite's word means for whoever holds a journal. `place` is what was being read if the file proves damaged.
 fn database_error(attempt: String, place: Place, error: rusqlite::Error) -> Error {
     let damaged = |place: Place, what: &str| Error::corrupt(place, what);
+    // The memory that readers share is a file too, and SQLite has no word of its own for want of room there.
+    if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        return Error::NoSpace { attempt };
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::NoSpace { attempt },
         Some(ErrorCode::DatabaseCorrupt) => damaged(place, "the database page that holds it is damaged"),

@@ -74,12 +74,15 @@ fn a_cut_bundle_is_never_whole() {
 }
 
 /// Damage that a flip does not reach, each with the words both verifiers have for it.
-fn altered(whole: &[u8]) -> Vec<(Vec<u8>, &'static str)> {
+fn altered(whole: &[u8], of_another_past: &[u8]) -> Vec<(Vec<u8>, &'static str)> {
     let text = std::str::from_utf8(whole).unwrap();
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let other = std::str::from_utf8(of_another_past).unwrap().split_inclusive('\n').nth(2).unwrap();
+    let spliced = text.replacen(lines[2], other, 1).into_bytes();
     let join = |picked: &[usize]| picked.iter().map(|i| lines[*i]).collect::<String>().into_bytes();
     let replace = |from: &str, to: &str| text.replacen(from, to, 1).into_bytes();
     vec![
+        (spliced, "record 2: it does not follow the record before it"),
         (Vec::new(), "header: it is missing"),
         (join(&[0]), "head: it is missing"),
         (join(&[0, 1, 2, 3, 4, 5, 6]), "head: it is missing"),
@@ -123,7 +126,7 @@ fn run_script(files: &[String], folder: &Path) -> (Option<i32>, String) {
 fn altered_bundles_are_named_in_the_same_words_by_both() {
     let home = tempfile::tempdir().unwrap();
     let whole = bundle(&home.path().join("task"));
-    let cases = altered(&whole);
+    let cases = altered(&whole, &bundle(&home.path().join("another past")));
     let mut files = Vec::new();
     for (i, (bytes, expected)) in cases.iter().enumerate() {
         assert_eq!(verify_bundle(bytes).to_string(), *expected, "case {i}");
