@@ -95,12 +95,17 @@ impl Instance {
         Ok(Self { setup, policy })
     }
 
+    /// A new task's name.
+    pub fn new_id(&self) -> Result<TaskId, Error> {
+        new_id((self.setup.clock)())
+    }
+
     /// Puts a new task on record, with its inputs in its workspace. It does not run yet.
     pub fn create(&self, task: NewTask) -> Result<TaskId, Error> {
         check(&task)?;
         let id = match &task.id {
             Some(id) => id.clone(),
-            None => new_id((self.setup.clock)())?,
+            None => self.new_id()?,
         };
         let folder = self.setup.home.task(&id);
         // Built aside and moved into place whole, so that no half-made task is ever seen.

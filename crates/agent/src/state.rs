@@ -46,6 +46,8 @@ pub struct State {
     /// A question that the person has not answered.
     pub question: Option<String>,
     pub stop: Option<String>,
+    /// The person has said something since the task ended.
+    pub unread: bool,
     /// Limits reached since the task was last taken up.
     pub limits_reached: Vec<LimitKind>,
     /// The model said that it is finished.
@@ -158,6 +160,7 @@ impl State {
                 self.limits_reached.clear();
             }
             Event::MessageReceived { .. } => {
+                self.unread = self.ended.is_some();
                 self.question = None;
                 self.last_words = None;
                 self.idle = None;
@@ -251,6 +254,7 @@ impl State {
         self.resumes += 1;
         self.taken_up_ms = self.now_ms;
         self.ended = None;
+        self.unread = false;
         self.stop = None;
         self.limits_reached.clear();
         self.model_failure = None;

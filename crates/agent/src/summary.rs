@@ -31,6 +31,8 @@ pub struct Summary {
     pub plan: Plan,
     pub acceptance: Vec<AcceptanceItem>,
     pub deliverables: Vec<Deliverable>,
+    /// The person has said something since the task ended: a resume goes on with it.
+    pub unread: bool,
     pub question: Option<String>,
     pub approval: Option<Approval>,
     pub options: TaskOptions,
@@ -72,6 +74,7 @@ impl Summary {
             plan: state.plan.clone(),
             acceptance: state.acceptance.clone(),
             deliverables: state.deliverables.clone(),
+            unread: state.unread,
             question: state.question.clone().filter(|_| ended.is_none()),
             approval: state.open_approval().filter(|_| ended.is_none()).map(|(effect, digest, question)| Approval {
                 effect,

@@ -1,0 +1,225 @@
+//! The command line as it is typed. What the words mean is the commands' business.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use event::{EffectId, MicroUsd};
+
+use crate::words;
+
+/// An agent that is yours: give it a task in one sentence, get finished files.
+#[derive(Debug, Parser)]
+#[command(name = "thenar", version, propagate_version = true, after_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "\
+Examples:
+  thenar demo                                     see it work, with no key and no network
+  thenar run \"Which month had most strikes?\" --input birds.csv
+  thenar run --workspace . \"Rename the photos by date\"
+  thenar task list
+  thenar task resume --last                       go on after a crash, a stop, or tomorrow
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 stopped (can be resumed), 4 waits for you, 5 no model or a
+broken configuration, 6 held by another process, 7 a journal does not verify, 130 second Ctrl-C.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Give the agent a task and watch it work
+    Run(Run),
+    /// Watch a scripted run on real data: no key, no network
+    Demo,
+    /// Look at tasks and speak to them
+    #[command(subcommand)]
+    Task(Task),
+    /// Read, verify and export the record of a task
+    #[command(subcommand)]
+    Journal(Journal),
+    /// Use the agent's computer yourself
+    #[command(subcommand)]
+    Computer(Computer),
+    /// List the models that can be used, or test one
+    Models {
+        #[command(subcommand)]
+        test: Option<Models>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check this machine and say how to mend what is missing
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Install the toolset: Python packages for data, charts and documents
+    Setup,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The model is taken from --model, else THENAR_MODEL, else config.toml, else OPENAI_API_KEY / OPENAI_BASE_URL.
+
+Examples:
+  thenar run \"Summarise these three reports on one page\" --input a.pdf --input b.pdf --input c.pdf
+  thenar run --model openai:gpt-4.1 --max-cost 0.50 --max-time 20m \"Clean this list\" --input list.xlsx
+  thenar run --json --yes \"…\" > result.json      for scripts: one JSON object on standard output")]
+pub(crate) struct Run {
+    /// Work in this folder of yours instead of a workspace of the task's own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+    /// Give a file with the task (again for more)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Vec<PathBuf>,
+    /// Where deliverables go [default: ./thenar-out/ID]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The model, as provider:model (openai:…, script:demo, script:FILE)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    /// Answer yes to what the policy lets be answered so
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print one JSON object at the end instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The task's name, for whoever has to know it beforehand
+    #[arg(long, value_name = "ID", hide = true)]
+    pub(crate) id: Option<String>,
+    /// What you want, in a sentence
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Limits {
+    /// At most so many replies of the model
+    #[arg(long, value_name = "N")]
+    pub(crate) max_steps: Option<u64>,
+    /// Spend at most so many US dollars
+    #[arg(long, value_name = "USD", value_parser = words::money)]
+    pub(crate) max_cost: Option<MicroUsd>,
+    /// Work at most so long: 90s, 20m, 2h
+    #[arg(long, value_name = "DUR", value_parser = words::duration_ms)]
+    pub(crate) max_time: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// All tasks, newest first
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// One task: plan, files, cost, what it waits for
+    Show {
+        /// The task, or the beginning of its name
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The task's folder on this machine
+    Path {
+        /// The task, or the beginning of its name
+        id: String,
+    },
+    /// Say something to a task; it is read before the next step
+    Send {
+        /// The task, or the beginning of its name
+        id: String,
+        /// What you want to say
+        text: String,
+    },
+    /// Allow or refuse what a task asks you for
+    Confirm {
+        /// The task, or the beginning of its name
+        id: String,
+        /// Refuse instead of allowing
+        #[arg(long)]
+        deny: bool,
+        /// Only if it is this effect that it asks about
+        #[arg(long, value_name = "eN")]
+        effect: Option<EffectId>,
+        /// A word with your answer
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+    },
+    /// Stop a task, wherever it runs; it can be resumed
+    Stop {
+        /// The task, or the beginning of its name
+        id: String,
+    },
+    /// Go on with a task, with the options it was given
+    Resume {
+        /// The task, or the beginning of its name
+        #[arg(required_unless_present = "last", conflicts_with = "last")]
+        id: Option<String>,
+        /// The newest task that can be resumed
+        #[arg(long)]
+        last: bool,
+        #[command(flatten)]
+        limits: Limits,
+        /// Print one JSON object at the end instead of text
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Journal {
+    /// The events of a task
+    Show {
+        /// The task, or the beginning of its name
+        id: String,
+        /// Print one JSON object per event
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check every record and blob; names the first bad one
+    Verify {
+        /// A task, or an exported bundle
+        id_or_file: String,
+    },
+    /// Write the journal as one file that anybody can verify (docs/verify_journal.py needs no Thenar)
+    Export {
+        /// The task, or the beginning of its name
+        id: String,
+        /// The file to write
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Computer {
+    /// Run one command in a fresh computer; its exit code is ours
+    #[command(after_help = "\
+Examples:
+  thenar computer exec -- python3 -c 'import pandas; print(pandas.__version__)'
+  thenar computer exec --workspace . -- ls -la
+
+Exit codes: the command's own; 128 + N where signal N ended it; 125 where the computer could not be made.")]
+    Exec {
+        /// A folder of yours as /workspace
+        #[arg(long, value_name = "DIR")]
+        workspace: Option<PathBuf>,
+        /// The command and its arguments
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Models {
+    /// Try a model: address, key, a streamed reply, a tool call
+    Test {
+        /// The model, as provider:model [default: the one `run` would take]
+        name: Option<String>,
+    },
+}

@@ -1,0 +1,144 @@
+//! Which model a task gets, and how it is reached. In this order: the command line, `THENAR_MODEL`, the configuration,
+//! `OPENAI_API_KEY` / `OPENAI_BASE_URL`. Nothing is guessed silently.
+
+use std::path::Path;
+use std::time::Duration;
+
+use model::{Client, Endpoint, Name, Provider, Script, Secret, Settings};
+
+use crate::config::{Config, Known};
+use crate::env;
+use crate::exit::{Code, Problem};
+use crate::words;
+
+const OPENAI: &str = "https://api.openai.com/v1";
+
+/// What is taken from OpenAI itself where a key is there and no model is named.
+const OPENAI_DEFAULT_MODEL: &str = "gpt-4.1";
+
+/// How long a model may be silent.
+const IDLE_DEFAULT_MS: u64 = 120_000;
+
+/// The largest script file.
+const SCRIPT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The name of the demo's script.
+pub(crate) const DEMO: &str = "demo";
+
+/// The demo's script, written beforehand.
+pub(crate) const DEMO_SCRIPT: &str = include_str!("../../../examples/demo/script.json");
+
+/// A chosen model, ready to be called.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) name: String,
+    pub(crate) scripted: bool,
+    pub(crate) priced: bool,
+    pub(crate) client: Client,
+}
+
+/// The name of the model to use, or the five lines that say how to get one.
+pub(crate) fn name(wanted: Option<&str>, config: &Config) -> Result<String, Problem> {
+    let named = wanted.map(str::to_owned).or_else(|| env::var(env::MODEL)).or_else(|| config.model.clone());
+    if let Some(name) = named {
+        return Ok(name);
+    }
+    let (key, base_url) = (env::var(env::OPENAI_API_KEY), env::var(env::OPENAI_BASE_URL));
+    match (env::var(env::OPENAI_MODEL), key, base_url) {
+        (Some(model), _, _) => Ok(format!("openai:{model}")),
+        (None, _, Some(base_url)) => only_model_of(&base_url, config),
+        (None, Some(_), None) => Ok(format!("openai:{OPENAI_DEFAULT_MODEL}")),
+        (None, None, None) => Err(none()),
+    }
+}
+
+fn none() -> Problem {
+    Problem::new(
+        Code::Setup,
+        "there is no model yet. Ways to get one:\n  \
+         export OPENAI_API_KEY=…                             OpenAI, or any service that speaks its API\n  \
+         export OPENAI_BASE_URL=http://127.0.0.1:11434/v1    a model on this machine (Ollama, llama.cpp, vLLM, LM Studio)\n  \
+         thenar run --model openai:NAME …                    or THENAR_MODEL, or model = \"openai:NAME\" in config.toml\n  \
+         make demo (or: thenar demo)                         works without any: a script drives the real tools",
+    )
+}
+
+/// A server with one model needs no name.
+fn only_model_of(base_url: &str, config: &Config) -> Result<String, Problem> {
+    let probe = client("openai:any", config)?;
+    let runtime = crate::runtime()?;
+    let offered = runtime.block_on(probe.client.offered()).map_err(|failure| {
+        Problem::new(Code::Setup, format!("ask {base_url} for its models: {failure}"))
+            .hint("start the server, or name the model: --model openai:NAME")
+    })?;
+    match offered.as_slice() {
+        [only] => Ok(format!("openai:{only}")),
+        [] => Err(Problem::new(Code::Setup, format!("the server at {base_url} offers no model"))),
+        several => {
+            let names = several.iter().take(12).map(|name| format!("openai:{name}")).collect::<Vec<_>>().join(", ");
+            Err(Problem::new(Code::Setup, format!("the server at {base_url} offers several models: name one"))
+                .hint(format!("--model with one of: {names}")))
+        }
+    }
+}
+
+/// Makes the client for a model.
+pub(crate) fn client(name: &str, config: &Config) -> Result<Chosen, Problem> {
+    let parsed: Name = name.parse().map_err(|error: model::UnknownModel| {
+        Problem::new(Code::Setup, error.to_string()).hint("`thenar models` lists what can be used")
+    })?;
+    let known = config.models.get(name).cloned().unwrap_or_default();
+    let scripted = parsed.provider == Provider::Script;
+    let settings = Settings {
+        name: name.to_owned(),
+        endpoint: (!scripted).then(|| endpoint(&known)).transpose()?,
+        script: if scripted { Some(script(&parsed.model)?) } else { None },
+        price: known.price(),
+        window_tokens: known.window,
+        output_tokens_max: known.max_output,
+        idle: idle(config)?,
+    };
+    let priced = scripted || settings.price.is_some();
+    let client = Client::new(settings).map_err(|failure| Problem::new(Code::Setup, failure.to_string()))?;
+    Ok(Chosen { name: name.to_owned(), scripted, priced, client })
+}
+
+fn endpoint(known: &Known) -> Result<Endpoint, Problem> {
+    let base_url = known.base_url.clone().or_else(|| env::var(env::OPENAI_BASE_URL));
+    let key = env::var(known.api_key_env.as_deref().unwrap_or(env::OPENAI_API_KEY)).map(Secret::new);
+    if base_url.is_none() && key.is_none() {
+        return Err(Problem::new(Code::Setup, "there is neither a key nor a server for this model")
+            .hint("export OPENAI_API_KEY=…, or OPENAI_BASE_URL=http://… for a server that needs none"));
+    }
+    let base_url = base_url.unwrap_or_else(|| OPENAI.to_owned());
+    if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
+        let text = format!("{base_url:?} is no address of a server: it begins with http:// or https://");
+        return Err(Problem::new(Code::Setup, text));
+    }
+    Ok(Endpoint { base_url, key })
+}
+
+fn script(name: &str) -> Result<Script, Problem> {
+    let wrong = |what: String| Problem::new(Code::Setup, format!("script {name}: {what}"));
+    let text = if name == DEMO {
+        DEMO_SCRIPT.to_owned()
+    } else {
+        let path = Path::new(name);
+        let length = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+        if length > SCRIPT_BYTES_MAX {
+            return Err(wrong(format!("it is over {}", words::size(SCRIPT_BYTES_MAX))));
+        }
+        std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?
+    };
+    Script::parse(&text).map_err(|error| wrong(error.to_string()))
+}
+
+fn idle(config: &Config) -> Result<Duration, Problem> {
+    let text = env::var(env::MODEL_TIMEOUT).or_else(|| config.model_timeout.clone());
+    let ms = match text {
+        None => IDLE_DEFAULT_MS,
+        Some(text) => words::duration_ms(&text)
+            .map_err(|error| Problem::new(Code::Setup, format!("the model's time-out: {error}")))?,
+    };
+    Ok(Duration::from_millis(ms))
+}

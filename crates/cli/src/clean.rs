@@ -1,0 +1,44 @@
+//! Text of models, tools and files made safe for a person's terminal: no escape, no control character, no trick with the
+//! direction of writing gets through.
+
+/// Safe text; newlines and tabs stay.
+pub(crate) fn text(raw: &str) -> String {
+    raw.chars().filter_map(|c| if c == '\n' || c == '\t' { Some(c) } else { shown(c) }).collect()
+}
+
+/// Safe text on one line of at most so many characters.
+pub(crate) fn line(raw: &str, chars_max: usize) -> String {
+    let one: String = raw.chars().filter_map(|c| if c.is_whitespace() { Some(' ') } else { shown(c) }).collect();
+    let one = one.trim();
+    match one.char_indices().nth(chars_max) {
+        None => one.to_owned(),
+        Some(_) => one.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+fn shown(c: char) -> Option<char> {
+    match c {
+        '\u{1b}' => Some('␛'),
+        '\r' => None,
+        _ if c.is_control() => Some('·'),
+        // Direction overrides and isolates, zero-width marks, tags: invisible, and able to make a text read otherwise.
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => Some('·'),
+        '\u{e0000}'..='\u{e007f}' => None,
+        _ => Some(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_it_would_obey() {
+        let attack = "a\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m b\u{202e}txt.exe\r\nnext\u{0}";
+        let safe = text(attack);
+        assert_eq!(safe, "a␛]0;owned·␛[2J·31m b·txt.exe\nnext·");
+        assert!(!safe.chars().any(|c| c.is_control() && c != '\n'));
+        assert_eq!(line("one\n two\tthree", 100), "one  two three");
+        assert_eq!(line("abcdef", 4), "abc…");
+    }
+}

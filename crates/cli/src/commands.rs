@@ -1,0 +1,21 @@
+//! The commands, one file each. Each returns how the program ends and prints only through `screen`.
+
+pub(crate) mod computer;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod journal;
+pub(crate) mod models;
+pub(crate) mod run;
+pub(crate) mod setup;
+pub(crate) mod task;
+
+use crate::exit::Code;
+
+/// How a command ends the program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ended {
+    /// By the table.
+    Code(Code),
+    /// With the exit code of the command that was run.
+    Raw(u8),
+}

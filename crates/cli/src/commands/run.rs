@@ -1,0 +1,208 @@
+//! `thenar run` and `thenar task resume`: a task in this process, in the foreground.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agent::{Command, Instance, NewTask, Start, Summary};
+use event::{TaskId, TaskOptions};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::args::{Limits, Run};
+use crate::choice::{self, Chosen};
+use crate::exit::{Code, Outcome, Problem, of_state};
+use crate::screen::{Look, Screen, data};
+use crate::show::Show;
+use crate::{clean, config, env, house, report};
+
+/// Answers and stops on their way to the loop.
+const COMMANDS_QUEUED_MAX: usize = 16;
+
+/// How long the end of the program waits for threads that have nothing more to say.
+const SHUTDOWN: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// `thenar run`.
+pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
+    let config = config::read()?;
+    let name = choice::name(args.model.as_deref(), &config)?;
+    let chosen = choice::client(&name, &config)?;
+    check_price(&chosen, args.limits.max_cost.is_some())?;
+    let instance = house::open(&config)?;
+    let options = TaskOptions {
+        max_steps: args.limits.max_steps,
+        max_cost: args.limits.max_cost,
+        max_time_ms: args.limits.max_time,
+        yes: args.yes,
+        workspace: args.workspace.as_deref().map(workspace).transpose()?,
+        out: None,
+    };
+    let id = match &args.id {
+        Some(id) => TaskId::new(id.as_str()).map_err(|error| Problem::new(Code::Usage, error.to_string()))?,
+        None => instance.new_id()?,
+    };
+    let out = out_folder(args.out.as_deref(), options.workspace.is_some(), &id)?;
+    let options = TaskOptions { out, ..options };
+    let inputs = args.input.iter().map(|input| absolute(input)).collect::<Result<_, _>>()?;
+    let task = NewTask {
+        brief: args.task,
+        model: chosen.name.clone(),
+        scripted: chosen.scripted,
+        options,
+        inputs,
+        id: Some(id),
+    };
+    let id = instance.create(task)?;
+    head(screen, &id, &chosen, "");
+    drive(&instance, &id, Start::Fresh, chosen, args.json, screen)
+}
+
+/// `thenar task resume`.
+pub(crate) fn resume(id: Option<&str>, limits: &Limits, json: bool, screen: Screen) -> Outcome {
+    let config = config::read()?;
+    let instance = house::open(&config)?;
+    let id = match id {
+        Some(id) => house::find(&instance, id)?,
+        None => last_resumable(&instance)?,
+    };
+    let summary = instance.summary(&id)?;
+    let raised = limits.max_steps.is_some() || limits.max_cost.is_some() || limits.max_time.is_some();
+    if summary.state == "done" && !summary.unread {
+        screen.say(&format!("Task {id} is done already. Say more with `thenar task send {id} \"…\"`, then resume."));
+        finish(&summary, json, screen);
+        return Ok(Code::Done);
+    }
+    let chosen = choice::client(&summary.model, &config)?;
+    if raised {
+        let time = limits.max_time.map(|more| env::now_ms().saturating_sub(summary.created_ms).saturating_add(more));
+        let options = TaskOptions {
+            max_steps: limits.max_steps.or(summary.options.max_steps),
+            max_cost: limits.max_cost.or(summary.options.max_cost),
+            // Counted from the task's creation; the person means from now on.
+            max_time_ms: time.or(summary.options.max_time_ms),
+            ..summary.options.clone()
+        };
+        check_price(&chosen, options.max_cost.is_some())?;
+        instance.command(&id, Command::Options { options })?;
+    }
+    head(screen, &id, &chosen, "resumed, ");
+    drive(&instance, &id, Start::Resume, chosen, json, screen)
+}
+
+fn last_resumable(instance: &Instance) -> Result<TaskId, Problem> {
+    let listing = instance.list()?;
+    let open = |summary: &&Summary| summary.state != "done" && summary.state != "running";
+    match listing.tasks.iter().find(open) {
+        Some(summary) => Ok(summary.id.clone()),
+        None => Err(Problem::new(Code::Usage, "there is no task to resume").hint("`thenar task list` shows all")),
+    }
+}
+
+fn check_price(chosen: &Chosen, capped: bool) -> Result<(), Problem> {
+    if !capped || chosen.priced {
+        return Ok(());
+    }
+    let name = &chosen.name;
+    let text = format!("--max-cost cannot be kept: the price of {name} is not known");
+    Err(Problem::new(Code::Setup, text).hint(format!(
+        "put its price (US dollars per million tokens) into config.toml:\n  [models.\"{name}\"]\n  input_price = …\n  output_price = …"
+    )))
+}
+
+fn head(screen: Screen, id: &TaskId, chosen: &Chosen, how: &str) {
+    let model = if chosen.scripted {
+        screen.paint(Look::Warn, &format!("{}: A SCRIPT, NOT A MODEL", clean::line(&chosen.name, 80)))
+    } else {
+        clean::line(&chosen.name, 80)
+    };
+    screen.say(&format!("{} {} ({how}{model})", screen.paint(Look::Bold, "Task"), id));
+}
+
+/// Runs the loop in this process until the task comes to rest.
+fn drive(instance: &Instance, id: &TaskId, start: Start, chosen: Chosen, json: bool, screen: Screen) -> Outcome {
+    let runtime = crate::runtime()?;
+    let (sender, commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
+    let answers = screen.can_ask().then(|| sender.clone());
+    let mut show = Show::new(screen, answers);
+    let client = Arc::new(chosen.client);
+    let summary = runtime.block_on(async {
+        watch_signals(sender, screen);
+        instance.run(id, start, client, commands, &mut show).await
+    });
+    // A thread may still sit in a read of the terminal: nobody waits for it.
+    runtime.shutdown_timeout(SHUTDOWN);
+    let summary = summary.map_err(|error| {
+        let problem = Problem::from(error);
+        match problem.code {
+            Code::Failed => problem.hint(format!("nothing that was recorded is lost: thenar task resume {id}")),
+            _ => problem,
+        }
+    })?;
+    finish(&summary, json, screen);
+    Ok(of_state(summary.state))
+}
+
+fn finish(summary: &Summary, json: bool, screen: Screen) {
+    report::account(screen, summary);
+    if json {
+        data(&report::json_of(summary).to_string());
+    } else {
+        report::print_data(summary);
+    }
+}
+
+/// The first Ctrl-C stops the task, the second one ends the program at once. A terminal that goes away, or a polite kill,
+/// is a first Ctrl-C.
+fn watch_signals(commands: mpsc::Sender<Command>, screen: Screen) {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let (seen, mut seen_by_all) = mpsc::channel(4);
+    for kind in kinds {
+        let seen = seen.clone();
+        tokio::spawn(async move {
+            let Ok(mut signals) = signal(kind) else { return };
+            while signals.recv().await.is_some() {
+                let _ = seen.send(()).await;
+            }
+        });
+    }
+    tokio::spawn(async move {
+        let mut stopping = false;
+        while seen_by_all.recv().await.is_some() {
+            if stopping {
+                screen.say("\nEnded at once. What ran in the computer is cleared away at the next resume.");
+                std::process::exit(Code::Interrupted as i32);
+            }
+            stopping = true;
+            screen.say("\nStopping; once more to end at once.");
+            let _ = commands.send(Command::Stop { by: "you".to_owned() }).await;
+        }
+    });
+}
+
+fn workspace(path: &Path) -> Result<String, Problem> {
+    let wrong = |what: String| Problem::new(Code::Usage, format!("--workspace {}: {what}", path.display()));
+    let real = path.canonicalize().map_err(|error| wrong(error.to_string()))?;
+    if !real.is_dir() {
+        return Err(wrong("it is not a folder".to_owned()));
+    }
+    text_of(&real)
+}
+
+/// Where deliverables go: the folder named, else one of the task's own; in a person's folder they stay where they are.
+fn out_folder(named: Option<&Path>, in_place: bool, id: &TaskId) -> Result<Option<String>, Problem> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None if in_place => return Ok(None),
+        None => Path::new("thenar-out").join(id.as_str()),
+    };
+    Ok(Some(text_of(&absolute(&path)?)?))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Problem> {
+    std::path::absolute(path)
+        .map_err(|error| Problem::new(Code::Usage, format!("make {} absolute: {error}", path.display())))
+}
+
+fn text_of(path: &Path) -> Result<String, Problem> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Problem::new(Code::Usage, format!("{} is not UTF-8: rename it first", path.display())))
+}

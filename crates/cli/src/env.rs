@@ -1,0 +1,77 @@
+//! Every environment variable that Thenar reads, in one place, and where its folders are. Nothing else reads the
+//! environment.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+/// The data folder. Default: `$XDG_DATA_HOME/thenar`, else `~/.local/share/thenar`.
+pub(crate) const HOME: &str = "THENAR_HOME";
+
+/// The model to use, as `provider:model`, where the command line names none.
+pub(crate) const MODEL: &str = "THENAR_MODEL";
+
+/// The toolset's folder. Default: `$XDG_CACHE_HOME/thenar/toolset/HASH`, else below `~/.cache`.
+pub(crate) const TOOLSET: &str = "THENAR_TOOLSET";
+
+/// How long a model may be silent before an attempt is given up, as `90s` or `2m`. Default: 120 s.
+pub(crate) const MODEL_TIMEOUT: &str = "THENAR_MODEL_TIMEOUT";
+
+/// The key for OpenAI or the server at `OPENAI_BASE_URL`.
+pub(crate) const OPENAI_API_KEY: &str = "OPENAI_API_KEY";
+
+/// The server of `openai:` models, as far as `/chat/completions`.
+pub(crate) const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
+
+/// Which model to take from there where none is named.
+pub(crate) const OPENAI_MODEL: &str = "OPENAI_MODEL";
+
+/// A variable that is set and not empty.
+pub(crate) fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+/// The data folder, absolute.
+pub(crate) fn home() -> Result<PathBuf> {
+    folder(HOME, "XDG_DATA_HOME", ".local/share", "thenar")
+}
+
+/// The configuration folder.
+pub(crate) fn config_folder() -> Result<PathBuf> {
+    folder("", "XDG_CONFIG_HOME", ".config", "thenar")
+}
+
+/// The cache folder.
+pub(crate) fn cache_folder() -> Result<PathBuf> {
+    folder("", "XDG_CACHE_HOME", ".cache", "thenar")
+}
+
+/// The person's own folder.
+pub(crate) fn person() -> Option<PathBuf> {
+    var("HOME").map(PathBuf::from)
+}
+
+fn folder(own: &str, xdg: &str, below_home: &str, name: &str) -> Result<PathBuf> {
+    let path = match (Some(own).filter(|own| !own.is_empty()).and_then(var), var(xdg)) {
+        (Some(path), _) => PathBuf::from(path),
+        (None, Some(base)) => PathBuf::from(base).join(name),
+        (None, None) => {
+            let home = person().context("find your home folder: neither HOME nor THENAR_HOME is set")?;
+            home.join(below_home).join(name)
+        }
+    };
+    std::path::absolute(&path).with_context(|| format!("make {} absolute", path.display()))
+}
+
+/// Milliseconds since 1970 (UTC): the one clock, handed in to those who may know the time.
+#[expect(clippy::disallowed_methods, reason = "the edge reads the clock for everybody")]
+pub(crate) fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Identity of the machine's boot.
+pub(crate) fn boot() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}

@@ -1,0 +1,71 @@
+//! The instance as this machine has it: folders, policy, keeper, toolset. Made once per command that needs it.
+
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use agent::{Home, Instance, Setup};
+use anyhow::Context;
+use event::TaskId;
+
+use crate::config::Config;
+use crate::env;
+use crate::exit::{Code, Problem};
+use crate::toolset;
+
+/// Opens the data folder and loads the policy.
+pub(crate) fn open(config: &Config) -> Result<Instance, Problem> {
+    let home = data_folder()?;
+    let policy = match &config.policy {
+        None => policy::Engine::default_policy().to_owned(),
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| Problem::new(Code::Setup, format!("read the policy {}: {error}", path.display())))?,
+    };
+    let mut forbidden = vec![home.clone()];
+    forbidden.extend(env::config_folder());
+    forbidden.extend(config.policy.as_deref().and_then(Path::parent).map(Path::to_owned));
+    let setup = Setup {
+        home: Home::new(home),
+        keeper: sandbox::find_keeper().map_err(|error| Problem::new(Code::Setup, error.to_string()))?,
+        toolset: toolset::installed(),
+        policy,
+        boot: env::boot(),
+        forbidden,
+        clock: env::now_ms,
+    };
+    Ok(Instance::new(setup)?)
+}
+
+/// The data folder, made with nobody else's access.
+pub(crate) fn data_folder() -> Result<PathBuf, Problem> {
+    let home = env::home()?;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&home);
+    made.with_context(|| format!("make the data folder {}", home.display()))?;
+    let mode = std::fs::metadata(&home).map(|data| data.permissions().mode()).unwrap_or(0);
+    if mode & 0o077 != 0 {
+        let closed = std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700));
+        closed.with_context(|| format!("close the data folder {} to others", home.display()))?;
+    }
+    Ok(home)
+}
+
+/// The task of this name, or the only one whose name begins so.
+pub(crate) fn find(instance: &Instance, text: &str) -> Result<TaskId, Problem> {
+    let none = || {
+        Problem::new(Code::Usage, format!("there is no task {text}"))
+            .hint("`thenar task list` shows the tasks there are")
+    };
+    if let Ok(id) = TaskId::new(text)
+        && instance.folder(&id).is_ok()
+    {
+        return Ok(id);
+    }
+    let ids = instance.ids()?;
+    let mut matching = ids.into_iter().filter(|id| !text.is_empty() && id.as_str().starts_with(text));
+    match (matching.next(), matching.next()) {
+        (Some(id), None) => Ok(id),
+        (Some(_), Some(_)) => {
+            Err(Problem::new(Code::Usage, format!("several tasks begin with {text}: give more of the name")))
+        }
+        (None, _) => Err(none()),
+    }
+}

@@ -1,0 +1,329 @@
+//! What a person sees while a task runs: the plan, a line per step, the model's words, and what it waits for. It only
+//! looks; answers go to the loop as commands.
+
+use agent::{Command, Patience, State, Watcher};
+use event::{
+    AcceptanceStatus, Effect, EffectId, Event, Outcome, Plan, StepStatus, ToolCall, ToolFact, ToolResult, ToolStatus,
+};
+use model::Delta;
+use tokio::sync::mpsc;
+
+use crate::clean;
+use crate::screen::{Look, Screen};
+use crate::words;
+
+/// Characters of a line on the screen.
+const LINE_CHARS: usize = 110;
+
+/// Lines shown of a failed step.
+const FAILURE_LINES: usize = 4;
+
+/// Shows a task on standard error.
+pub(crate) struct Show {
+    screen: Screen,
+    /// Where the person's answers go, where they can give some.
+    answers: Option<mpsc::Sender<Command>>,
+    plan: Plan,
+    /// The model's words are being streamed.
+    streaming: bool,
+    streamed: bool,
+    asking: bool,
+    calls: std::collections::BTreeMap<EffectId, ToolCall>,
+}
+
+impl Show {
+    pub(crate) fn new(screen: Screen, answers: Option<mpsc::Sender<Command>>) -> Self {
+        Self {
+            screen,
+            answers,
+            plan: Plan::default(),
+            streaming: false,
+            streamed: false,
+            asking: false,
+            calls: std::collections::BTreeMap::new(),
+        }
+    }
+
+    fn dim(&self, text: &str) {
+        self.screen.say(&self.screen.paint(Look::Dim, text));
+    }
+
+    fn end_stream(&mut self) {
+        if self.streaming {
+            self.screen.say("");
+            self.streaming = false;
+        }
+    }
+
+    fn replied(&mut self, text: &str) {
+        self.end_stream();
+        if !self.streamed && !text.trim().is_empty() {
+            self.screen.say(&clean::text(text.trim()));
+        }
+        self.streamed = false;
+    }
+
+    fn finished(&mut self, id: EffectId, result: &ToolResult) {
+        let call = self.calls.remove(&id);
+        let shown_elsewhere = result.facts.iter().any(|fact| {
+            matches!(
+                fact,
+                ToolFact::Plan { .. } | ToolFact::Notice { .. } | ToolFact::Question { .. } | ToolFact::Idle { .. }
+            )
+        });
+        let good = result.status == ToolStatus::Ok;
+        if let Some(call) = &call
+            && (!good || !shown_elsewhere)
+        {
+            self.step(call, result, good);
+        }
+        for fact in &result.facts {
+            match fact {
+                ToolFact::Plan { plan } => self.plan(plan),
+                ToolFact::Notice { text } => self.screen.say(&format!("  {}", clean::text(text))),
+                ToolFact::Acceptance { .. }
+                | ToolFact::Question { .. }
+                | ToolFact::Delivered { .. }
+                | ToolFact::Command { .. }
+                | ToolFact::Idle { .. } => {}
+            }
+        }
+    }
+
+    fn step(&self, call: &ToolCall, result: &ToolResult, good: bool) {
+        let exit = result.facts.iter().find_map(|fact| match fact {
+            ToolFact::Command { exit_code, running, .. } => Some((*exit_code, *running)),
+            ToolFact::Plan { .. }
+            | ToolFact::Acceptance { .. }
+            | ToolFact::Notice { .. }
+            | ToolFact::Question { .. }
+            | ToolFact::Delivered { .. }
+            | ToolFact::Idle { .. } => None,
+        });
+        let (mark, look, note) = match (good, exit) {
+            (true, Some((Some(0), _)) | None) => ("✓", Look::Good, String::new()),
+            (true, Some((_, true))) => ("…", Look::Dim, " (still running)".to_owned()),
+            (true, Some((Some(code), _))) => ("✗", Look::Warn, format!(" (exit code {code})")),
+            (true, Some((None, false))) => ("✗", Look::Warn, " (ended by a signal)".to_owned()),
+            (false, _) => ("✗", Look::Bad, format!(" ({})", status(result.status))),
+        };
+        let what = clean::line(&in_short(call), LINE_CHARS);
+        let tool = self.screen.paint(Look::Dim, &format!("{:<11}", short_name(&call.tool)));
+        self.screen.say(&format!(
+            "  {} {tool} {what}{}",
+            self.screen.paint(look, mark),
+            self.screen.paint(look, &note)
+        ));
+        if !good {
+            for line in result.text.lines().take(FAILURE_LINES) {
+                self.dim(&format!("      {}", clean::line(line, LINE_CHARS)));
+            }
+        }
+    }
+
+    fn plan(&mut self, plan: &Plan) {
+        if *plan == self.plan {
+            return;
+        }
+        let first = self.plan.steps.is_empty();
+        let same_steps = self.plan.steps.len() == plan.steps.len()
+            && self.plan.steps.iter().zip(&plan.steps).all(|(old, new)| old.text == new.text);
+        let total = plan.steps.len();
+        let done =
+            plan.steps.iter().filter(|step| matches!(step.status, StepStatus::Done | StepStatus::Skipped)).count();
+        if first || !same_steps {
+            self.screen.say(&self.screen.paint(Look::Bold, "  Plan"));
+            for step in &plan.steps {
+                let mark = match step.status {
+                    StepStatus::Done => self.screen.paint(Look::Good, "✓"),
+                    StepStatus::InProgress => self.screen.paint(Look::Bold, "▸"),
+                    StepStatus::Pending => self.screen.paint(Look::Dim, "·"),
+                    StepStatus::Skipped => self.screen.paint(Look::Dim, "–"),
+                };
+                self.screen.say(&format!("    {mark} {}", clean::line(&step.text, LINE_CHARS)));
+            }
+        } else if let Some(step) = plan.steps.iter().find(|step| step.status == StepStatus::InProgress) {
+            let head = format!("  ▸ {}/{total} ", done + 1);
+            self.screen.say(&format!(
+                "{}{}",
+                self.screen.paint(Look::Bold, &head),
+                clean::line(&step.text, LINE_CHARS)
+            ));
+        }
+        self.plan = plan.clone();
+    }
+
+    fn ask(&mut self, state: &State) {
+        let Some(answers) = self.answers.clone() else { return };
+        let approval = state.open_approval().map(|(_, _, question)| question.to_owned());
+        let prompt = match (&approval, &state.question) {
+            (Some(question), _) => format!("{}\n  Allow this? [y/N] ", clean::text(question)),
+            (None, Some(question)) => format!("{}\n  Your answer: ", clean::text(question)),
+            (None, None) => return,
+        };
+        self.screen.say_part(&format!("\n{} {prompt}", self.screen.paint(Look::Warn, "?")));
+        // Reading blocks; the loop goes on hearing other doors meanwhile.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            if std::io::stdin().read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            let line = line.trim().to_owned();
+            let command = if approval.is_some() {
+                let allowed = matches!(line.to_lowercase().as_str(), "y" | "yes" | "j" | "ja" | "是");
+                Command::Confirm { effect: None, allowed, note: String::new() }
+            } else {
+                Command::Message { text: line }
+            };
+            let _ = answers.blocking_send(command);
+        });
+    }
+}
+
+impl Watcher for Show {
+    fn event(&mut self, _seq: u64, time_ms: u64, event: &Event, state: &State) {
+        match event {
+            Event::EffectRequested { effect: Effect::Tool(call) } => {
+                self.calls.insert(call.id, call.clone());
+            }
+            Event::EffectDecided { decision, .. } if decision.outcome == Outcome::Deny => {
+                let reason = clean::line(&decision.reason, LINE_CHARS);
+                self.screen.say(&self.screen.paint(Look::Warn, &format!("  ⛔ not permitted: {reason}")));
+            }
+            Event::ApprovalAnswered { allowed, .. } => {
+                self.asking = false;
+                self.dim(if *allowed { "  you allowed it" } else { "  you refused it" });
+            }
+            Event::MessageReceived { text, .. } => {
+                self.asking = false;
+                self.screen.say(&format!(
+                    "  {} {}",
+                    self.screen.paint(Look::Bold, "you:"),
+                    clean::line(text, LINE_CHARS)
+                ));
+            }
+            Event::ModelAttemptFailed { reason, retry_in_ms, .. } => {
+                let wait = words::span(*retry_in_ms);
+                self.screen.say(
+                    &self.screen.paint(
+                        Look::Warn,
+                        &format!("  {}; trying again in {wait}", clean::line(reason, 2 * LINE_CHARS)),
+                    ),
+                );
+            }
+            Event::ModelReplied { reply, .. } => self.replied(&reply.message.text),
+            Event::ToolFinished { id, result } => {
+                if !self.calls.contains_key(id)
+                    && let Some(call) = state.all_calls().find_map(|call| call.effect().filter(|call| call.id == *id))
+                {
+                    self.calls.insert(*id, call.clone());
+                }
+                self.finished(*id, result);
+            }
+            Event::LimitReached { .. } => self.dim("  a limit is reached: handing over what there is"),
+            Event::StopRequested { .. } => self.dim("  stopping"),
+            Event::Resumed { .. } => {
+                let span = words::span(time_ms.saturating_sub(state.created_ms));
+                self.dim(&format!("  taken up again, {span} after it began"));
+                // What was open when the engine before us ended is known from the record.
+                self.calls =
+                    state.all_calls().filter_map(|call| call.effect()).map(|call| (call.id, call.clone())).collect();
+                self.plan = state.plan.clone();
+            }
+            Event::TaskCreated(_)
+            | Event::OptionsChanged { .. }
+            | Event::EffectRequested { .. }
+            | Event::EffectDecided { .. }
+            | Event::ApprovalRequested { .. }
+            | Event::EffectStarted { .. }
+            | Event::ModelFailed { .. }
+            | Event::TimeReached { .. }
+            | Event::TaskEnded { .. } => {}
+        }
+    }
+
+    fn delta(&mut self, _id: EffectId, _attempt: u32, delta: &Delta) {
+        if !self.screen.is_terminal() {
+            return;
+        }
+        match delta {
+            Delta::Text(text) => {
+                let text = if self.streaming { text.as_str() } else { text.trim_start() };
+                if !text.is_empty() {
+                    self.screen.say_part(&clean::text(text));
+                    (self.streaming, self.streamed) = (true, true);
+                }
+            }
+            Delta::Reasoning(_) | Delta::ToolCall(_) => {}
+        }
+    }
+
+    fn withdrawn(&mut self, _id: EffectId) {
+        if self.streaming {
+            self.end_stream();
+            self.dim("  (withdrawn: the reply was cut off)");
+        }
+        self.streamed = false;
+    }
+
+    fn waiting(&mut self, state: &State) -> Patience {
+        if self.answers.is_none() {
+            return Patience::Leave;
+        }
+        if !self.asking {
+            self.asking = true;
+            self.ask(state);
+        }
+        Patience::Stay
+    }
+}
+
+fn status(status: ToolStatus) -> &'static str {
+    match status {
+        ToolStatus::Ok => "done",
+        ToolStatus::Invalid => "not possible so",
+        ToolStatus::Refused => "refused",
+        ToolStatus::Failed => "failed",
+        ToolStatus::Interrupted => "stopped",
+        ToolStatus::Unknown => "outcome unknown",
+    }
+}
+
+fn short_name(tool: &str) -> &str {
+    match tool {
+        "shell_exec" => "run",
+        "shell_view" => "look",
+        "shell_wait" => "wait",
+        "shell_write_to_process" => "type",
+        "shell_kill_process" => "kill",
+        "file_read" => "read",
+        "file_write" => "write",
+        "file_str_replace" => "edit",
+        "file_find_in_content" | "file_find_by_name" => "search",
+        "hand_over" => "hand over",
+        other => other,
+    }
+}
+
+/// A call in a few words: what it is about.
+fn in_short(call: &ToolCall) -> String {
+    let text = |name: &str| call.arguments.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+    for name in ["command", "path", "id", "text"] {
+        if !text(name).is_empty() {
+            return text(name).to_owned();
+        }
+    }
+    let files = call.arguments.get("files").and_then(|files| files.as_array());
+    let names = files.into_iter().flatten().filter_map(|file| file.get("path").and_then(|path| path.as_str()));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The mark of an acceptance item.
+pub(crate) fn acceptance_mark(status: AcceptanceStatus) -> (&'static str, Look) {
+    match status {
+        AcceptanceStatus::Passed => ("✓", Look::Good),
+        AcceptanceStatus::Failed => ("✗", Look::Bad),
+        AcceptanceStatus::Unchecked => ("?", Look::Dim),
+        AcceptanceStatus::Waived => ("~", Look::Warn),
+    }
+}
