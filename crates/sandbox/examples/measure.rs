@@ -77,17 +77,22 @@ fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
     (millis(times[times.len() / 2]), millis(times[times.len() * 95 / 100]))
 }
 
-/// Proportional memory of our two processes, those of this run being the only ones that a quiet machine has.
+/// Proportional memory of the two processes of the youngest computer.
 fn pss_kib() -> u64 {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let ours = processes.filter(|process| {
-        let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-        name == "thenar-keeper\n" || name == "thenar-init\n"
-    });
-    let parts = ours.map(|process| {
-        let memory = std::fs::read_to_string(process.path().join("smaps_rollup")).unwrap_or_default();
+    let read = |pid: &str, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let all = || std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let parent = |pid: &str| {
+        let stat = read(pid, "stat");
+        stat.rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1).map(str::to_owned))
+            .unwrap_or_default()
+    };
+    let age = |pid: &String| pid.parse::<u64>().unwrap_or(0);
+    let init = all().filter(|pid| read(pid, "comm") == "thenar-init\n").max_by_key(age).unwrap();
+    let pss = |pid: &str| {
+        let memory = read(pid, "smaps_rollup");
         let line = memory.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap_or_default();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0)
-    });
-    parts.sum()
+    };
+    pss(&init) + pss(&parent(&init))
 }

@@ -14,6 +14,7 @@ const OUTPUT: &str = "output";
 const LOCK: &str = "keeper.lock";
 const ORDER: &str = "spec.json";
 const RESULT: &str = "result.json";
+const WRITES: &str = "writes";
 
 /// What became of a call, from the computer's folder alone.
 ///
@@ -115,6 +116,21 @@ pub(crate) fn write_order(dir: &Path, call: &str, request: &Request) -> io::Resu
     spool.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     put(&folder, ORDER, &serde_json::to_vec(request)?)?;
     Ok(spool)
+}
+
+/// Records that something is about to be typed into a call: asked again, even after the call's end, it is not typed again.
+pub(crate) fn note_write(dir: &Path, call: &str, write_id: &str) -> io::Result<()> {
+    let mut line = serde_json::to_vec(write_id)?;
+    line.push(b'\n');
+    let path = call_folder(dir, call).join(WRITES);
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.write_all(&line)
+}
+
+/// Whether this was ever typed into the call.
+pub(crate) fn was_written(dir: &Path, call: &str, write_id: &str) -> bool {
+    let Ok(line) = serde_json::to_string(write_id) else { return false };
+    let noted = fs::read_to_string(call_folder(dir, call).join(WRITES)).unwrap_or_default();
+    noted.lines().any(|noted| noted == line)
 }
 
 /// Records the result: whole or not at all. [`sync_result`] makes it outlast a loss of power.

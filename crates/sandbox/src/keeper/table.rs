@@ -119,7 +119,14 @@ impl Table {
 
     /// Types, once per id of the writing.
     pub(super) fn input(&mut self, id: &str, write_id: String, bytes: &[u8]) -> Result<(), String> {
-        let call = self.calls.get_mut(id).ok_or_else(|| format!("the call {id} is not running"))?;
+        record::check_id(id).map_err(|error| error.to_string())?;
+        let Some(call) = self.calls.get_mut(id) else {
+            return if record::was_written(&self.dir, id, &write_id) {
+                Ok(())
+            } else {
+                Err(format!("the call {id} is not running"))
+            };
+        };
         if call.write_ids.contains(&write_id) {
             return Ok(());
         }
@@ -129,6 +136,7 @@ impl Table {
         if call.typed.len() + bytes.len() > INPUT_BYTES_MAX || call.write_ids.len() >= WRITES_MAX {
             return Err(format!("the command does not read what was typed before ({} bytes wait)", call.typed.len()));
         }
+        record::note_write(&self.dir, id, &write_id).map_err(|error| format!("record what is typed: {error}"))?;
         call.write_ids.insert(write_id);
         call.typed.extend(bytes);
         call.pump();
