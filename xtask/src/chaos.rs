@@ -134,7 +134,7 @@ fn one_task(programs: &Programs, kills: &[Kill], victims: Victims, tally: &mut T
         }
         strike(&mut child, victims)?;
         killed += 1;
-        child = stage.start(&["task", "resume", "--last"])?;
+        child = go_on(&stage)?;
     }
     finish(&stage, &mut child)?;
     tally.tasks += 1;
@@ -157,6 +157,11 @@ fn stage(programs: &Programs) -> Result<Stage> {
 
 fn begin(stage: &Stage) -> Result<Child> {
     stage.start(&["run", "--model", "openai:scripted", "--yes", "write the numbers from 1 to 50 into a log"])
+}
+
+/// Resumes the task, or begins it where the kill came before there was one.
+fn go_on(stage: &Stage) -> Result<Child> {
+    if stage.task().is_some() { stage.start(&["task", "resume", "--last"]) } else { begin(stage) }
 }
 
 fn finish(stage: &Stage, child: &mut Child) -> Result<()> {

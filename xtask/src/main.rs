@@ -37,12 +37,20 @@ enum Command {
     },
 }
 
-fn main() -> Result<ExitCode> {
+#[expect(clippy::print_stderr, reason = "a command for developers talks to its terminal")]
+fn main() -> ExitCode {
+    run(&Arguments::parse().command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: &Command) -> Result<ExitCode> {
     let root = repository_root();
-    match Arguments::parse().command {
+    match command {
         Command::Tidy => xtask::tidy::report(&root),
-        Command::Bench { only } => xtask::bench::run(&Programs::of_this_build()?, &only),
-        Command::Chaos { points, seed } => chaos(points, seed),
+        Command::Bench { only } => xtask::bench::run(&Programs::of_this_build()?, only),
+        Command::Chaos { points, seed } => chaos(*points, *seed),
     }
 }
 

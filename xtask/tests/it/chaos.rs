@@ -15,7 +15,7 @@ fn chaos_loses_nothing_and_repeats_nothing() {
     println!("seed {seed} (THENAR_CHAOS_SEED={seed} repeats it)");
     let programs = Programs::of_this_build().expect("the programs of this build");
     let tally = run(&programs, Plan { points: POINTS, seed }, |line| println!("{line}"))
-        .unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
+        .unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
     assert!(tally.engine_kills + tally.everything_kills >= POINTS, "{tally:?}");
     assert!(tally.everything_kills > 0, "{tally:?}");
 }
