@@ -62,7 +62,7 @@ rule("turned a total cost of 0 into missing", unwritten.sum(), f"{zero_damaged:.
 
 known = data["damage_class"].isin(["None", "Minor", "Medium", "Substantial"])
 data.loc[~known, "damage_class"] = UNEXPLAINED
-rule("named damage codes the source does not explain as such", (~known).sum(), 
+rule("named damage codes the source does not explain as such", (~known).sum(),
      f"{int((~known & data['cost_total'].notna()).sum())} of them have a cost and {int((~known & (data['operator'] == 'MILITARY')).sum())} are military: "
      "they count as damage, without a grade")
 data["damaged"] = data["damage_class"] != "None"

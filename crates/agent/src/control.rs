@@ -10,12 +10,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use event::{EffectId, TaskOptions};
+use event::{EffectId, Event, Label, TaskOptions};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::Error;
 use crate::limits::MESSAGE_BYTES_MAX;
+use crate::state::State;
 
 const SOCKET: &str = "control.sock";
 
@@ -138,4 +139,33 @@ pub(crate) fn send(folder: &Path, command: &Command) -> Result<Option<Answer>, E
     let mut line = String::new();
     BufReader::new((&stream).take(64 * 1024)).read_line(&mut line).map_err(io)?;
     serde_json::from_str(&line).map(Some).map_err(|error| io(std::io::Error::other(error)))
+}
+
+/// What a person's command puts on the record, and what they are told.
+pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
+    let refuse = |text: &str| (Answer { accepted: false, text: text.to_owned() }, Vec::new());
+    let accept = |text: &str, event: Event| (Answer { accepted: true, text: text.to_owned() }, vec![event]);
+    match command {
+        Command::Message { text } if text.trim().is_empty() => refuse("the message is empty"),
+        Command::Message { text } if text.len() > MESSAGE_BYTES_MAX => {
+            refuse("the message is too long: 256 KiB at most; give long material as a file")
+        }
+        Command::Message { text } => {
+            accept("the agent reads it before its next step", Event::MessageReceived { text, label: Label::person() })
+        }
+        Command::Confirm { effect, allowed, note } => match state.open_approval() {
+            None => refuse("the task waits for no confirmation"),
+            Some((id, ..)) if effect.is_some_and(|wanted| wanted != id) => {
+                refuse(&format!("the task waits for a word on {id}, not on that effect"))
+            }
+            Some((id, effect_digest, _)) => {
+                let by = "person".to_owned();
+                let said = if allowed { "allowed" } else { "refused" };
+                accept(said, Event::ApprovalAnswered { id, effect_digest, allowed, by, note })
+            }
+        },
+        Command::Stop { .. } if state.ended.is_some() => refuse("the task has already ended"),
+        Command::Stop { by } => accept("stopping", Event::StopRequested { by }),
+        Command::Options { options } => accept("the new limits hold", Event::OptionsChanged { options }),
+    }
 }

@@ -31,7 +31,7 @@ pub enum Error {
     Model { name: String, reason: String },
     /// A planned crash of a test.
     #[error("crashed on purpose at {0:?}")]
-    Crashed(crate::run::Place),
+    Crashed(crate::faults::Place),
 }
 
 impl Error {

@@ -7,16 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use event::{BlobRef, Event, TaskCreated, TaskId, TaskOptions};
-use tokio::sync::mpsc;
 
-use crate::control::{self, Answer, Command, Door};
+use crate::control::{self, Answer, Command, heard};
 use crate::home::{Home, TaskFolder};
-use crate::limits::{BRIEF_BYTES_MAX, COMMANDS_QUEUED_MAX, INPUT_FILES_MAX};
+use crate::limits::{BRIEF_BYTES_MAX, INPUT_FILES_MAX};
 use crate::record::{Record, draft, each_event};
-use crate::run::{Faults, Run, Start, heard};
 use crate::state::State;
 use crate::summary::Summary;
-use crate::watch::Watcher;
 use crate::{Error, prompt};
 
 /// What an instance is made of. The edge brings the clock, the boot's identity and all paths.
@@ -78,8 +75,8 @@ pub enum Reached {
 
 /// The agent on this machine.
 pub struct Instance {
-    setup: Setup,
-    policy: policy::Engine,
+    pub(crate) setup: Setup,
+    pub(crate) policy: policy::Engine,
 }
 
 impl std::fmt::Debug for Instance {
@@ -153,57 +150,6 @@ impl Instance {
         };
         writer.append(&[draft((self.setup.clock)(), &Event::TaskCreated(Box::new(created)))])?;
         Ok(())
-    }
-
-    /// Runs a task in this process until it ends or only the person can move it on.
-    pub async fn run(
-        &self,
-        id: &TaskId,
-        start: Start,
-        client: Arc<model::Client>,
-        commands: mpsc::Receiver<Command>,
-        watcher: &mut dyn Watcher,
-    ) -> Result<Summary, Error> {
-        self.run_with_faults(id, start, client, commands, watcher, &mut crate::run::NoFaults).await
-    }
-
-    /// As [`Instance::run`], with planned crashes.
-    pub async fn run_with_faults(
-        &self,
-        id: &TaskId,
-        start: Start,
-        client: Arc<model::Client>,
-        commands: mpsc::Receiver<Command>,
-        watcher: &mut dyn Watcher,
-        faults: &mut dyn Faults,
-    ) -> Result<Summary, Error> {
-        let folder = self.folder(id)?;
-        let last_sign_of_life = journal::last_sign_of_life_ms(folder.root())?;
-        let mut record = Record::open(id, &folder, client.requested_output_max(), self.setup.clock)?;
-        if start == Start::Resume {
-            let previous_lived_ms = last_sign_of_life.map(|at| at.saturating_sub(record.state.taken_up_ms));
-            let engine = env!("CARGO_PKG_VERSION").to_owned();
-            let resumed = Event::Resumed { engine, boot: self.setup.boot.clone(), previous_lived_ms };
-            record.append(vec![resumed], watcher)?;
-        }
-        let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
-        let _door = Door::open(&folder.control(), sender)?;
-        let place = self.place(&folder, &record.state);
-        let mut run = Run {
-            record,
-            policy: &self.policy,
-            client,
-            place: Arc::new(place),
-            boot: &self.setup.boot,
-            watcher,
-            faults,
-        };
-        run.drive(commands, door_commands).await?;
-        if run.record.state.ended.is_some() {
-            run.end_computer();
-        }
-        let _ = run.record.sync_handle().sync();
-        Ok(Summary::new(id, &folder, &run.record.state, false))
     }
 
     /// All tasks, newest first. A task whose journal cannot be read harms no other: it is named apart.
@@ -287,7 +233,7 @@ impl Instance {
         Ok(state)
     }
 
-    fn place(&self, folder: &TaskFolder, state: &State) -> tools::Place {
+    pub(crate) fn place(&self, folder: &TaskFolder, state: &State) -> tools::Place {
         let options = &state.options;
         let workspace = match &options.workspace {
             Some(path) => sandbox::Workspace::Folder(PathBuf::from(path)),

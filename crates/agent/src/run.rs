@@ -10,19 +10,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use event::{
-    Decision, Digest, Effect, EffectId, Event, FailureKind, Label, ModelCall, Outcome, Tier, ToolCall, ToolResult,
-    ToolStatus,
+    Decision, Digest, Effect, EffectId, Event, FailureKind, Label, ModelCall, Outcome, TaskId, Tier, ToolCall,
+    ToolResult, ToolStatus,
 };
 use policy::{Engine, Facts, Permit};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::Error;
-use crate::control::{Answer, Command, Incoming};
+use crate::control::{Answer, Command, Door, Incoming, heard};
 use crate::decide::{Action, Limits, decide};
-use crate::limits::{HEARTBEAT_MS, MESSAGE_BYTES_MAX, MODEL_ATTEMPTS_MAX, STOP_GRACE_MS};
+use crate::faults::{Crash, Faults, NoFaults, Place};
+use crate::instance::Instance;
+use crate::limits::{COMMANDS_QUEUED_MAX, HEARTBEAT_MS, MODEL_ATTEMPTS_MAX, STOP_GRACE_MS};
 use crate::record::Record;
-use crate::state::State;
+use crate::summary::Summary;
 use crate::watch::{Patience, Watcher};
 
 /// Why a run begins.
@@ -34,38 +36,56 @@ pub enum Start {
     Resume,
 }
 
-/// Where a test can have the engine die, in the order of one effect's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// An action is decided, nothing is recorded.
-    Decided,
-    /// The effect is recorded as started, nothing has begun.
-    Started,
-    /// The effect is under way.
-    Flying,
-    /// The result is here, and not yet recorded.
-    Landed,
-    /// The result is recorded.
-    Recorded,
-}
+impl Instance {
+    /// Runs a task in this process until it ends or only the person can move it on.
+    pub async fn run(
+        &self,
+        id: &TaskId,
+        start: Start,
+        client: Arc<model::Client>,
+        commands: mpsc::Receiver<Command>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Summary, Error> {
+        self.run_with_faults(id, start, client, commands, watcher, &mut NoFaults).await
+    }
 
-/// Planned crashes.
-pub trait Faults {
-    /// Dies here, or does not.
-    fn at(&mut self, place: Place) -> Result<(), Crash>;
-}
-
-/// A planned crash: the engine drops everything as a kill would.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Crash;
-
-/// No planned crashes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoFaults;
-
-impl Faults for NoFaults {
-    fn at(&mut self, _place: Place) -> Result<(), Crash> {
-        Ok(())
+    /// As [`Instance::run`], with planned crashes.
+    pub async fn run_with_faults(
+        &self,
+        id: &TaskId,
+        start: Start,
+        client: Arc<model::Client>,
+        commands: mpsc::Receiver<Command>,
+        watcher: &mut dyn Watcher,
+        faults: &mut dyn Faults,
+    ) -> Result<Summary, Error> {
+        let folder = self.folder(id)?;
+        let last_sign_of_life = journal::last_sign_of_life_ms(folder.root())?;
+        let mut record = Record::open(id, &folder, client.requested_output_max(), self.setup.clock)?;
+        if start == Start::Resume {
+            let previous_lived_ms = last_sign_of_life.map(|at| at.saturating_sub(record.state.taken_up_ms));
+            let engine = env!("CARGO_PKG_VERSION").to_owned();
+            let resumed = Event::Resumed { engine, boot: self.setup.boot.clone(), previous_lived_ms };
+            record.append(vec![resumed], watcher)?;
+        }
+        let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
+        let _door = Door::open(&folder.control(), sender)?;
+        let place = self.place(&folder, &record.state);
+        let mut run = Run {
+            record,
+            policy: &self.policy,
+            client,
+            place: Arc::new(place),
+            boot: &self.setup.boot,
+            watcher,
+            faults,
+        };
+        run.drive(commands, door_commands).await?;
+        if run.record.state.ended.is_some() {
+            run.end_computer();
+        }
+        let _ = run.record.sync_handle().sync();
+        Ok(Summary::new(id, &folder, &run.record.state, false))
     }
 }
 
@@ -508,35 +528,6 @@ fn unknown() -> ToolResult {
 fn interrupted(id: EffectId, how: &str) -> ToolResult {
     let text = format!("Stopped while it was under way: {how}.");
     ToolResult { status: ToolStatus::Interrupted, text, label: Label::output_of(id), facts: Vec::new() }
-}
-
-/// What a person's command puts on the record, and what they are told.
-pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
-    let refuse = |text: &str| (Answer { accepted: false, text: text.to_owned() }, Vec::new());
-    let accept = |text: &str, event: Event| (Answer { accepted: true, text: text.to_owned() }, vec![event]);
-    match command {
-        Command::Message { text } if text.trim().is_empty() => refuse("the message is empty"),
-        Command::Message { text } if text.len() > MESSAGE_BYTES_MAX => {
-            refuse("the message is too long: 256 KiB at most; give long material as a file")
-        }
-        Command::Message { text } => {
-            accept("the agent reads it before its next step", Event::MessageReceived { text, label: Label::person() })
-        }
-        Command::Confirm { effect, allowed, note } => match state.open_approval() {
-            None => refuse("the task waits for no confirmation"),
-            Some((id, ..)) if effect.is_some_and(|wanted| wanted != id) => {
-                refuse(&format!("the task waits for a word on {id}, not on that effect"))
-            }
-            Some((id, effect_digest, _)) => {
-                let by = "person".to_owned();
-                let said = if allowed { "allowed" } else { "refused" };
-                accept(said, Event::ApprovalAnswered { id, effect_digest, allowed, by, note })
-            }
-        },
-        Command::Stop { .. } if state.ended.is_some() => refuse("the task has already ended"),
-        Command::Stop { by } => accept("stopping", Event::StopRequested { by }),
-        Command::Options { options } => accept("the new limits hold", Event::OptionsChanged { options }),
-    }
 }
 
 fn attempts_max(failure: &model::Failure) -> u32 {

@@ -66,9 +66,7 @@ impl From<agent::Error> for Problem {
             Error::NoSuchTask(_) | Error::Invalid(_) => Code::Usage,
             Error::Held { .. } => Code::Held,
             Error::Journal(journal::Error::Locked { .. }) => Code::Held,
-            Error::Journal(
-                journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. },
-            )
+            Error::Journal(journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. })
             | Error::Event { .. } => Code::Corrupt,
             Error::Policy(_) | Error::Model { .. } => Code::Setup,
             Error::Journal(_) | Error::Io { .. } | Error::Crashed(_) => Code::Failed,

@@ -1,5 +1,4 @@
 //! The only place that prints: data to standard output, everything else to standard error. A closed pipe ends quietly.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is this file's one job")]
 
 use std::io::{IsTerminal, Write};
 

@@ -179,6 +179,12 @@ impl ModelServer {
     }
 }
 
+impl std::fmt::Debug for ModelServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 /// The turn that is due after this request; past the end, a closing word.
 pub fn turn_due(turns: &[Turn], request: &Value) -> Turn {
     turns.get(replies_in(request)).cloned().unwrap_or_else(|| Turn::say("done"))
