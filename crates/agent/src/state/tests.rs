@@ -79,7 +79,7 @@ pub(crate) fn tool_call(id: u64, tool: &str) -> ToolCall {
         turn: 1,
         call_id: "call_0".into(),
         tool: tool.into(),
-        arguments: serde_json::Map::new(),
+        arguments: serde_json::Map::from_iter([("command".to_owned(), "true".into())]),
         labels: Default::default(),
     }
 }
