@@ -33,6 +33,7 @@ impl Computer {
     /// [`Error::Launch`] with a hint if this machine cannot make one, [`Error::Workspace`] if the folder may not be used.
     pub fn open(spec: &ComputerSpec) -> Result<Self> {
         let spec = absolute(spec)?;
+        not_a_home(&spec.workspace)?;
         record::prepare(&spec.dir).map_err(Error::io(format!("make the folder {}", spec.dir.display())))?;
         let deadline = Instant::now() + BUSY_WAIT;
         loop {
@@ -88,6 +89,10 @@ impl Computer {
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let answer = self.ask(Ask::Wait { call: call.to_owned(), timeout_ms }, timeout.saturating_add(ANSWER_WAIT));
         match answer {
+            // Told by the keeper in its last moment.
+            Ok(Answer::Status(Status::Ended(result))) if result.exit == crate::Exit::Died => {
+                Err(Error::Gone { dir: self.dir.clone() })
+            }
             Ok(Answer::Status(status)) => Ok(status),
             Ok(other) => Err(Error::Refused(format!("the keeper answered {other:?} to a wait"))),
             // The keeper left between the end of the call and our question: the result is on disk.
@@ -161,6 +166,19 @@ impl Computer {
         wire::send(&mut stream, &Question { version: wire::VERSION, ask })?;
         wire::receive(&mut stream)
     }
+}
+
+/// The keeper has no environment, so the one thing that only the caller's tells is looked at here.
+fn not_a_home(workspace: &Workspace) -> Result<()> {
+    if let Workspace::Folder(path) = workspace
+        && let Some(home) = std::env::var_os("HOME").filter(|home| !home.is_empty())
+        && let (Ok(home), Ok(real)) = (std::fs::canonicalize(home), std::fs::canonicalize(path))
+        && home == real
+    {
+        let reason = "it is a whole home folder, with keys and settings in it".to_owned();
+        return Err(Error::Workspace { path: path.clone(), reason });
+    }
+    Ok(())
 }
 
 /// The same specification with paths that mean the same from any working directory.

@@ -122,14 +122,12 @@ fn run(control: &OwnedFd, call: &str, request: OwnedFd, terminal: bool) -> io::R
     // A refusal leaves the usual size.
     let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
     let pair = if terminal { Some(open_terminal()?) } else { None };
+    // Before the fork: the report of a quick call must not overtake the way to its output.
+    let mut out = vec![output.as_fd()];
+    out.extend(pair.as_ref().map(|(master, _)| master.as_fd()));
+    control::send(control, &Report::Started { call: call.to_owned() }, &out)?;
     match sys::fork()? {
-        Forked::Parent(watcher) => {
-            let mut out = vec![output.as_fd()];
-            out.extend(pair.as_ref().map(|(master, _)| master.as_fd()));
-            // If the keeper is gone the next poll ends everything.
-            let _ = control::send(control, &Report::Started { call: call.to_owned() }, &out);
-            Ok(watcher)
-        }
+        Forked::Parent(watcher) => Ok(watcher),
         Forked::Child => {
             drop(output);
             let slave = pair.map(|(_master, slave)| slave);

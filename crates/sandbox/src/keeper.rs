@@ -277,7 +277,7 @@ impl Keeper {
             connection.answer(&Answer::Done);
         }
         drop(self.connections);
-        self.table.sync();
+        self.table.sync_and_wait();
         Ok(())
     }
 }

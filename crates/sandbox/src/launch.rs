@@ -8,7 +8,7 @@ mod workspace;
 
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -71,7 +71,7 @@ fn hint(error: &io::Error) -> &'static str {
 pub(crate) fn launch(spec: &ComputerSpec, program: &File) -> Result<Launched, Failure> {
     let workspace = workspace::open(spec)?;
     let owner = Owner::of(spec, &workspace);
-    let mut plan = mounts::Plan::new(spec, &owner);
+    let mut plan = mounts::Plan::new(spec, &workspace);
     if owner.is_root {
         // Only root may copy mounts here; everybody else does it inside, as the root of the new namespace.
         plan.detach().map_err(|(what, error)| Failure::at(format!("take hold of {what}"))(error))?;
@@ -132,10 +132,4 @@ pub(crate) fn own_program() -> io::Result<File> {
 fn open_folder(path: &std::path::Path) -> io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
-}
-
-/// Owner of what a descriptor refers to.
-fn owner_of(folder: &impl AsFd) -> io::Result<(u32, u32)> {
-    let stat = rustix::fs::fstat(folder)?;
-    Ok((stat.st_uid, stat.st_gid))
 }

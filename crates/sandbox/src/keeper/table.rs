@@ -4,20 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 
 use super::call::{Call, INPUT_BYTES_MAX, WRITES_MAX};
 use crate::init::control::{self, Order, Report};
 use crate::request::{Exit, Request, Status};
-use crate::{ComputerSpec, record};
+use crate::{ComputerSpec, record, sys};
 
 /// Between asking a command to end and ending it.
 const GRACE: Duration = Duration::from_secs(2);
 /// Calls at one time, with those that left something running.
 const CALLS_MAX: usize = 128;
+/// Memory for the thread that waits for the disk.
+const SYNC_STACK_BYTES: usize = 64 * 1024;
 /// The code of a call that the computer could not start.
 const NOT_STARTED: i32 = 125;
 
@@ -30,10 +33,14 @@ pub(super) struct Table {
     calls: HashMap<String, Call>,
     /// Calls whose result is written but may not outlast a loss of power yet.
     unsynced: Vec<String>,
+    /// Makes the ones before them outlast it, beside everything else.
+    syncing: Option<JoinHandle<()>>,
 }
 
 impl Table {
     pub(super) fn new(spec: &ComputerSpec, control: OwnedFd) -> Self {
+        // An order that PID 1 does not take is refused: the keeper itself never waits for anybody inside.
+        let _ = rustix::fs::fcntl_setfl(&control, OFlags::RDWR | OFlags::NONBLOCK);
         Self {
             dir: spec.dir.clone(),
             control,
@@ -41,6 +48,7 @@ impl Table {
             env: spec.env.clone(),
             calls: HashMap::new(),
             unsynced: Vec::new(),
+            syncing: None,
         }
     }
 
@@ -243,8 +251,23 @@ impl Table {
         !self.unsynced.is_empty()
     }
 
-    /// Makes results outlast a loss of power. Callers have their answers already: this is for the ones after it.
+    /// Makes results outlast a loss of power, beside everything else: a disk may take its time. Callers have their answers
+    /// already; this is for the ones after them.
     pub(super) fn sync(&mut self) {
+        if self.unsynced.is_empty() || self.syncing.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return;
+        }
+        sys::trim_memory();
+        let (ids, dir) = (std::mem::take(&mut self.unsynced), self.dir.clone());
+        let work = move || ids.iter().for_each(|id| drop(record::sync_result(&dir, id)));
+        self.syncing = std::thread::Builder::new().stack_size(SYNC_STACK_BYTES).spawn(work).ok();
+    }
+
+    /// The same, waiting until it is done.
+    pub(super) fn sync_and_wait(&mut self) {
+        if let Some(thread) = self.syncing.take() {
+            let _ = thread.join();
+        }
         for id in std::mem::take(&mut self.unsynced) {
             let _ = record::sync_result(&self.dir, &id);
         }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
-use super::owner::Owner;
+use super::workspace::Opened;
 use crate::record;
-use crate::spec::{ComputerSpec, Workspace};
+use crate::spec::ComputerSpec;
 use crate::sys::{self, mount_attr};
 
 const SYSTEM: u64 = mount_attr::READ_ONLY | mount_attr::NOSUID | mount_attr::NODEV;
@@ -54,14 +54,19 @@ pub(super) struct Plan {
     /// The workspace, once it is detached.
     pub(super) workspace: Option<OwnedFd>,
     workspace_path: PathBuf,
+    /// Device and number of the folder that was checked.
+    workspace_identity: (u64, u64),
 }
 
 impl Plan {
-    pub(super) fn new(spec: &ComputerSpec, _owner: &Owner) -> Self {
-        let workspace_path = match &spec.workspace {
-            Workspace::Own(path) | Workspace::Folder(path) => path.clone(),
+    pub(super) fn new(spec: &ComputerSpec, workspace: &Opened) -> Self {
+        let mut plan = Self {
+            binds: Vec::new(),
+            links: Vec::new(),
+            workspace: None,
+            workspace_path: workspace.path.clone(),
+            workspace_identity: workspace.identity,
         };
-        let mut plan = Self { binds: Vec::new(), links: Vec::new(), workspace: None, workspace_path };
         plan.bind("/usr", "usr", SYSTEM);
         for name in TOP {
             let path = Path::new("/").join(name);
@@ -109,6 +114,11 @@ impl Plan {
         self.detach()?;
         let attributes = mount_attr::NOSUID | mount_attr::NODEV;
         let mount = detach(&self.workspace_path, attributes).map_err(|error| ("the workspace".to_owned(), error))?;
+        let about = rustix::fs::fstat(&mount).map_err(|error| ("the workspace".to_owned(), error.into()))?;
+        if (about.st_dev, about.st_ino) != self.workspace_identity {
+            let swapped = io::Error::from_raw_os_error(libc::ESTALE);
+            return Err(("the workspace, which was replaced meanwhile".to_owned(), swapped));
+        }
         self.workspace = Some(mount);
         Ok(())
     }

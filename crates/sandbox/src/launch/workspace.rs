@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::mount::OpenTreeFlags;
 
 use super::owner::Owner;
-use super::{Failure, open_folder, owner_of};
+use super::{Failure, open_folder};
 use crate::spec::{ComputerSpec, Workspace};
 use crate::sys::{self, mount_attr};
 
@@ -29,12 +29,17 @@ pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) uid: u32,
     pub(super) gid: u32,
+    /// Device and number on it.
+    pub(super) identity: (u64, u64),
 }
 
 /// Opens the workspace of a specification, making our own if it is missing.
 pub(super) fn open(spec: &ComputerSpec) -> Result<Opened, Failure> {
     let (path, folder) = match &spec.workspace {
         Workspace::Own(path) => {
+            if spec.dir.starts_with(path) {
+                return Err(refused(path, "it contains the computer's own folder".to_owned()));
+            }
             fs::create_dir_all(path).map_err(Failure::at(format!("make the workspace {}", path.display())))?;
             (path.clone(), open_folder(path))
         }
@@ -47,12 +52,13 @@ pub(super) fn open(spec: &ComputerSpec) -> Result<Opened, Failure> {
         }
     };
     let folder = folder.map_err(|error| refused(&path, format!("it cannot be opened: {error}")))?;
-    let (uid, gid) = owner_of(&folder).map_err(|error| refused(&path, error.to_string()))?;
+    let about = rustix::fs::fstat(&folder).map_err(|error| refused(&path, error.to_string()))?;
+    let (uid, gid, identity) = (about.st_uid, about.st_gid, (about.st_dev, about.st_ino));
     let user = rustix::process::geteuid().as_raw();
     if user != 0 && uid != user {
         return Err(refused(&path, "it belongs to somebody else, and only root can lend it to a computer".to_owned()));
     }
-    Ok(Opened { folder, path, uid, gid })
+    Ok(Opened { folder, path, uid, gid, identity })
 }
 
 /// Says why a person's folder may not be a workspace, or gives its real path.

@@ -46,7 +46,7 @@ fn files_of_the_host_do_not_exist_or_cannot_be_changed() {
                 "ls /dev | tr '\\n' ' '",
                 "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero",
             ),
-            ("own proc only", "ls /proc | grep -c '^[0-9]'; cat /proc/1/comm", "5\nthenar-init"),
+            ("own proc only", "[ $(ls /proc | grep -c '^[0-9]') -lt 9 ] && cat /proc/1/comm", "thenar-init"),
             (
                 "proc",
                 "cat /proc/cmdline /proc/kallsyms /proc/kcore /proc/keys /proc/timer_list 2>/dev/null | wc -c",

@@ -1,10 +1,11 @@
 //! Who may die, and what is known afterwards.
 
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use sandbox::{Computer, Error, Exit, Recorded, Status, find_keeper, probe, recorded};
 
-use crate::desk::{Desk, alive, ended, init_pid, keeper_pid, kill, output, run, shell, until};
+use crate::desk::{Desk, PATIENCE, alive, ended, init_pid, keeper_pid, kill, output, run, shell, until};
 
 #[test]
 fn a_second_caller_finds_the_same_call_and_the_same_result() {
@@ -93,7 +94,12 @@ fn when_pid_1_dies_the_keeper_says_so_and_leaves() {
     computer.start("lost", &shell("echo begin; sleep 1000")).unwrap();
     until("it begins", || output(&computer, "lost").contains("begin"));
     let keeper = keeper_pid(&desk.spec.dir).unwrap();
+    let waiter = std::thread::spawn({
+        let computer = computer.clone();
+        move || computer.wait("lost", PATIENCE)
+    });
     kill(init_pid(keeper).unwrap());
+    assert!(matches!(waiter.join().unwrap(), Err(Error::Gone { .. })), "whoever waits is told");
     until("the keeper has left", || !alive(keeper));
     assert_eq!(recorded(&desk.spec.dir, "lost").unwrap(), Recorded::Lost);
     assert_eq!(run(&desk.open(), "echo new"), (Exit::Code(0), "new\n".to_owned()));
@@ -187,4 +193,25 @@ fn the_probe_proves_what_works_here() {
     let missing = probe(desk.path(), &desk.path().join("nowhere")).unwrap();
     assert!(!missing[0].works && missing[0].fix.contains("THENAR_KEEPER"), "{missing:?}");
     assert!(find_keeper().unwrap().ends_with("thenar-keeper"));
+}
+
+#[test]
+fn a_rude_or_silent_caller_hinders_nobody() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    std::env::set_current_dir(&desk.spec.dir).unwrap();
+    let call = || std::os::unix::net::UnixStream::connect("keeper.sock").unwrap();
+    let silent = call();
+    let halfway = call();
+    (&halfway).write_all(&[200, 0, 0, 0, b'{']).unwrap();
+    for rude in [&b"\xff\xff\xff\xff"[..], b"\x02\0\0\0[]", b"\x20\0\0\0{\"version\":9,\"ask\":\"hello\"}      "] {
+        let stream = call();
+        (&stream).write_all(rude).unwrap();
+        let mut answer = Vec::new();
+        (&stream).read_to_end(&mut answer).unwrap();
+        assert!(!answer.is_empty(), "even {rude:?} is answered");
+    }
+    assert_eq!(run(&computer, "echo calm").1, "calm\n");
+    drop((silent, halfway));
+    assert_eq!(run(&computer, "echo calm").1, "calm\n");
 }
