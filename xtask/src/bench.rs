@@ -97,11 +97,19 @@ pub fn run(programs: &Programs, only: &[String]) -> Result<ExitCode> {
             Err(error) => failures.push(format!("{name}: {error:#}")),
         }
     }
-    println!("{}", table(&figures));
+    println!("{}\n\n{}", surroundings(), table(&figures));
     for failure in &failures {
         println!("not measured: {failure}");
     }
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a reader must know to compare: how many CPUs, and how busy others kept them.
+fn surroundings() -> String {
+    let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = text.split(' ').next().unwrap_or_default();
+    format!("{cpus} CPUs, load average of the last minute {load} (this run's own share among it)")
 }
 
 /// The table, in columns for a terminal and valid as Markdown.
