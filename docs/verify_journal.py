@@ -2,9 +2,11 @@
 """Verifies bundles of a Thenar journal, offline, with nothing but Python's standard library.
 
 usage: verify_journal.py BUNDLE...
+       verify_journal.py --self-check
 
 Prints one line for each bundle: what it holds, or the first place that does not hold and why.
 Exit code: 0 all are whole, 1 one or more are not, 2 wrong usage or a file that cannot be read.
+The self-check makes a small bundle, and expects that no cut and no flipped bit of it passes.
 
 What a bundle is, line by line, each line one JSON object in canonical form (RFC 8785) that ends with a line feed:
 
@@ -93,10 +95,14 @@ def build_bytes(value):
         content = value["text"].encode("utf-8")
     else:
         content = base64.b64decode(exactly(value, "base64")["base64"], validate=True)
+    return form_of(content), content
+
+
+def form_of(content):
     try:
-        return {"text": content.decode("utf-8")}, content
+        return {"text": content.decode("utf-8")}
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(content).decode("ascii")}, content
+        return {"base64": base64.b64encode(content).decode("ascii")}
 
 
 def build_header(value):
@@ -247,9 +253,47 @@ class Bundle:
         return None
 
 
+def verdict(content):
+    try:
+        return Bundle(content).verify()
+    except Broken as broken:
+        return str(broken)
+
+
+def sample():
+    """A bundle with text, binary and empty payloads, and two blobs."""
+    prev = sha256(b"thenar journal v1 genesis\n", b"sample").hexdigest()
+    lines = [{"format": FORMAT, "genesis": prev, "task": "sample", "v": VERSION}]
+    for seq, payload in enumerate([b"one", "\U0001f9ea \u2028 \x01 \x7f \" \\".encode(), b"\xff\x00", b""], start=1):
+        salt = bytes([seq] * 16)
+        digest = sha256(b"thenar journal v1 payload\n", salt, payload).hexdigest()
+        envelope = {"kind": "tick", "payload": digest, "prev": prev, "seq": seq, "time": 1_700_000_000_000, "v": VERSION}
+        prev = sha256(b"thenar journal v1 record\n", bytes.fromhex(prev), canonical(envelope)).hexdigest()
+        lines.append({"envelope": envelope, "hash": prev, "payload": form_of(payload), "salt": salt.hex()})
+    blobs = {sha256(content).hexdigest(): content for content in [b"text", b"\xfe"]}
+    lines += [{"blob": name, "content": form_of(blobs[name])} for name in sorted(blobs)]
+    lines.append({"head": {"blobs": len(blobs), "hash": prev, "records": 4}})
+    return b"".join(canonical(line) + b"\n" for line in lines)
+
+
+def self_check():
+    whole = sample()
+    altered = [whole[:length] for length in range(len(whole))]
+    for at in range(len(whole)):
+        altered += [whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :] for bit in range(8)]
+    passed = sum(verdict(content).startswith("whole: ") for content in altered)
+    if passed or not verdict(whole).startswith("whole: "):
+        print(f"self-check failed: {verdict(whole)}; {passed} of {len(altered)} altered bundles passed")
+        return 1
+    print(f"self-check: a whole bundle passes, {len(altered)} altered ones do not")
+    return 0
+
+
 def main(paths):
+    if paths == ["--self-check"]:
+        return self_check()
     if not paths or any(path.startswith("-") for path in paths):
-        print("usage: verify_journal.py BUNDLE...", file=sys.stderr)
+        print("usage: verify_journal.py BUNDLE... | --self-check", file=sys.stderr)
         return 2
     code = 0
     for path in paths:
@@ -260,10 +304,9 @@ def main(paths):
             print(f"{path}: cannot be read: {error.strerror}", file=sys.stderr)
             code = 2
             continue
-        try:
-            print(f"{path}: {Bundle(content).verify()}")
-        except Broken as broken:
-            print(f"{path}: {broken}")
+        said = verdict(content)
+        print(f"{path}: {said}")
+        if not said.startswith("whole: "):
             code = max(code, 1)
     return code
 

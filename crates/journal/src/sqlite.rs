@@ -94,6 +94,9 @@ impl SqliteStore {
             .connection
             .pragma_update(None, "synchronous", "NORMAL")
             .and_then(|()| self.connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES))
+            // A page that spills into the log before its commit may be written there twice, and a kill in between would
+            // leave a log that looks altered.
+            .and_then(|()| self.connection.pragma_update(None, "cache_spill", false))
             .and_then(|()| self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
         prepared.map(|_| ()).map_err(|error| database_error(self.attempt("open"), Place::File, error))
     }
@@ -131,6 +134,14 @@ impl SqliteStore {
         connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
         // Whoever only looks changes nothing, also when he is the last to leave.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
+        // The file may come from elsewhere: nothing that someone hid in its schema runs here.
+        for code_of_the_file in [
+            DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
+            DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
+            DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+        ] {
+            connection.set_db_config(code_of_the_file, false).map_err(failed)?;
+        }
         let meta = connection
             .query_row(META, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Hash>(1)?, row.get::<_, i64>(2)?)))
             .optional()

@@ -4,13 +4,21 @@
 use std::{fs, path::Path, process::Command};
 
 use journal::{Draft, Place, Reader, Verdict, Writer, verify_bundle, verify_bundle_file};
+use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
 /// A bundle with text, binary and empty payloads, and two blobs.
 fn bundle(folder: &Path) -> Vec<u8> {
     let mut writer = Writer::create(folder, "t-01").unwrap();
     writer.append(&[Draft::new(1_760_000_000_000, "created", "{\"brief\":\"sum \\u00fcp\"}")]).unwrap();
     writer
-        .append(&[Draft::new(3, "note", "ünïcode\n\t\"quoted\" \u{1}"), Draft::new(4, "bytes", vec![0xff, 0, 7])])
+        .append(&[
+            Draft::new(
+                3,
+                "note",
+                "ünïcode 🧪 \u{2028}\u{feff}\u{ffff} \n\t\r\u{8}\u{c}\u{1}\u{1f}\u{7f}\u{85} \"quoted\" \\ /",
+            ),
+            Draft::new(4, "bytes", vec![0xff, 0, 7]),
+        ])
         .unwrap();
     writer.append(&[Draft::new(1_760_000_000_999, "ended", "")]).unwrap();
     writer.blobs().put(b"a blob of text").unwrap();
@@ -168,6 +176,63 @@ fn the_script_agrees_on_every_flipped_byte() {
     assert_eq!((code, said.lines().count()), (Some(1), expected.len()));
     assert_eq!(run_script(&[], home.path()).0, Some(2), "no argument is wrong usage");
     assert_eq!(run_script(&["none".to_owned()], home.path()).0, Some(2), "a missing file cannot be read");
+}
+
+/// Lines and bytes moved, doubled, taken and changed by chance: whatever the verdict is, it is one.
+#[test]
+fn the_script_agrees_on_whatever_comes() {
+    let home = tempfile::tempdir().unwrap();
+    let whole = bundle(&home.path().join("task"));
+    let lines: Vec<Vec<u8>> = whole.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let pieces: [&[u8]; 12] =
+        [b"\\u00e9", b"\\/", b"\\ud83e", b"\"", b"{", b"1e2", b"-0", b"null", b"\xff", b"\xed\xa0\x80", b"\r\n", b" "];
+    let config = ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new(config);
+    let edits = prop::collection::vec((0u8..4, any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..4);
+    let (mut files, mut expected) = (Vec::new(), Vec::new());
+    for i in 0..600 {
+        let mut lines = lines.clone();
+        for (kind, first, second) in edits.new_tree(&mut runner).unwrap().current() {
+            let (from, to) = (first.index(lines.len()), second.index(lines.len()));
+            match kind {
+                0 => lines.swap(from, to),
+                1 => drop(lines.remove(from)),
+                2 => lines.insert(to, lines[from].clone()),
+                _ => {
+                    let at = second.index(lines[from].len());
+                    lines[from].splice(at..at + second.index(2), pieces[first.index(pieces.len())].iter().copied());
+                }
+            }
+        }
+        let altered = lines.concat();
+        fs::write(home.path().join(i.to_string()), &altered).unwrap();
+        expected.push(format!("{i}: {}", verify_bundle(&altered)));
+        files.push(i.to_string());
+    }
+    let (_, said) = run_script(&files, home.path());
+    let differing: Vec<_> = said.lines().zip(&expected).filter(|(said, expected)| said != expected).take(5).collect();
+    assert_eq!(differing, []);
+    assert_eq!(said.lines().count(), expected.len());
+}
+
+#[test]
+fn the_script_takes_every_text_and_checks_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(&home.path().join("task"), "every-text").unwrap();
+    // Every character that JSON or Python treats on its own, and samples of the planes above.
+    let points = (0..0x3000u32).chain(0xd700..0x1_0100).chain((0x1_f000..=0x10_ffff).step_by(0xfff));
+    let characters: Vec<char> = points.filter_map(char::from_u32).collect();
+    for text in characters.chunks(64).map(|chunk| chunk.iter().collect::<String>()) {
+        writer.append(&[Draft::new(1, "text", text.as_bytes())]).unwrap();
+        writer.blobs().put(text.as_bytes()).unwrap();
+        writer.append(&[Draft::new(1, "bytes", [text.as_bytes(), b"\xc0"].concat())]).unwrap();
+    }
+    let file = home.path().join("bundle");
+    let report = journal::export_to_file(&mut writer.reader().unwrap(), writer.blobs(), &file).unwrap();
+    let (code, said) = run_script(&["bundle".to_owned()], home.path());
+    assert_eq!((code, said.trim_end()), (Some(0), format!("bundle: {}", Verdict::Whole(report)).as_str()));
+    let (code, said) = run_script(&["--self-check".to_owned()], home.path());
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[test]

@@ -11,9 +11,10 @@ use journal::{Draft, Error, Reader, Writer};
 const ROLE: &str = "JOURNAL_TEST_ROLE";
 const FOLDER: &str = "JOURNAL_TEST_FOLDER";
 type Role = fn(&Path);
-const ROLES: &[(&str, Role)] = &[("hold", hold), ("append", append), ("fill", fill)];
+const ROLES: &[(&str, Role)] = &[("hold", hold), ("append", append), ("append_large", append_large), ("fill", fill)];
 /// A child left alone ends by itself.
 const APPENDS_MAX: u64 = 400_000;
+const LARGE_APPENDS_MAX: u64 = 90;
 
 /// Another process in a role; killed with this handle.
 pub(crate) struct Other {
@@ -68,6 +69,14 @@ pub(crate) fn start(before: &[&str], role: &str, folder: &Path) -> Other {
     Other { child, lines }
 }
 
+/// Whether this machine lets us lay a small disk over a folder; in a container, or for an ordinary user, it may not.
+#[expect(clippy::disallowed_methods, reason = "the test asks whether it can mount a small disk")]
+pub(crate) fn can_mount(before: &[&str], folder: &Path) -> bool {
+    let mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs"];
+    let tried = Command::new(before[0]).args(&before[1..]).args(mount).arg(folder).status();
+    tried.is_ok_and(|status| status.success())
+}
+
 /// Does nothing unless this process was started as a child.
 #[test]
 fn plays_its_role() {
@@ -98,6 +107,17 @@ fn append(folder: &Path) {
         let next = writer.head().seq;
         let draft = |i: u64| Draft::new(next + i, "tick", crate::crash::payload(next + i));
         let group: Vec<Draft> = (1..=1 + next % 3).map(draft).collect();
+        writer.append(&group).unwrap();
+        say(&format!("{}", writer.head().seq));
+    }
+}
+
+/// Groups far bigger than SQLite's page cache.
+fn append_large(folder: &Path) {
+    let mut writer = Writer::open(folder).unwrap();
+    say(&format!("{}", writer.head().seq));
+    while writer.head().seq < LARGE_APPENDS_MAX {
+        let group: Vec<Draft> = (0..3).map(|i| Draft::new(1, "large", vec![i; 2 << 20])).collect();
         writer.append(&group).unwrap();
         say(&format!("{}", writer.head().seq));
     }

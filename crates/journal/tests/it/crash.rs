@@ -48,6 +48,34 @@ fn a_killed_writer_loses_nothing_it_acknowledged() {
     }
 }
 
+/// Appends that outgrow SQLite's page cache, each folded into the database.
+#[test]
+fn a_kill_in_a_large_append_is_no_damage() {
+    let home = tempfile::tempdir().unwrap();
+    drop(Writer::create(home.path(), "task").unwrap());
+    let log = home.path().join("journal.db-wal");
+    for round in 0..8u64 {
+        let mut other = child::start(&[], "append_large", home.path());
+        for _ in 0..2 + round % 2 {
+            other.next_line().unwrap();
+        }
+        // So many looks later the child is somewhere in its next append.
+        (0..round * 1500).for_each(|_| drop(fs::metadata(&log)));
+        other.child.kill().unwrap();
+        other.child.wait().unwrap();
+        let mut acknowledged = 0;
+        while let Some(line) = other.next_line() {
+            acknowledged = line.parse().unwrap_or(acknowledged);
+        }
+        let said = verify_folder(home.path()).unwrap();
+        assert!(
+            matches!(&said, Verdict::Whole(report) if report.records >= acknowledged && report.records % 3 == 0),
+            "round {round}: {acknowledged} acknowledged, {said}"
+        );
+        assert_eq!(Writer::open(home.path()).unwrap().torn(), None);
+    }
+}
+
 /// A journal with small pages, so that its write-ahead log is short enough to be cut at every byte.
 fn with_small_pages(folder: &Path) {
     drop(Writer::create(folder, "task").unwrap());
