@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 use sandbox::{Computer, ComputerSpec, Limits, Request, Workspace, find_keeper};
 
+/// Idle computers side by side; what they share then counts a part only.
+const CROWD: usize = 20;
+
 fn main() {
     let rounds: usize = std::env::args().nth(1).map_or(50, |rounds| rounds.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -41,12 +44,21 @@ fn main() {
     let started = Instant::now();
     run(&computer, "flood", "head -c 50000000 /dev/zero");
     println!("{:<34}{:>6.0} ms", "50 MB of output", millis(started.elapsed()));
-    println!("{:<34}{:>6} KiB", "memory, after work (PSS)", pss_kib());
+    println!("{:<34}{:>6} KiB", "memory, after work (PSS)", pss_kib(&computer));
     computer.shutdown().unwrap();
-    let computer = Computer::open(&spec(&folder.path().join("idle"))).unwrap();
-    run(&computer, "one", "true");
-    println!("{:<34}{:>6} KiB", "memory, idle (PSS)", pss_kib());
-    computer.shutdown().unwrap();
+    let mut idle = Vec::new();
+    for number in 0..CROWD {
+        let computer = Computer::open(&spec(&folder.path().join(format!("idle-{number}")))).unwrap();
+        run(&computer, "one", "true");
+        if number == 0 {
+            println!("{:<34}{:>6} KiB", "memory, one idle (PSS)", pss_kib(&computer));
+        }
+        idle.push(computer);
+    }
+    println!("{:<34}{:>6} KiB", format!("memory, each of {CROWD} idle (PSS)"), pss_kib(&idle[0]));
+    for computer in idle {
+        computer.shutdown().unwrap();
+    }
 }
 
 fn spec(folder: &Path) -> ComputerSpec {
@@ -77,22 +89,27 @@ fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
     (millis(times[times.len() / 2]), millis(times[times.len() * 95 / 100]))
 }
 
-/// Proportional memory of the two processes of the youngest computer.
-fn pss_kib() -> u64 {
+/// Proportional memory of the two processes of a computer: the keeper is the one that holds the lock.
+fn pss_kib(computer: &Computer) -> u64 {
+    let lock = computer.dir().join("keeper.lock");
     let read = |pid: &str, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let all = || std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let holds = |pid: &String| {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.into_iter().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|path| path == lock))
+    };
     let parent = |pid: &str| {
         let stat = read(pid, "stat");
         stat.rsplit_once(')')
             .and_then(|(_, rest)| rest.split_whitespace().nth(1).map(str::to_owned))
             .unwrap_or_default()
     };
-    let age = |pid: &String| pid.parse::<u64>().unwrap_or(0);
-    let init = all().filter(|pid| read(pid, "comm") == "thenar-init\n").max_by_key(age).unwrap();
     let pss = |pid: &str| {
         let memory = read(pid, "smaps_rollup");
         let line = memory.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap_or_default();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0)
     };
-    pss(&init) + pss(&parent(&init))
+    let keeper = all().find(holds).unwrap();
+    let inside = all().filter(|pid| parent(pid) == keeper);
+    pss(&keeper) + inside.map(|pid| pss(&pid)).sum::<u64>()
 }

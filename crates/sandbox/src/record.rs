@@ -12,9 +12,10 @@ use crate::{Error, Result, sys};
 const CALLS: &str = "calls";
 const OUTPUT: &str = "output";
 const LOCK: &str = "keeper.lock";
-const ORDER: &str = "spec.json";
-const RESULT: &str = "result.json";
-const WRITES: &str = "writes";
+/// What a call's files are called behind its id. Files side by side and no folder each: the fewer are made, the sooner it starts.
+const ORDER: &str = ".order.json";
+const RESULT: &str = ".result.json";
+const WRITES: &str = ".writes";
 
 /// What became of a call, from the computer's folder alone.
 ///
@@ -22,10 +23,9 @@ const WRITES: &str = "writes";
 /// If the folder cannot be read or the id is not one.
 pub fn recorded(dir: &Path, call: &str) -> Result<Recorded> {
     check_id(call)?;
-    let folder = call_folder(dir, call);
     // Liveness is looked at before the result: a keeper writes the result before it leaves, so the other order could miss both.
     let alive = keeper_lives(dir)?;
-    match fs::symlink_metadata(folder.join(ORDER)) {
+    match fs::symlink_metadata(sheet(dir, call, ORDER)) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recorded::NeverSeen),
         Err(error) => return Err(Error::io(format!("read the record of call {call}"))(error)),
@@ -99,22 +99,21 @@ pub(crate) fn spool_path(dir: &Path, call: &str) -> PathBuf {
     dir.join(OUTPUT).join(format!("{call}.log"))
 }
 
-pub(crate) fn call_folder(dir: &Path, call: &str) -> PathBuf {
-    dir.join(CALLS).join(call)
+/// One of the files of a call.
+fn sheet(dir: &Path, call: &str, kind: &str) -> PathBuf {
+    dir.join(CALLS).join(format!("{call}{kind}"))
 }
 
 /// Whether this call was ever accepted.
 pub(crate) fn was_ordered(dir: &Path, call: &str) -> bool {
-    call_folder(dir, call).join(ORDER).exists()
+    sheet(dir, call, ORDER).exists()
 }
 
 /// Records that a call is accepted and opens its spool; from here on it is never "never seen".
 pub(crate) fn write_order(dir: &Path, call: &str, request: &Request) -> io::Result<File> {
-    let folder = call_folder(dir, call);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     let spool = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(spool_path(dir, call))?;
     spool.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    put(&folder, ORDER, &serde_json::to_vec(request)?)?;
+    put(&sheet(dir, call, ORDER), &serde_json::to_vec(request)?)?;
     Ok(spool)
 }
 
@@ -122,28 +121,29 @@ pub(crate) fn write_order(dir: &Path, call: &str, request: &Request) -> io::Resu
 pub(crate) fn note_write(dir: &Path, call: &str, write_id: &str) -> io::Result<()> {
     let mut line = serde_json::to_vec(write_id)?;
     line.push(b'\n');
-    let path = call_folder(dir, call).join(WRITES);
+    let path = sheet(dir, call, WRITES);
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)?.write_all(&line)
 }
 
 /// Whether this was ever typed into the call.
 pub(crate) fn was_written(dir: &Path, call: &str, write_id: &str) -> bool {
     let Ok(line) = serde_json::to_string(write_id) else { return false };
-    let noted = fs::read_to_string(call_folder(dir, call).join(WRITES)).unwrap_or_default();
+    let noted = fs::read_to_string(sheet(dir, call, WRITES)).unwrap_or_default();
     noted.lines().any(|noted| noted == line)
 }
 
 /// Records the result: whole or not at all. [`sync_result`] makes it outlast a loss of power.
 pub(crate) fn write_result(dir: &Path, call: &str, result: &CallResult) -> io::Result<()> {
-    put(&call_folder(dir, call), RESULT, &serde_json::to_vec(result)?)
+    put(&sheet(dir, call, RESULT), &serde_json::to_vec(result)?)
 }
 
 /// Writes off what an earlier keeper had accepted and not finished: a new one is alive, but not for those calls.
 pub(crate) fn write_off(dir: &Path, now_ms: u64) -> io::Result<()> {
     for entry in fs::read_dir(dir.join(CALLS))? {
-        let Ok(call) = entry?.file_name().into_string() else { continue };
-        if was_ordered(dir, &call) && !matches!(read_result(dir, &call), Ok(Some(_))) {
-            let output_bytes = fs::metadata(spool_path(dir, &call)).map_or(0, |about| about.len());
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        let Some(call) = name.strip_suffix(ORDER) else { continue };
+        if !matches!(read_result(dir, call), Ok(Some(_))) {
+            let output_bytes = fs::metadata(spool_path(dir, call)).map_or(0, |about| about.len());
             let result = CallResult {
                 exit: Exit::Died,
                 output_bytes,
@@ -152,7 +152,7 @@ pub(crate) fn write_off(dir: &Path, now_ms: u64) -> io::Result<()> {
                 started_ms: now_ms,
                 ended_ms: now_ms,
             };
-            write_result(dir, &call, &result)?;
+            write_result(dir, call, &result)?;
         }
     }
     Ok(())
@@ -161,13 +161,12 @@ pub(crate) fn write_off(dir: &Path, now_ms: u64) -> io::Result<()> {
 /// Waits until spool and result of a call are on the disk.
 pub(crate) fn sync_result(dir: &Path, call: &str) -> io::Result<()> {
     File::open(spool_path(dir, call))?.sync_data()?;
-    let folder = call_folder(dir, call);
-    File::open(folder.join(RESULT))?.sync_all()?;
-    File::open(&folder)?.sync_all()
+    File::open(sheet(dir, call, RESULT))?.sync_all()?;
+    File::open(dir.join(CALLS))?.sync_all()
 }
 
 pub(crate) fn read_result(dir: &Path, call: &str) -> Result<Option<CallResult>> {
-    match fs::read(call_folder(dir, call).join(RESULT)) {
+    match fs::read(sheet(dir, call, RESULT)) {
         // A result torn by a loss of power is no result: what the call did is then unknown, which is what the absence says.
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -175,9 +174,10 @@ pub(crate) fn read_result(dir: &Path, call: &str) -> Result<Option<CallResult>> 
     }
 }
 
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let draft = folder.join(format!("{name}.tmp"));
+/// Whole or not at all.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = path.with_added_extension("tmp");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(bytes)?;
-    fs::rename(draft, folder.join(name))
+    fs::rename(draft, path)
 }
