@@ -120,9 +120,10 @@ impl Client {
         self.settings.output_tokens_max.unwrap_or(OUTPUT_TOKENS_DEFAULT_MAX)
     }
 
-    /// What is sent with each request to bound the reply: only what the person configured.
+    /// What is sent with each request to bound the reply: what the person configured, and in any case something where
+    /// money is counted, or a cap could not be kept.
     pub fn requested_output_max(&self) -> Option<u64> {
-        self.settings.output_tokens_max
+        self.settings.output_tokens_max.or_else(|| self.settings.price.map(|_| OUTPUT_TOKENS_DEFAULT_MAX))
     }
 
     /// The names of the models that the server offers.

@@ -64,7 +64,7 @@ impl Conversation {
         let mut bytes = Vec::with_capacity(tools.len() + 4096);
         bytes.push(b'{');
         if let Some(max) = output_tokens_max {
-            bytes.extend_from_slice(format!("\"max_tokens\":{max},").as_bytes());
+            bytes.extend_from_slice(format!("\"{}\":{max},", output_limit_field(&name.model)).as_bytes());
         }
         bytes.extend_from_slice(format!("\"model\":{},\"stream\":true,", Value::from(name.model)).as_bytes());
         bytes.extend_from_slice(b"\"stream_options\":{\"include_usage\":true},");
@@ -104,6 +104,13 @@ impl Conversation {
     pub fn input_tokens_max(&self) -> u64 {
         self.input_tokens_max
     }
+}
+
+/// What the limit on a reply is called. OpenAI's reasoning models refuse the old name, most other servers know only that.
+fn output_limit_field(model: &str) -> &'static str {
+    let id = model.rsplit('/').next().unwrap_or(model);
+    let of_openai = ["gpt-", "chatgpt-", "o1", "o3", "o4"].iter().any(|start| id.starts_with(start));
+    if of_openai && !id.starts_with("gpt-oss") { "max_completion_tokens" } else { "max_tokens" }
 }
 
 /// No more tokens than this in one item.
@@ -177,6 +184,18 @@ mod tests {
             Item::Assistant { message: message("{\"a\": ") },
             result("malformed"),
         ]
+    }
+
+    #[test]
+    fn the_limit_on_a_reply_bears_the_name_the_model_knows() {
+        for (model, field) in [
+            ("gpt-4.1", "max_completion_tokens"),
+            ("openai/o3-mini", "max_completion_tokens"),
+            ("gpt-oss-20b", "max_tokens"),
+            ("qwen3-coder", "max_tokens"),
+        ] {
+            assert_eq!(output_limit_field(model), field, "{model}");
+        }
     }
 
     #[test]
