@@ -70,6 +70,9 @@ pub(crate) fn account(screen: Screen, summary: &Summary) {
     let reason = if summary.state == "done" || reason.is_empty() { String::new() } else { format!(": {reason}") };
     screen.say("");
     screen.say(&format!("{}{reason}", screen.paint(look, word)));
+    if summary.state != "done" && !summary.text.trim().is_empty() {
+        screen.say(&indent(&clean::text(summary.text.trim())));
+    }
     if let Some(open) = &summary.approval {
         screen.say(&indent(&clean::text(&open.question)));
     } else if let Some(question) = &summary.question {

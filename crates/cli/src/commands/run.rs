@@ -1,5 +1,6 @@
 //! `thenar run` and `thenar task resume`: a task in this process, in the foreground.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -145,7 +146,8 @@ fn finish(summary: &Summary, json: bool, screen: Screen) {
     report::account(screen, summary);
     if json {
         data(&report::json_of(summary).to_string());
-    } else {
+    } else if !std::io::stdout().is_terminal() {
+        // On a terminal the person has just read both.
         report::print_data(summary);
     }
 }

@@ -1,0 +1,108 @@
+//! Which model is taken, what the configuration may say, and how what is wrong with it is told.
+
+use std::fs;
+
+use insta::assert_snapshot;
+use serde_json::json;
+use testkit::{Answer, ModelServer, Turn};
+
+use crate::desk::{Desk, say};
+
+#[test]
+fn without_a_model_five_lines_say_how_to_get_one() {
+    let desk = Desk::new();
+    let ran = desk.run(&["run", "Do something"]);
+    assert_snapshot!(ran.seen(), @"");
+    assert!(!desk.path("home/tasks").exists(), "nothing was begun");
+}
+
+#[test]
+fn the_nearest_word_names_the_model() {
+    let desk = Desk::new();
+    let script = |name: &str| {
+        let path = desk.write(&format!("{name}.json"), &json!({ "turns": [say(name)] }).to_string());
+        format!("script:{}", path.display())
+    };
+    let (flag, variable, config) = (script("flag"), script("variable"), script("config"));
+    let server = ModelServer::playing(vec![Turn::say("server")]).unwrap();
+    let desk = desk.with("OPENAI_BASE_URL", &server.base_url());
+    desk.run(&["run", "x"]).code(0).puts_out("server\n");
+    desk.config(&format!("model = {config:?}\n"));
+    desk.run(&["run", "x"]).code(0).puts_out("config\n");
+    let desk = desk.with("THENAR_MODEL", &variable);
+    desk.run(&["run", "x"]).code(0).puts_out("variable\n");
+    desk.run(&["run", "--model", &flag, "x"]).code(0).puts_out("flag\n");
+}
+
+#[test]
+fn an_address_that_cannot_be_used_is_named() {
+    let desk = Desk::new().with("OPENAI_BASE_URL", "localhost:1234");
+    desk.run(&["run", "x"]).code(5).says("\"localhost:1234\" is no address of a server");
+    // Nobody listens on the port that was just given back.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let desk = desk.with("OPENAI_BASE_URL", &format!("http://{free}/v1"));
+    desk.run(&["run", "x"]).code(5).says("hint: start the server, or name the model");
+    desk.run(&["run", "--model", "nonsense", "x"]).code(5).says("\"nonsense\" is no model's name");
+    desk.run(&["run", "--model", "script:/nowhere.json", "x"]).code(5).says("script /nowhere.json: No such file");
+}
+
+#[track_caller]
+fn refused(config: &str, parts: &[&str]) {
+    let desk = Desk::new();
+    desk.config(config);
+    let mut ran = desk.run(&["task", "list"]).code(5).says("[FOLDER]/home/config.toml");
+    for part in parts {
+        ran = ran.says(part);
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_named_with_its_place() {
+    refused("# a comment\nmodle = \"x\"\n", &["line 2", "modle", "expected one of"]);
+    refused("[models.\"openai:x\"]\ninput_price = \"cheap\"\n", &["line 2", "input_price"]);
+    refused("[models.\"openai:x\"]\noutput_price = -1.0\n", &["openai:x", "output_price"]);
+    refused("[models.\"x\"]\nwindow = 5\n", &["\"x\" is no model's name"]);
+    refused("model_timeout = \"soon\"\n", &["model_timeout", "\"soon\" is no duration"]);
+    refused("policy = \"nowhere.cedar\"\n", &["nowhere.cedar"]);
+    refused("model = \n", &["line 1"]);
+}
+
+#[test]
+fn rules_that_do_not_load_permit_nothing() {
+    let desk = Desk::new();
+    // Beside the configuration, wherever the person stands.
+    desk.config("policy = \"rules.cedar\"\n");
+    fs::write(desk.path("home/rules.cedar"), "permit (principal, action, resource);\n").unwrap();
+    desk.run(&["task", "list"]).code(5).says("has no @id");
+    fs::write(desk.path("home/rules.cedar"), "@id(\"x\") permit (principal action);\n").unwrap();
+    desk.run(&["task", "list"]).code(5).says("line 1");
+}
+
+#[test]
+fn models_are_listed_and_tried() {
+    let server = ModelServer::start(|_, request| {
+        let text = request["messages"].to_string();
+        let turn =
+            if text.contains("19") { Turn::call("add", &json!({ "a": 19, "b": 23 })) } else { Turn::say("ready") };
+        Answer::Stream(Turn { usage: Some((20, 0, 1)), ..turn })
+    });
+    let server = server.unwrap();
+    let desk = Desk::new();
+    assert_snapshot!(desk.run(&["models"]).seen(), @"");
+    let desk = desk.with("OPENAI_BASE_URL", &server.base_url());
+    assert_snapshot!(desk.run(&["models"]).seen(), @"");
+    assert_eq!(desk.run(&["models", "--json"]).code(0).json()[0]["name"], "openai:scripted");
+    assert_snapshot!(desk.run(&["models", "test"]).seen(), @"");
+    let deaf = ModelServer::playing(vec![]).unwrap();
+    let desk = desk.with("OPENAI_BASE_URL", &deaf.base_url());
+    desk.run(&["models", "test", "openai:scripted"]).code(5).says("this model does not call tools");
+}
+
+#[test]
+fn the_doctor_finds_this_machine_able() {
+    let desk = Desk::new();
+    let ran = desk.run(&["doctor", "--json"]).code(0);
+    let report = ran.json();
+    assert_eq!(report["able"], true, "{report}");
+    desk.run(&["doctor"]).code(0).says("Tasks can be run here.");
+}

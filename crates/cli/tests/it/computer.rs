@@ -1,0 +1,61 @@
+//! `computer exec`: the command's output and exit code are ours, and the person's folder stays theirs.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::desk::{Desk, Ran};
+
+fn exec(desk: &Desk, more: &[&str], script: &str) -> Ran {
+    desk.run(&[&["computer", "exec"], more, &["--", "sh", "-c", script]].concat())
+}
+
+#[test]
+fn the_exit_code_is_the_commands() {
+    let desk = Desk::new();
+    for (script, code) in [("true", 0), ("exit 42", 42), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143)]
+    {
+        exec(&desk, &[], script).code(code).puts_out("");
+    }
+    desk.run(&["computer", "exec", "--", "no-such-program"]).code(127);
+    exec(&desk, &[], "echo out; echo err >&2; pwd; id -u").code(0).puts_out("out\nerr\n/workspace\n1000\n");
+    let left = fs::read_dir(desk.path("home/exec")).into_iter().flatten().count();
+    assert_eq!(left, 0, "nothing is left of them");
+}
+
+#[test]
+fn input_is_passed_on() {
+    let desk = Desk::new();
+    let ran = desk.run_reading(&["computer", "exec", "--", "sort"], "pear\napple\n").code(0);
+    let lines: Vec<_> = ran.out.lines().filter(|line| !line.is_empty()).collect();
+    assert!(lines.ends_with(&["apple", "pear"]), "{:?}", ran.out);
+}
+
+#[test]
+fn a_persons_folder_is_lent_not_given() {
+    let desk = Desk::new();
+    let (kept, folder) = (desk.write("mine/kept.txt", "kept\n"), desk.path("mine"));
+    exec(&desk, &["--workspace", folder.to_str().unwrap()], "cat kept.txt; echo new > new.txt")
+        .code(0)
+        .puts_out("kept\n");
+    let (new, own) = (fs::metadata(folder.join("new.txt")).unwrap(), fs::metadata(&folder).unwrap());
+    assert_eq!((new.uid(), new.gid()), (own.uid(), own.gid()));
+    assert_eq!(fs::read_to_string(kept).unwrap(), "kept\n");
+}
+
+#[test]
+fn folders_that_are_not_for_lending_are_refused() {
+    let desk = Desk::new();
+    fs::create_dir_all(desk.path("home/tasks")).unwrap();
+    let home = ["home", "home/tasks", "person", ""].map(|below| desk.path(below).to_string_lossy().into_owned());
+    for folder in ["/", "/etc", "/root", "/home"].into_iter().chain(home.iter().map(String::as_str)) {
+        let ran = exec(&desk, &["--workspace", folder], "true");
+        assert_eq!(ran.out, "", "{folder}");
+        ran.code(125).says("error: ");
+    }
+    exec(&desk, &["--workspace", "nowhere"], "true").code(125).says("--workspace nowhere");
+    // A task with such a folder fails before it does anything.
+    let script = desk.script(&[crate::desk::exec("true"), crate::desk::say("Finished.")]);
+    for folder in ["/", home[2].as_str()] {
+        desk.run(&["run", "--model", &script, "--workspace", folder, "x"]).code(2).says("--workspace");
+    }
+}

@@ -1,0 +1,358 @@
+//! A person's corner of a machine for one test: home, folders, environment, and the program itself. It hides no failure.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use regex::Regex;
+use serde_json::{Value, json};
+
+/// Long enough for a loaded machine; no test waits for it unless it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const KEEPER: &str = "thenar-keeper";
+
+/// One person, with nothing in the environment but what a test puts there.
+pub(crate) struct Desk {
+    folder: tempfile::TempDir,
+    program: PathBuf,
+    home: PathBuf,
+    /// Where the person stands.
+    pub(crate) here: PathBuf,
+    environment: BTreeMap<String, String>,
+    user: Option<u32>,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("thenar-").tempdir().unwrap();
+        let here = folder.path().join("here");
+        fs::create_dir_all(&here).unwrap();
+        fs::create_dir_all(folder.path().join("person")).unwrap();
+        let home = folder.path().join("home");
+        Self { program: program(), home, here, environment: BTreeMap::new(), user: None, folder }
+    }
+
+    /// The data folder somewhere else.
+    pub(crate) fn with_home(mut self, home: PathBuf) -> Self {
+        self.home = home;
+        self
+    }
+
+    /// The same person in another folder.
+    pub(crate) fn standing_in(mut self, here: PathBuf) -> Self {
+        self.here = here;
+        self
+    }
+
+    /// With a variable of the environment.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// As an ordinary user, who gets programs of his own and all folders.
+    pub(crate) fn as_user(mut self, user: u32) -> Self {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        let programs = self.path("programs");
+        fs::create_dir(&programs).unwrap();
+        for name in ["thenar", KEEPER] {
+            let (from, to) = (self.program.with_file_name(name), programs.join(name));
+            if fs::hard_link(&from, &to).is_err() {
+                fs::copy(&from, &to).unwrap();
+            }
+        }
+        self.program = programs.join("thenar");
+        for folder in ["", "here", "person", "programs"] {
+            let path = self.path(folder);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            chown(&path, Some(user), Some(user)).unwrap();
+        }
+        self.user = Some(user);
+        self
+    }
+
+    /// A path below the test's own folder.
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    /// The folder of a task.
+    pub(crate) fn task(&self, id: &str) -> PathBuf {
+        self.home.join("tasks").join(id)
+    }
+
+    /// Writes a file below the test's own folder, and its folder.
+    pub(crate) fn write(&self, below: &str, content: &str) -> PathBuf {
+        let path = self.path(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Writes `config.toml` into the data folder.
+    pub(crate) fn config(&self, content: &str) {
+        fs::create_dir_all(&self.home).unwrap();
+        fs::write(self.home.join("config.toml"), content).unwrap();
+    }
+
+    /// A script with these turns; its name as a model.
+    pub(crate) fn script(&self, turns: &[Value]) -> String {
+        let path = self.write("script.json", &json!({ "turns": turns }).to_string());
+        format!("script:{}", path.display())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the program under test")]
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).current_dir(&self.here).env_clear().env("PATH", "/usr/bin:/bin");
+        command.env("THENAR_HOME", &self.home).env("HOME", self.path("person"));
+        for (name, folder) in [("DATA", "xdg/data"), ("CONFIG", "xdg/config"), ("CACHE", "xdg/cache")] {
+            command.env(format!("XDG_{name}_HOME"), self.path(folder));
+        }
+        command.envs(&self.environment);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
+    }
+
+    /// Runs the program to its end, with nothing to read.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        let output = self.command(arguments).stdin(Stdio::null()).output().unwrap();
+        self.ran(output.status, &output.stdout, &output.stderr)
+    }
+
+    /// Runs the program to its end, with this to read.
+    pub(crate) fn run_reading(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        self.ran(output.status, &output.stdout, &output.stderr)
+    }
+
+    /// Runs the program for a reader that goes away at once.
+    pub(crate) fn run_unread(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        self.ran(output.status, &output.stdout, &output.stderr)
+    }
+
+    /// Starts the program and lets it run.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
+        let (out, errors) = (self.path("running.out"), self.path("running.err"));
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(File::create(&out).unwrap()).stderr(File::create(&errors).unwrap());
+        Running { desk: self, child: command.spawn().unwrap(), out, errors }
+    }
+
+    fn ran(&self, status: ExitStatus, out: &[u8], errors: &[u8]) -> Ran {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran {
+            code: status.code().unwrap_or_else(|| 1_000 + status.signal().unwrap_or(0)),
+            out: text(out),
+            errors: text(errors),
+            folder: self.folder.path().to_string_lossy().into_owned(),
+        }
+    }
+
+    /// `task show --json`.
+    #[track_caller]
+    pub(crate) fn shown(&self, id: &str) -> Value {
+        self.run(&["task", "show", "--json", id]).code(0).json()
+    }
+
+    /// The events of a task.
+    #[track_caller]
+    pub(crate) fn events(&self, id: &str) -> Vec<Value> {
+        let ran = self.run(&["journal", "show", "--json", id]).code(0);
+        ran.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone()).collect()
+    }
+
+    /// What the tools of a task brought back.
+    #[track_caller]
+    pub(crate) fn results(&self, id: &str) -> Vec<String> {
+        let finished = self.events(id).into_iter().filter(|event| event["event"] == "tool_finished");
+        finished.map(|event| event["result"]["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until a file is there.
+    #[track_caller]
+    pub(crate) fn until_there(&self, path: &Path) {
+        until(&format!("{} is there", path.display()), || path.exists());
+    }
+
+    /// Whether a computer of this task is alive.
+    pub(crate) fn has_computer(&self, id: &str) -> bool {
+        matches!(sandbox::Computer::attach(&self.task(id).join("computer")), Ok(Some(_)))
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        for task in fs::read_dir(self.home.join("tasks")).into_iter().flatten().flatten() {
+            if let Ok(Some(computer)) = sandbox::Computer::attach(&task.path().join("computer")) {
+                let _ = computer.shutdown();
+            }
+        }
+    }
+}
+
+/// The program while it runs. Dropped, it is killed.
+pub(crate) struct Running<'a> {
+    desk: &'a Desk,
+    child: Child,
+    out: PathBuf,
+    errors: PathBuf,
+}
+
+impl Running<'_> {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has told the person so far.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(&self.errors).unwrap_or_default()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Ran {
+        let status = self.child.wait().unwrap();
+        self.desk.ran(status, &fs::read(&self.out).unwrap(), &fs::read(&self.errors).unwrap())
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How the program ended and what it said.
+pub(crate) struct Ran {
+    code: i32,
+    pub(crate) out: String,
+    pub(crate) errors: String,
+    folder: String,
+}
+
+impl Ran {
+    /// It ended with this code (1000 and more: by that signal).
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "\n--- out\n{}--- err\n{}", self.out, self.errors);
+        self
+    }
+
+    /// It told the person this.
+    #[track_caller]
+    pub(crate) fn says(self, part: &str) -> Self {
+        let errors = self.errors.replace(&self.folder, "[FOLDER]");
+        assert!(errors.contains(part), "it does not say {part:?}:\n{errors}");
+        self
+    }
+
+    /// It put out this.
+    #[track_caller]
+    pub(crate) fn puts_out(self, out: &str) -> Self {
+        assert_eq!(self.out.replace(&self.folder, "[FOLDER]"), out, "\n--- err\n{}", self.errors);
+        self
+    }
+
+    /// Standard output is one JSON text on one line.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.out.lines().count(), 1, "{}", self.out);
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+
+    /// All of it, with what differs from run to run named instead.
+    pub(crate) fn seen(&self) -> String {
+        let plain = |text: &str| {
+            let mut text = text.replace(&self.folder, "[FOLDER]");
+            for (pattern, name) in [
+                (r"\bt[0-9a-z]{9}-[0-9a-z]{4}\b", "[ID]"),
+                (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "[TIME]"),
+                (r"\b[0-9a-f]{64}\b", "[HASH]"),
+                (r"\b\d+(\.\d)? m?s\b", "[SPAN]"),
+                (r"pid \d+", "pid [PID]"),
+            ] {
+                text = Regex::new(pattern).unwrap().replace_all(&text, name).into_owned();
+            }
+            text
+        };
+        format!("exit {}\n--- out\n{}--- err\n{}", self.code, plain(&self.out), plain(&self.errors))
+    }
+}
+
+/// Looks until a condition holds.
+#[track_caller]
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a poll with a deadline; the condition is another process's doing"
+        )]
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The program under test. The keeper belongs beside it and is another crate's, so it is built where nobody has yet.
+fn program() -> PathBuf {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_thenar"));
+    let keeper = program.with_file_name(KEEPER);
+    if !keeper.is_file() {
+        build_keeper(program.parent().unwrap());
+        assert!(keeper.is_file(), "{} is missing: cargo build -p sandbox --bins", keeper.display());
+    }
+    program
+}
+
+#[expect(clippy::disallowed_methods, reason = "the other half of the program under test")]
+fn build_keeper(folder: &Path) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package", "sandbox", "--bin", KEEPER]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.arg("--target-dir").arg(folder.parent().unwrap());
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().unwrap();
+    assert!(status.success(), "cargo build -p sandbox --bin {KEEPER}: {status}");
+}
+
+/// A turn that says something; without calls, it is the last.
+pub(crate) fn say(text: &str) -> Value {
+    json!({ "say": text })
+}
+
+/// A turn that calls a tool.
+pub(crate) fn call(tool: &str, arguments: Value) -> Value {
+    json!({ "calls": [{ "name": tool, "arguments": arguments }] })
+}
+
+/// A turn that runs a command.
+pub(crate) fn exec(command: &str) -> Value {
+    call("shell_exec", json!({ "command": command }))
+}
+
+/// A turn that runs a command until somebody makes the file `go` in the workspace; `begun` tells that it runs.
+pub(crate) fn exec_until_go(before: &str, after: &str) -> Value {
+    exec(&format!("{before}; touch begun; until [ -e go ]; do sleep 0.02; done; {after}"))
+}

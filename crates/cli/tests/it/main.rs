@@ -1,0 +1,13 @@
+//! The command line as a script meets it: the real binary, its exit codes, both its streams. What a command does inside is
+//! the business of the crates below.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod choosing;
+mod computer;
+mod crash;
+mod desk;
+mod limits;
+mod person;
+mod record;
+mod running;
+mod terminal;
