@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::pty::OpenptFlags;
 
-use crate::launch::{CONTROL_FD, filter_calls};
+use crate::launch::{CONTROL_FD, filter_calls, lock_files};
 use crate::sys::{self, Forked};
 use control::{Order, Report};
 
@@ -41,6 +41,7 @@ pub(crate) fn main() -> ExitCode {
         .and_then(|()| sys::close_from(CONTROL_FD.cast_unsigned() + 1))
         .and_then(|()| Ok(rustix::process::chdir("/workspace")?))
         .and_then(|()| Ok(rustix::io::fcntl_setfd(&control, rustix::io::FdFlags::CLOEXEC)?))
+        .and_then(|()| lock_files().map_err(io::Error::other))
         .and_then(|()| filter_calls())
         .and_then(|()| sys::child_signals())
         .and_then(|signals| control::send(&control, &Report::Ready, &[]).map(|()| signals));

@@ -19,7 +19,7 @@ use crate::sys::{self, Forked};
 use owner::Owner;
 
 pub(crate) use inside::CONTROL_FD;
-pub(crate) use lockdown::{filter_calls, lower_for_command};
+pub(crate) use lockdown::{filter_calls, lock_files, lower_for_command};
 
 /// User and group that commands see themselves as.
 pub(crate) const INSIDE_ID: u32 = 1000;

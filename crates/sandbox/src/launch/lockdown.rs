@@ -2,6 +2,7 @@
 
 use std::io;
 
+use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope};
 use rustix::process::{Resource, Rlimit};
 
 use crate::spec::Limits;
@@ -51,6 +52,24 @@ pub(super) fn give_up_rights() -> io::Result<()> {
     }
     sys::drop_capabilities()?;
     Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
+/// What may be written, if the mounts should ever be got around; everything else can at most be read, and nothing outside
+/// the new root at all.
+const WRITABLE: &[&str] = &["/workspace", "/tmp", "/home/agent", "/dev", "/proc"];
+
+/// The second lock: rules on files that hold whatever is mounted, and no signals or hidden sockets to the outside. A kernel
+/// without it still has the first.
+pub(crate) fn lock_files() -> Result<(), RulesetError> {
+    let known = ABI::V6;
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(known))?
+        .scope(Scope::from_all(known))?
+        .create()?
+        .add_rules(landlock::path_beneath_rules(["/"], AccessFs::from_read(known)))?
+        .add_rules(landlock::path_beneath_rules(WRITABLE, AccessFs::from_all(known)))?
+        .restrict_self()?;
+    Ok(())
 }
 
 /// Installs the call filter in this process, for itself and all that come from it.
