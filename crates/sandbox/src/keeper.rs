@@ -7,6 +7,7 @@ mod table;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,8 @@ const READY_WAIT: Duration = Duration::from_secs(20);
 const CONNECTIONS_MAX: usize = 256;
 /// Quiet time after which results are made to outlast a loss of power.
 const SYNC_PAUSE: Duration = Duration::from_millis(50);
+/// How often it is looked whether the computer's folder is still there.
+const FOLDER_LOOK: Duration = Duration::from_secs(5);
 /// How long the last processes of a box are waited for.
 const END_WAIT: Duration = Duration::from_millis(700);
 
@@ -91,6 +94,8 @@ fn keep() -> io::Result<()> {
         listener,
         connections: Vec::new(),
         used: Instant::now(),
+        socket: spec.dir.join(wire::SOCKET),
+        looked: Instant::now(),
     };
     let end = keeper.serve()?;
     keeper.leave(&spec, &end)
@@ -136,6 +141,9 @@ struct Keeper {
     connections: Vec<Connection>,
     /// When the last call ended, or the computer was made. Being asked is no use: watchers ask all the time.
     used: Instant,
+    socket: PathBuf,
+    /// When the socket was last seen there.
+    looked: Instant,
 }
 
 /// What a source that became ready belongs to.
@@ -158,6 +166,13 @@ impl Keeper {
                 self.used = Instant::now();
             } else if self.used.elapsed() >= self.idle && self.connections.is_empty() {
                 return Ok(End::Idle);
+            }
+            if self.looked.elapsed() >= FOLDER_LOOK {
+                self.looked = Instant::now();
+                if !self.socket.exists() {
+                    // Nobody can reach it or read what it would write.
+                    return Ok(End::Idle);
+                }
             }
             let ready = self.poll()?;
             if ready.is_empty() {
@@ -216,7 +231,7 @@ impl Keeper {
     }
 
     fn patience(&self) -> Duration {
-        let mut wait = self.idle.saturating_sub(self.used.elapsed());
+        let mut wait = self.idle.saturating_sub(self.used.elapsed()).min(FOLDER_LOOK);
         if let Some(deadline) = self.deadline_unix_ms {
             wait = wait.min(Duration::from_millis(deadline.saturating_sub(call::now_ms())));
         }

@@ -25,6 +25,7 @@ pub use computer::Computer;
 pub use error::Error;
 pub use find::find_keeper;
 pub use keeper::main as keeper_main;
+pub use launch::lendable;
 pub use probe::{Capability, probe};
 pub use record::{read_output, recorded};
 pub use request::{CALL_ID_BYTES_MAX, CallResult, Exit, FileAnswer, FileOp, FoundLine, Recorded, Request, Status};

@@ -44,7 +44,8 @@ pub(super) fn open(spec: &ComputerSpec) -> Result<Opened, Failure> {
             (path.clone(), open_folder(path))
         }
         Workspace::Folder(path) => {
-            let real = refuse_folder(path, spec).map_err(|reason| refused(path, reason))?;
+            let ours = spec.forbidden.iter().chain([&spec.dir]);
+            let real = refuse_folder(path, ours).map_err(|reason| refused(path, reason))?;
             // Between the check and here nobody may slip a link in.
             let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
             let folder = rustix::fs::openat2(rustix::fs::CWD, &real, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
@@ -54,15 +55,36 @@ pub(super) fn open(spec: &ComputerSpec) -> Result<Opened, Failure> {
     let folder = folder.map_err(|error| refused(&path, format!("it cannot be opened: {error}")))?;
     let about = rustix::fs::fstat(&folder).map_err(|error| refused(&path, error.to_string()))?;
     let (uid, gid, identity) = (about.st_uid, about.st_gid, (about.st_dev, about.st_ino));
-    let user = rustix::process::geteuid().as_raw();
-    if user != 0 && uid != user {
-        return Err(refused(&path, "it belongs to somebody else, and only root can lend it to a computer".to_owned()));
-    }
+    refuse_owner(uid).map_err(|reason| refused(&path, reason))?;
     Ok(Opened { folder, path, uid, gid, identity })
 }
 
+/// Says whether a person's folder may be a workspace, before anything is begun: its real path, or why not. Opening a
+/// computer asks all this again.
+///
+/// # Errors
+/// [`crate::Error::Workspace`] with the reason.
+pub fn lendable(path: &Path, forbidden: &[PathBuf]) -> crate::Result<PathBuf> {
+    let refused = |reason| crate::Error::Workspace { path: path.to_owned(), reason };
+    let real = refuse_folder(path, forbidden.iter()).map_err(refused)?;
+    let about = fs::metadata(&real).map_err(|error| refused(error.to_string()))?;
+    if !about.is_dir() {
+        return Err(refused("it is not a folder".to_owned()));
+    }
+    refuse_owner(std::os::unix::fs::MetadataExt::uid(&about)).map_err(refused)?;
+    Ok(real)
+}
+
+fn refuse_owner(uid: u32) -> Result<(), String> {
+    let user = rustix::process::geteuid().as_raw();
+    if user == 0 || uid == user {
+        return Ok(());
+    }
+    Err("it belongs to somebody else, and only root can lend it to a computer".to_owned())
+}
+
 /// Says why a person's folder may not be a workspace, or gives its real path.
-fn refuse_folder(path: &Path, spec: &ComputerSpec) -> Result<PathBuf, String> {
+fn refuse_folder<'a>(path: &Path, ours: impl Iterator<Item = &'a PathBuf>) -> Result<PathBuf, String> {
     let real = fs::canonicalize(path).map_err(|error| format!("it cannot be opened: {error}"))?;
     if SYSTEM.iter().any(|system| real == Path::new(system))
         || SYSTEM_WHOLE.iter().any(|system| real.starts_with(system))
@@ -74,7 +96,7 @@ fn refuse_folder(path: &Path, spec: &ComputerSpec) -> Result<PathBuf, String> {
     if homes.into_iter().any(|home| fs::canonicalize(home).is_ok_and(|home| home == real)) {
         return Err("it is a whole home folder, with keys and settings in it".to_owned());
     }
-    for forbidden in spec.forbidden.iter().chain([&spec.dir]) {
+    for forbidden in ours {
         let forbidden = fs::canonicalize(forbidden).unwrap_or_else(|_| forbidden.clone());
         if real.starts_with(&forbidden) {
             return Err(format!("it lies in {}, which holds thenar's own data", forbidden.display()));

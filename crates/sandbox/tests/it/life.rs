@@ -150,6 +150,17 @@ fn an_unused_computer_goes_by_itself() {
 }
 
 #[test]
+fn a_computer_whose_folder_is_deleted_goes_too() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    computer.start("endless", &shell("echo up; sleep 1000")).unwrap();
+    until("it is up", || output(&computer, "endless").contains("up"));
+    let keeper = keeper_pid(&desk.spec.dir).unwrap();
+    std::fs::remove_dir_all(&desk.spec.dir).unwrap();
+    until("it is gone", || !alive(keeper));
+}
+
+#[test]
 fn two_callers_at_once_get_one_computer() {
     let desk = Desk::new();
     std::thread::scope(|scope| {
