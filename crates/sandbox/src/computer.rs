@@ -33,7 +33,10 @@ impl Computer {
     /// [`Error::Launch`] with a hint if this machine cannot make one, [`Error::Workspace`] if the folder may not be used.
     pub fn open(spec: &ComputerSpec) -> Result<Self> {
         let spec = absolute(spec)?;
-        not_a_home(&spec.workspace)?;
+        if let Workspace::Folder(path) = &spec.workspace {
+            // The keeper asks again, but has no environment that could tell it the caller's home.
+            crate::lendable(path, &spec.forbidden)?;
+        }
         record::prepare(&spec.dir).map_err(Error::io(format!("make the folder {}", spec.dir.display())))?;
         let deadline = Instant::now() + BUSY_WAIT;
         loop {
@@ -166,19 +169,6 @@ impl Computer {
         wire::send(&mut stream, &Question { version: wire::VERSION, ask })?;
         wire::receive(&mut stream)
     }
-}
-
-/// The keeper has no environment, so the one thing that only the caller's tells is looked at here.
-fn not_a_home(workspace: &Workspace) -> Result<()> {
-    if let Workspace::Folder(path) = workspace
-        && let Some(home) = std::env::var_os("HOME").filter(|home| !home.is_empty())
-        && let (Ok(home), Ok(real)) = (std::fs::canonicalize(home), std::fs::canonicalize(path))
-        && home == real
-    {
-        let reason = "it is a whole home folder, with keys and settings in it".to_owned();
-        return Err(Error::Workspace { path: path.clone(), reason });
-    }
-    Ok(())
 }
 
 /// The same specification with paths that mean the same from any working directory.

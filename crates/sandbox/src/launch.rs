@@ -20,6 +20,7 @@ use owner::Owner;
 
 pub(crate) use inside::CONTROL_FD;
 pub(crate) use lockdown::{filter_calls, lock_files, lower_for_command};
+pub use workspace::lendable;
 
 /// User and group that commands see themselves as.
 pub(crate) const INSIDE_ID: u32 = 1000;

@@ -92,7 +92,8 @@ fn refuse_folder<'a>(path: &Path, ours: impl Iterator<Item = &'a PathBuf>) -> Re
         return Err("it is a folder of the system".to_owned());
     }
     let people = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let homes = people.lines().filter_map(|line| line.split(':').nth(5)).filter(|home| home.len() > 1);
+    let homes = people.lines().filter_map(|line| line.split(':').nth(5)).map(PathBuf::from);
+    let homes = homes.chain(std::env::var_os("HOME").map(PathBuf::from));
     if homes.into_iter().any(|home| fs::canonicalize(home).is_ok_and(|home| home == real)) {
         return Err("it is a whole home folder, with keys and settings in it".to_owned());
     }

@@ -83,9 +83,18 @@ fn folders_that_are_no_projects_are_refused() {
         let mut spec = desk.spec.clone();
         spec.workspace = Workspace::Folder(path.clone());
         spec.forbidden = vec![home.clone()];
-        match Computer::open(&spec) {
-            Err(Error::Workspace { reason: seen, .. }) => assert!(seen.contains(reason), "{}: {seen}", path.display()),
-            other => panic!("{}: {other:?}", path.display()),
+        for opened in [Computer::open(&spec).map(drop), sandbox::lendable(&path, &spec.forbidden).map(drop)] {
+            match opened {
+                Err(Error::Workspace { reason: seen, .. }) => {
+                    assert!(seen.contains(reason), "{}: {seen}", path.display());
+                }
+                other => panic!("{}: {other:?}", path.display()),
+            }
         }
     }
+    let project = desk.path().join("project");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("file"), "").unwrap();
+    assert_eq!(sandbox::lendable(&project, std::slice::from_ref(&home)).unwrap(), project.canonicalize().unwrap());
+    assert!(sandbox::lendable(&project.join("file"), &[]).is_err(), "a file is no folder");
 }
