@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::rig::{self, Programs, Script, Stage};
 use random::Random;
@@ -177,27 +177,31 @@ fn ended(child: &mut Child) -> bool {
 
 /// SIGKILL, as near to one moment as a program can.
 fn strike(child: &mut Child, victims: Victims) -> Result<()> {
-    let others: Vec<i32> = match victims {
+    let others = match victims {
         Victims::Engine => Vec::new(),
-        Victims::Everything => {
-            let ours = |name: &str| name == "thenar-keeper" || name == "thenar-init";
-            rig::below_us()?.into_iter().filter(|process| ours(&process.name)).map(|process| process.pid).collect()
-        }
+        Victims::Everything => ours()?,
     };
     child.kill().context("kill the engine")?;
     others.into_iter().for_each(rig::kill);
     child.wait().context("wait for the killed engine")?;
-    if victims == Victims::Everything {
-        let gone = || !rig::below_us().unwrap_or_default().iter().any(|process| process.name.starts_with("thenar-"));
-        let all_gone = rig::wait_until(PATIENCE, || {
-            rig::reap_orphans();
-            gone()
-        });
-        if !all_gone {
-            bail!("keeper or computer outlived SIGKILL");
-        }
+    if victims == Victims::Engine {
+        return Ok(());
     }
+    let all_gone = rig::wait_until(PATIENCE, || {
+        rig::reap_orphans();
+        // One that was being born while we looked is found now.
+        let left = ours().unwrap_or_default();
+        left.iter().copied().for_each(rig::kill);
+        left.is_empty()
+    });
+    ensure!(all_gone, "keeper or computer outlived SIGKILL: {:?}", rig::below_us()?);
     Ok(())
+}
+
+/// Every process of the product: engine, keeper, init, and what is on its way to become one of them.
+fn ours() -> Result<Vec<i32>> {
+    let ours = rig::below_us()?.into_iter().filter(|process| process.name.starts_with("thenar"));
+    Ok(ours.map(|process| process.pid).collect())
 }
 
 /// Processes that are neither ours nor the server: what a command started.

@@ -3,46 +3,63 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use event::{Event, ToolStatus};
+use event::{Event, ToolFact, ToolStatus};
 
 use super::{STEPS, log};
 use crate::rig::Stage;
 
-/// The engine alone was killed: nothing is lost, nothing is repeated, nothing is unknown.
+/// What the model was told of one command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// It ended well.
+    Well,
+    /// It ended otherwise, killed with its computer.
+    Killed,
+    /// Nobody knows whether it happened.
+    Unknown,
+}
+
+/// The engine alone was killed: nothing is lost, nothing is repeated, and every command ended well.
 pub(super) fn all_kept(stage: &Stage) -> Result<()> {
     let task = task(stage)?;
-    let expected: Vec<String> = (1..=STEPS).map(|line| line.to_string()).collect();
-    let found = log_lines(&task);
-    ensure!(found == expected, "the log is not 1 to {STEPS}, each once and in order: {}", found.join(" "));
-    let unknown = sound(stage, &task)?;
-    ensure!(unknown == 0, "{unknown} outcomes are unknown though the keeper lived");
+    let expected: Vec<usize> = (1..=STEPS).collect();
+    let found = log_lines(&task)?;
+    ensure!(found == expected, "the log is not 1 to {STEPS}, each once and in order: {found:?}");
+    let told = sound(stage, &task)?;
+    ensure!(
+        told.iter().all(|told| *told == Told::Well),
+        "a command did not end well though its keeper lived: {told:?}"
+    );
     Ok(())
 }
 
-/// Everything was killed: no line twice or out of order, and a line is missing only where the outcome was said to be
-/// unknown. Gives the number of unknown outcomes.
+/// Everything was killed: no line twice or out of order, and a line is missing only where the model was told that the
+/// command did not end well. Gives the number of outcomes said to be unknown.
 pub(super) fn at_most_once(stage: &Stage, kills: usize) -> Result<usize> {
     let task = task(stage)?;
-    let found: Vec<usize> = log_lines(&task).iter().map(|line| line.parse()).collect::<Result<_, _>>()?;
+    let found = log_lines(&task)?;
     ensure!(found.windows(2).all(|pair| pair[0] < pair[1]), "a line was written twice or out of order: {found:?}");
-    let unknown = sound(stage, &task)?;
-    let missing = STEPS - found.len();
-    ensure!(missing <= unknown, "{missing} lines are missing, and only {unknown} outcomes were said to be unknown");
-    ensure!(unknown <= kills, "{unknown} outcomes are unknown after {kills} kills");
-    Ok(unknown)
+    let told = sound(stage, &task)?;
+    for (line, told) in (1..).zip(&told) {
+        let lost = *told == Told::Well && !found.contains(&line);
+        ensure!(!lost, "line {line} is missing though the model was told that its command ended well: {found:?}");
+    }
+    let not_well = told.iter().filter(|told| **told != Told::Well).count();
+    ensure!(not_well <= kills, "{not_well} commands did not end well after {kills} kills: {told:?}");
+    Ok(told.iter().filter(|told| **told == Told::Unknown).count())
 }
 
 fn task(stage: &Stage) -> Result<PathBuf> {
     stage.task().with_context(|| format!("there is no task\n{}", stage.said()))
 }
 
-fn log_lines(task: &Path) -> Vec<String> {
-    log(task).lines().map(str::to_owned).collect()
+fn log_lines(task: &Path) -> Result<Vec<usize>> {
+    log(task).lines().map(|line| line.parse().with_context(|| format!("the log has the line {line:?}"))).collect()
 }
 
 /// What holds however hard a task was hit: the journal verifies, each effect has one result in the right order, prompts
-/// only ever grew. Gives the number of unknown outcomes.
-fn sound(stage: &Stage, task: &Path) -> Result<usize> {
+/// only ever grew. Gives what the model was told of each step's command.
+fn sound(stage: &Stage, task: &Path) -> Result<Vec<Told>> {
     let id = task.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let verify = stage.thenar(&["journal", "verify", &id]).output().context("start thenar journal verify")?;
     ensure!(verify.status.success(), "the journal does not verify: {}", String::from_utf8_lossy(&verify.stderr).trim());
@@ -50,20 +67,27 @@ fn sound(stage: &Stage, task: &Path) -> Result<usize> {
     let events = events(task)?;
     let broken = testkit::audit(events.iter().map(|(seq, event)| (*seq, event)));
     ensure!(broken.is_empty(), "the journal breaks its rules:\n{}", broken.join("\n"));
-    let replies = events.iter().filter(|(_, event)| matches!(event, Event::ModelReplied { .. })).count();
-    let commands = events.iter().filter(|(_, event)| matches!(event, Event::ToolFinished { .. })).count();
-    ensure!(replies > STEPS && commands >= STEPS, "only {replies} replies and {commands} results are on the record");
+    let told: Vec<Told> = events.iter().filter_map(|(_, event)| told(event)).collect();
+    ensure!(told.len() == STEPS, "{} commands have a result on the record, not {STEPS}", told.len());
 
     let report = stage.server.report()?;
     ensure!(report.violations.is_empty(), "requests broke rules:\n{}", report.violations.join("\n"));
     let share = report.append_only_min();
     ensure!(share >= 1.0, "a request kept only {share:.4} of the one before it");
 
-    let unknown = |event: &Event| match event {
-        Event::ToolFinished { result, .. } => result.status == ToolStatus::Unknown,
-        _ => false,
-    };
-    Ok(events.iter().filter(|(_, event)| unknown(event)).count())
+    Ok(told)
+}
+
+fn told(event: &Event) -> Option<Told> {
+    let Event::ToolFinished { result, .. } = event else { return None };
+    let well = |fact: &ToolFact| matches!(fact, ToolFact::Command { exit_code: Some(0), .. });
+    Some(if result.status == ToolStatus::Unknown {
+        Told::Unknown
+    } else if result.facts.iter().any(well) {
+        Told::Well
+    } else {
+        Told::Killed
+    })
 }
 
 fn events(task: &Path) -> Result<Vec<(u64, Event)>> {
