@@ -84,13 +84,19 @@ fn only_model_of(base_url: &str, config: &Config) -> Result<String, Problem> {
 
 /// Makes the client for a model.
 pub(crate) fn client(name: &str, config: &Config) -> Result<Chosen, Problem> {
-    let parsed: Name = name.parse().map_err(|error: model::UnknownModel| {
+    let mut parsed: Name = name.parse().map_err(|error: model::UnknownModel| {
         Problem::new(Code::Setup, error.to_string()).hint("`thenar models` lists what can be used")
     })?;
     let known = config.models.get(name).cloned().unwrap_or_default();
     let scripted = parsed.provider == Provider::Script;
+    if scripted && parsed.model != DEMO {
+        // The task keeps the name, and may be taken up from another folder.
+        let path = std::path::absolute(&parsed.model).ok().and_then(|path| path.to_str().map(str::to_owned));
+        parsed.model = path.unwrap_or(parsed.model);
+    }
+    let name = parsed.to_string();
     let settings = Settings {
-        name: name.to_owned(),
+        name: name.clone(),
         endpoint: (!scripted).then(|| endpoint(&known)).transpose()?,
         script: if scripted { Some(script(&parsed.model)?) } else { None },
         price: known.price(),
@@ -100,7 +106,7 @@ pub(crate) fn client(name: &str, config: &Config) -> Result<Chosen, Problem> {
     };
     let priced = scripted || settings.price.is_some();
     let client = Client::new(settings).map_err(|failure| Problem::new(Code::Setup, failure.to_string()))?;
-    Ok(Chosen { name: name.to_owned(), scripted, priced, client })
+    Ok(Chosen { name, scripted, priced, client })
 }
 
 fn endpoint(known: &Known) -> Result<Endpoint, Problem> {
@@ -134,11 +140,10 @@ fn script(name: &str) -> Result<Script, Problem> {
 }
 
 fn idle(config: &Config) -> Result<Duration, Problem> {
-    let text = env::var(env::MODEL_TIMEOUT).or_else(|| config.model_timeout.clone());
-    let ms = match text {
-        None => IDLE_DEFAULT_MS,
+    let ms = match env::var(env::MODEL_TIMEOUT) {
+        None => config.model_timeout.unwrap_or(IDLE_DEFAULT_MS),
         Some(text) => words::duration_ms(&text)
-            .map_err(|error| Problem::new(Code::Setup, format!("the model's time-out: {error}")))?,
+            .map_err(|error| Problem::new(Code::Setup, format!("{}: {error}", env::MODEL_TIMEOUT)))?,
     };
     Ok(Duration::from_millis(ms))
 }

@@ -16,6 +16,21 @@ pub(crate) fn line(raw: &str, chars_max: usize) -> String {
     }
 }
 
+/// JSON in which such characters are escaped: the same value, safe to look at.
+pub(crate) fn json(value: &serde_json::Value) -> String {
+    let mut safe = String::new();
+    for c in value.to_string().chars() {
+        // Whatever is not shown as it is is not of JSON's own form, so it stands in a string.
+        if shown(c) == Some(c) {
+            safe.push(c);
+        } else {
+            let mut units = [0; 2];
+            safe.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    safe
+}
+
 fn shown(c: char) -> Option<char> {
     match c {
         '\u{1b}' => Some('␛'),
@@ -40,5 +55,13 @@ mod tests {
         assert!(!safe.chars().any(|c| c.is_control() && c != '\n'));
         assert_eq!(line("one\n two\tthree", 100), "one  two three");
         assert_eq!(line("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn json_keeps_its_value() {
+        let value = serde_json::json!({ "a\u{9b}": ["\u{1b}[2J\u{7f}", "b\u{202e}\u{e0041}", "ü\n\"", 1.5] });
+        let text = json(&value);
+        assert_eq!(text, r#"{"a\u009b":["\u001b[2J\u007f","b\u202e\udb40\udc41","ü\n\"",1.5]}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

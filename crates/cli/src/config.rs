@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use model::Price;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
-use crate::env;
 use crate::exit::{Code, Problem};
+use crate::{env, words};
 
 /// The file's content.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -16,11 +17,13 @@ use crate::exit::{Code, Problem};
 pub(crate) struct Config {
     /// The model to use, as `provider:model`.
     pub(crate) model: Option<String>,
-    /// How long a model may be silent, as `90s` or `2m`.
-    pub(crate) model_timeout: Option<String>,
-    /// A Cedar file in place of the built-in policy.
+    /// How long a model may be silent, as `90s` or `2m`; in milliseconds.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) model_timeout: Option<u64>,
+    /// A Cedar file in place of the built-in policy; a relative path counts from the configuration's folder.
     pub(crate) policy: Option<PathBuf>,
     /// What is known of each model, by its name.
+    #[serde(deserialize_with = "named")]
     pub(crate) models: BTreeMap<String, Known>,
 }
 
@@ -33,8 +36,11 @@ pub(crate) struct Known {
     /// The environment variable with its key.
     pub(crate) api_key_env: Option<String>,
     /// US dollars per million tokens.
+    #[serde(deserialize_with = "price")]
     pub(crate) input_price: Option<f64>,
+    #[serde(deserialize_with = "price")]
     pub(crate) cached_input_price: Option<f64>,
+    #[serde(deserialize_with = "price")]
     pub(crate) output_price: Option<f64>,
     /// Tokens of input and output together.
     pub(crate) window: Option<u64>,
@@ -45,10 +51,29 @@ pub(crate) struct Known {
 impl Known {
     /// The price, where both halves of it are there.
     pub(crate) fn price(&self) -> Option<Price> {
-        let sound = |price: Option<f64>| price.filter(|price| price.is_finite() && *price >= 0.0);
-        let (input, output) = (sound(self.input_price)?, sound(self.output_price)?);
-        Some(Price { input, cached_input: sound(self.cached_input_price), output })
+        let (input, output) = (self.input_price?, self.output_price?);
+        Some(Price { input, cached_input: self.cached_input_price, output })
     }
+}
+
+fn price<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    let price = f64::deserialize(from)?;
+    let sound = price.is_finite() && price >= 0.0;
+    let wrong = || D::Error::custom(format!("{price} is no price: US dollars per million tokens, 0 or more"));
+    sound.then_some(Some(price)).ok_or_else(wrong)
+}
+
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    words::duration_ms(&String::deserialize(from)?).map(Some).map_err(D::Error::custom)
+}
+
+/// A misspelt name would be a price that never holds.
+fn named<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Known>, D::Error> {
+    let models = BTreeMap::<String, Known>::deserialize(from)?;
+    for name in models.keys() {
+        name.parse::<model::Name>().map_err(D::Error::custom)?;
+    }
+    Ok(models)
 }
 
 /// Where the file is looked for, in order.
@@ -68,5 +93,9 @@ pub(crate) fn read() -> Result<Config, Problem> {
 fn parse(path: &Path) -> Result<Config, Problem> {
     let wrong = |what: String| Problem::new(Code::Setup, format!("read {}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))
+    let mut config: Config = toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))?;
+    if let (Some(policy), Some(folder)) = (&config.policy, path.parent()) {
+        config.policy = Some(folder.join(policy));
+    }
+    Ok(config)
 }

@@ -26,6 +26,9 @@ pub(crate) const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
 /// Which model to take from there where none is named.
 pub(crate) const OPENAI_MODEL: &str = "OPENAI_MODEL";
 
+/// Any value: no colours.
+pub(crate) const NO_COLOR: &str = "NO_COLOR";
+
 /// A variable that is set and not empty.
 pub(crate) fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())

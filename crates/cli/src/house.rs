@@ -15,14 +15,13 @@ use crate::toolset;
 /// Opens the data folder and loads the policy.
 pub(crate) fn open(config: &Config) -> Result<Instance, Problem> {
     let home = data_folder()?;
+    let forbidden = forbidden(config)?;
     let policy = match &config.policy {
         None => policy::Engine::default_policy().to_owned(),
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| Problem::new(Code::Setup, format!("read the policy {}: {error}", path.display())))?,
+        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+            Problem::new(Code::Setup, format!("read the policy {} (`policy` in config.toml): {error}", path.display()))
+        })?,
     };
-    let mut forbidden = vec![home.clone()];
-    forbidden.extend(env::config_folder());
-    forbidden.extend(config.policy.as_deref().and_then(Path::parent).map(Path::to_owned));
     let setup = Setup {
         home: Home::new(home),
         keeper: sandbox::find_keeper().map_err(|error| Problem::new(Code::Setup, error.to_string()))?,
@@ -33,6 +32,42 @@ pub(crate) fn open(config: &Config) -> Result<Instance, Problem> {
         clock: env::now_ms,
     };
     Ok(Instance::new(setup)?)
+}
+
+/// The folders that no task may work in, nor around: what is in them decides what a task may do.
+pub(crate) fn forbidden(config: &Config) -> Result<Vec<PathBuf>, Problem> {
+    let mut folders = vec![env::home()?];
+    folders.extend(env::config_folder());
+    folders.extend(config.policy.as_deref().and_then(Path::parent).map(Path::to_owned));
+    Ok(folders)
+}
+
+/// A folder of the person's as a workspace; `--workspace` named it.
+pub(crate) fn lendable(path: &Path, config: &Config) -> Result<PathBuf, Problem> {
+    let wrong = |error: sandbox::Error| {
+        let problem = Problem::new(Code::Usage, format!("--workspace: {error}"));
+        error.hint().iter().fold(problem, |problem, hint| problem.hint(*hint))
+    };
+    let real = sandbox::lendable(path, &forbidden(config)?).map_err(wrong)?;
+    // Wherever HOME points now, whatever the system's own list says.
+    let home = env::person().and_then(|home| home.canonicalize().ok());
+    if home.is_some_and(|home| home.starts_with(&real)) {
+        let reason = "it holds your whole home folder, with keys and settings in it".to_owned();
+        return Err(wrong(sandbox::Error::Workspace { path: real, reason }));
+    }
+    Ok(real)
+}
+
+/// An error about a task: a journal that does not verify is named.
+pub(crate) fn about(id: &TaskId) -> impl FnOnce(agent::Error) -> Problem {
+    let id = id.clone();
+    move |error| {
+        let mut problem = Problem::from(error);
+        if problem.code == Code::Corrupt && !problem.message.contains(id.as_str()) {
+            problem.message = format!("task {id}: {}", problem.message);
+        }
+        problem
+    }
 }
 
 /// The data folder, made with nobody else's access.

@@ -46,11 +46,17 @@ pub(crate) fn json_of(summary: &Summary) -> Value {
     })
 }
 
-/// The data of a task for standard output: its last words, then a path per file.
-pub(crate) fn print_data(summary: &Summary) {
+/// The data of a task for standard output: its last words, then a path per file. Where the same person sees both
+/// streams, nothing is said twice: neither the files of the account, nor what they have just read.
+pub(crate) fn print_data(screen: Screen, summary: &Summary, already_read: &str) {
     let text = clean::text(summary.text.trim());
-    if !text.is_empty() {
+    let both = screen.shows_data();
+    let read = both && summary.text.trim() == already_read.trim();
+    if !read && !text.is_empty() {
         data(&text);
+    }
+    if both {
+        return;
     }
     for file in &summary.deliverables {
         data(&clean::text(&file.path));

@@ -25,7 +25,7 @@ impl Screen {
     /// Looks at where standard error goes.
     pub(crate) fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let plain = crate::env::var(crate::env::NO_COLOR).is_some();
         Self { colour: terminal && !plain, terminal }
     }
 
@@ -37,6 +37,11 @@ impl Screen {
     /// Whether a person watches and can answer.
     pub(crate) fn can_ask(self) -> bool {
         self.terminal && std::io::stdin().is_terminal()
+    }
+
+    /// Whether the person sees what is put out as data, too.
+    pub(crate) fn shows_data(self) -> bool {
+        self.terminal && std::io::stdout().is_terminal()
     }
 
     /// Text with its looks.
@@ -81,6 +86,11 @@ pub(crate) fn data(line: &str) {
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         std::process::exit(Code::Done as i32);
     }
+}
+
+/// One JSON text on a line of its own.
+pub(crate) fn json(value: &serde_json::Value) {
+    data(&crate::clean::json(value));
 }
 
 /// Bytes of data, as they are.

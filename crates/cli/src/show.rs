@@ -2,9 +2,7 @@
 //! looks; answers go to the loop as commands.
 
 use agent::{Command, Patience, State, Watcher};
-use event::{
-    AcceptanceStatus, Effect, EffectId, Event, Outcome, Plan, StepStatus, ToolCall, ToolFact, ToolResult, ToolStatus,
-};
+use event::{AcceptanceStatus, Effect, EffectId, Event, Plan, StepStatus, ToolCall, ToolFact, ToolResult, ToolStatus};
 use model::Delta;
 use tokio::sync::mpsc;
 
@@ -15,8 +13,12 @@ use crate::words;
 /// Characters of a line on the screen.
 const LINE_CHARS: usize = 110;
 
-/// Lines shown of a failed step.
+/// Lines shown of a failed step, and characters of each: what went wrong matters more than a tidy margin.
 const FAILURE_LINES: usize = 4;
+const FAILURE_CHARS: usize = 2 * LINE_CHARS;
+
+/// Characters of a tool's name: a model may have made one up.
+const TOOL_CHARS: usize = 24;
 
 /// Shows a task on standard error.
 pub(crate) struct Show {
@@ -27,6 +29,8 @@ pub(crate) struct Show {
     /// The model's words are being streamed.
     streaming: bool,
     streamed: bool,
+    /// The model's latest words, which the person has read.
+    last_words: String,
     asking: bool,
     calls: std::collections::BTreeMap<EffectId, ToolCall>,
 }
@@ -39,9 +43,15 @@ impl Show {
             plan: Plan::default(),
             streaming: false,
             streamed: false,
+            last_words: String::new(),
             asking: false,
             calls: std::collections::BTreeMap::new(),
         }
+    }
+
+    /// The latest words of the model that were shown.
+    pub(crate) fn last_words(&self) -> &str {
+        &self.last_words
     }
 
     fn dim(&self, text: &str) {
@@ -61,6 +71,7 @@ impl Show {
             self.screen.say(&clean::text(text.trim()));
         }
         self.streamed = false;
+        text.clone_into(&mut self.last_words);
     }
 
     fn finished(&mut self, id: EffectId, result: &ToolResult) {
@@ -105,10 +116,12 @@ impl Show {
             (true, Some((_, true))) => ("…", Look::Dim, " (still running)".to_owned()),
             (true, Some((Some(code), _))) => ("✗", Look::Warn, format!(" (exit code {code})")),
             (true, Some((None, false))) => ("✗", Look::Warn, " (ended by a signal)".to_owned()),
+            (false, _) if result.status == ToolStatus::Refused => ("⛔", Look::Warn, " (not permitted)".to_owned()),
             (false, _) => ("✗", Look::Bad, format!(" ({})", status(result.status))),
         };
-        let what = clean::line(&in_short(call), LINE_CHARS);
-        let tool = self.screen.paint(Look::Dim, &format!("{:<11}", short_name(&call.tool)));
+        let what = in_short(call);
+        let tool = clean::line(short_name(&call.tool), TOOL_CHARS);
+        let tool = self.screen.paint(Look::Dim, &format!("{tool:<11}"));
         self.screen.say(&format!(
             "  {} {tool} {what}{}",
             self.screen.paint(look, mark),
@@ -116,7 +129,7 @@ impl Show {
         ));
         if !good {
             for line in result.text.lines().take(FAILURE_LINES) {
-                self.dim(&format!("      {}", clean::line(line, LINE_CHARS)));
+                self.dim(&format!("      {}", clean::line(line, FAILURE_CHARS)));
             }
         }
     }
@@ -185,10 +198,6 @@ impl Watcher for Show {
         match event {
             Event::EffectRequested { effect: Effect::Tool(call) } => {
                 self.calls.insert(call.id, call.clone());
-            }
-            Event::EffectDecided { decision, .. } if decision.outcome == Outcome::Deny => {
-                let reason = clean::line(&decision.reason, LINE_CHARS);
-                self.screen.say(&self.screen.paint(Look::Warn, &format!("  ⛔ not permitted: {reason}")));
             }
             Event::ApprovalAnswered { allowed, .. } => {
                 self.asking = false;
@@ -305,8 +314,18 @@ fn short_name(tool: &str) -> &str {
     }
 }
 
-/// A call in a few words: what it is about.
+/// A call on one line: what it is about. Of a text of many lines the first is shown, and how many follow.
 fn in_short(call: &ToolCall) -> String {
+    let about = about(call);
+    let about = about.trim();
+    let first = about.lines().next().unwrap_or_default();
+    match about.lines().count().saturating_sub(1) {
+        0 => clean::line(first, LINE_CHARS),
+        more => format!("{} … (+{more} line{})", clean::line(first, LINE_CHARS), if more == 1 { "" } else { "s" }),
+    }
+}
+
+fn about(call: &ToolCall) -> String {
     let text = |name: &str| call.arguments.get(name).and_then(|value| value.as_str()).unwrap_or_default();
     for name in ["command", "path", "id", "text"] {
         if !text(name).is_empty() {

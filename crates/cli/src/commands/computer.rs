@@ -9,8 +9,9 @@ use sandbox::{Computer, ComputerSpec, Exit, Request, Status, Workspace};
 
 use tokio::signal::unix::SignalKind;
 
+use crate::config::Config;
 use crate::exit::{Code, Problem};
-use crate::{env, house, screen, toolset};
+use crate::{config, house, screen, toolset};
 
 /// The command's name in the computer.
 const CALL: &str = "exec";
@@ -34,7 +35,7 @@ const NO_COMPUTER: u8 = 125;
 pub(crate) fn exec(workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Problem> {
     let home = house::data_folder()?;
     let folder = home.join("exec").join(std::process::id().to_string());
-    let outcome = run(&home, &folder, workspace, argv);
+    let outcome = config::read().and_then(|config| run(&config, &folder, workspace, argv));
     let _ = std::fs::remove_dir_all(&folder);
     outcome.or_else(|problem| {
         screen::Screen::new().problem(&problem);
@@ -42,18 +43,13 @@ pub(crate) fn exec(workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Pr
     })
 }
 
-fn run(home: &Path, folder: &Path, workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Problem> {
+fn run(config: &Config, folder: &Path, workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Problem> {
     let failed = |error: sandbox::Error| Problem::new(Code::Failed, error.to_string());
     let workspace = match workspace {
         None => Workspace::Own(folder.join("workspace")),
-        Some(path) => Workspace::Folder(
-            path.canonicalize()
-                .map_err(|error| Problem::new(Code::Usage, format!("--workspace {}: {error}", path.display())))?,
-        ),
+        Some(path) => Workspace::Folder(house::lendable(path, config)?),
     };
     std::fs::create_dir_all(folder).map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
-    let mut forbidden = vec![home.to_owned()];
-    forbidden.extend(env::config_folder());
     let spec = ComputerSpec {
         dir: folder.join("computer"),
         workspace,
@@ -62,7 +58,7 @@ fn run(home: &Path, folder: &Path, workspace: Option<&Path>, argv: Vec<String>) 
         deadline_unix_ms: None,
         env: BTreeMap::new(),
         keeper: sandbox::find_keeper().map_err(failed)?,
-        forbidden,
+        forbidden: house::forbidden(config)?,
     };
     let computer = Computer::open(&spec).map_err(failed)?;
     let runtime = crate::runtime()?;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen, data};
-use crate::{choice, clean, config, house, toolset, words};
+use crate::{choice, clean, config, house, screen, toolset, words};
 
 /// Free space under which a task may soon stop.
 const FREE_BYTES_MIN: u64 = 1_000_000_000;
@@ -43,7 +43,7 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
             .iter()
             .map(|f| json!({ "name": f.name, "works": f.works, "needed": f.needed, "finding": f.what, "fix": f.fix }))
             .collect();
-        data(&json!({ "able": able, "findings": list }).to_string());
+        screen::json(&json!({ "able": able, "findings": list }));
     } else {
         for finding in &findings {
             let (mark, look) = match (finding.works, finding.needed) {

@@ -6,7 +6,7 @@ use journal::{Blobs, Reader, Report, Verdict};
 
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen, data};
-use crate::{clean, config, house, words};
+use crate::{clean, config, house, screen, words};
 
 /// Characters of an event's payload on its line.
 const PAYLOAD_CHARS: usize = 160;
@@ -15,10 +15,10 @@ const PAYLOAD_CHARS: usize = 160;
 pub(crate) fn show(id: &str, json: bool) -> Outcome {
     let instance = house::open(&config::read()?)?;
     let id = house::find(&instance, id)?;
-    for recorded in instance.events(&id)? {
+    for recorded in instance.events(&id).map_err(house::about(&id))? {
         let event = serde_json::to_value(&recorded.event).unwrap_or_default();
         if json {
-            data(&serde_json::json!({ "seq": recorded.seq, "time_ms": recorded.time_ms, "event": event }).to_string());
+            screen::json(&serde_json::json!({ "seq": recorded.seq, "time_ms": recorded.time_ms, "event": event }));
         } else {
             let mut event = event;
             if let Some(map) = event.as_object_mut() {
@@ -69,8 +69,9 @@ pub(crate) fn export(id: &str, file: &Path, screen: Screen) -> Outcome {
     if file.exists() {
         return Err(Problem::new(Code::Usage, format!("{} is there already: name another file", file.display())));
     }
-    let mut reader = Reader::open(folder.root()).map_err(agent::Error::from)?;
-    let report = journal::export_to_file(&mut reader, &Blobs::open(folder.root()), file).map_err(agent::Error::from)?;
+    let wrong = |error: journal::Error| house::about(&id)(error.into());
+    let mut reader = Reader::open(folder.root()).map_err(wrong)?;
+    let report = journal::export_to_file(&mut reader, &Blobs::open(folder.root()), file).map_err(wrong)?;
     screen.say(&format!("Written to {}. Anybody can check it: python3 docs/verify_journal.py FILE", file.display()));
     data(&sound(&report));
     Ok(Code::Done)

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::choice::{self, Chosen};
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen, data};
-use crate::{clean, config, env};
+use crate::{clean, config, env, screen};
 
 /// `thenar models`.
 pub(crate) fn list(json_wanted: bool, screen: Screen) -> Outcome {
@@ -24,7 +24,7 @@ pub(crate) fn list(json_wanted: bool, screen: Screen) -> Outcome {
     names.push((format!("script:{}", choice::DEMO), "a script, no model: the demo"));
     if json_wanted {
         let models: Vec<_> = names.iter().map(|(name, note)| json!({ "name": name, "note": note })).collect();
-        data(&serde_json::Value::from(models).to_string());
+        screen::json(&serde_json::Value::from(models));
     } else {
         for (name, note) in &names {
             data(&format!("{:<40} {note}", clean::line(name, 80)));

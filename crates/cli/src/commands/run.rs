@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 use crate::args::{Limits, Run};
 use crate::choice::{self, Chosen};
 use crate::exit::{Code, Outcome, Problem, of_state};
-use crate::screen::{Look, Screen, data};
+use crate::screen::{Look, Screen};
 use crate::show::Show;
-use crate::{clean, config, env, house, report};
+use crate::{clean, config, env, house, report, screen};
 
 /// Answers and stops on their way to the loop.
 const COMMANDS_QUEUED_MAX: usize = 16;
@@ -34,7 +34,7 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
         max_cost: args.limits.max_cost,
         max_time_ms: args.limits.max_time,
         yes: args.yes,
-        workspace: args.workspace.as_deref().map(workspace).transpose()?,
+        workspace: args.workspace.as_deref().map(|path| text_of(&house::lendable(path, &config)?)).transpose()?,
         out: None,
     };
     let id = match &args.id {
@@ -43,7 +43,7 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
     };
     let out = out_folder(args.out.as_deref(), options.workspace.is_some(), &id)?;
     let options = TaskOptions { out, ..options };
-    let inputs = args.input.iter().map(|input| absolute(input)).collect::<Result<_, _>>()?;
+    let inputs = args.input.iter().map(|path| input(path)).collect::<Result<_, _>>()?;
     let task = NewTask {
         brief: args.task,
         model: chosen.name.clone(),
@@ -65,11 +65,11 @@ pub(crate) fn resume(id: Option<&str>, limits: &Limits, json: bool, screen: Scre
         Some(id) => house::find(&instance, id)?,
         None => last_resumable(&instance)?,
     };
-    let summary = instance.summary(&id)?;
+    let summary = instance.summary(&id).map_err(house::about(&id))?;
     let raised = limits.max_steps.is_some() || limits.max_cost.is_some() || limits.max_time.is_some();
     if summary.state == "done" && !summary.unread {
         screen.say(&format!("Task {id} is done already. Say more with `thenar task send {id} \"…\"`, then resume."));
-        finish(&summary, json, screen);
+        finish(&summary, "", json, screen);
         return Ok(Code::Done);
     }
     let chosen = choice::client(&summary.model, &config)?;
@@ -83,7 +83,7 @@ pub(crate) fn resume(id: Option<&str>, limits: &Limits, json: bool, screen: Scre
             ..summary.options.clone()
         };
         check_price(&chosen, options.max_cost.is_some())?;
-        instance.command(&id, Command::Options { options })?;
+        instance.command(&id, Command::Options { options }).map_err(house::about(&id))?;
     }
     head(screen, &id, &chosen, "resumed, ");
     drive(&instance, &id, Start::Resume, chosen, json, screen)
@@ -126,35 +126,35 @@ fn drive(instance: &Instance, id: &TaskId, start: Start, chosen: Chosen, json: b
     let mut show = Show::new(screen, answers);
     let client = Arc::new(chosen.client);
     let summary = runtime.block_on(async {
-        watch_signals(sender, screen);
+        watch_signals(id.clone(), sender, screen);
         instance.run(id, start, client, commands, &mut show).await
     });
     // A thread may still sit in a read of the terminal: nobody waits for it.
     runtime.shutdown_timeout(SHUTDOWN);
     let summary = summary.map_err(|error| {
-        let problem = Problem::from(error);
-        match problem.code {
-            Code::Failed => problem.hint(format!("nothing that was recorded is lost: thenar task resume {id}")),
-            _ => problem,
+        let problem = house::about(id)(error);
+        if problem.code != Code::Failed {
+            return problem;
         }
+        problem.hint(format!("nothing that was recorded is lost: thenar task resume {id}"))
     })?;
-    finish(&summary, json, screen);
+    finish(&summary, show.last_words(), json, screen);
     Ok(of_state(summary.state))
 }
 
-fn finish(summary: &Summary, json: bool, screen: Screen) {
+fn finish(summary: &Summary, already_read: &str, json: bool, screen: Screen) {
     report::account(screen, summary);
     if json {
-        data(&report::json_of(summary).to_string());
+        screen::json(&report::json_of(summary));
     } else if !std::io::stdout().is_terminal() {
         // On a terminal the person has just read both.
-        report::print_data(summary);
+        report::print_data(screen, summary, already_read);
     }
 }
 
 /// The first Ctrl-C stops the task, the second one ends the program at once. A terminal that goes away, or a polite kill,
 /// is a first Ctrl-C.
-fn watch_signals(commands: mpsc::Sender<Command>, screen: Screen) {
+fn watch_signals(id: TaskId, commands: mpsc::Sender<Command>, screen: Screen) {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let (seen, mut seen_by_all) = mpsc::channel(4);
     for kind in kinds {
@@ -168,9 +168,12 @@ fn watch_signals(commands: mpsc::Sender<Command>, screen: Screen) {
     }
     tokio::spawn(async move {
         let mut stopping = false;
+        let ended_at_once = format!(
+            "\nEnded at once. What runs in its computer runs on: thenar task stop {id} ends it, thenar task resume {id} goes on."
+        );
         while seen_by_all.recv().await.is_some() {
             if stopping {
-                screen.say("\nEnded at once. What ran in the computer is cleared away at the next resume.");
+                screen.say(&ended_at_once);
                 std::process::exit(Code::Interrupted as i32);
             }
             stopping = true;
@@ -180,13 +183,11 @@ fn watch_signals(commands: mpsc::Sender<Command>, screen: Screen) {
     });
 }
 
-fn workspace(path: &Path) -> Result<String, Problem> {
-    let wrong = |what: String| Problem::new(Code::Usage, format!("--workspace {}: {what}", path.display()));
-    let real = path.canonicalize().map_err(|error| wrong(error.to_string()))?;
-    if !real.is_dir() {
-        return Err(wrong("it is not a folder".to_owned()));
-    }
-    text_of(&real)
+/// A file to give with the task: it can be read, or the command line is wrong.
+fn input(path: &Path) -> Result<PathBuf, Problem> {
+    let wrong = |error| Problem::new(Code::Usage, format!("--input {}: {error}", path.display()));
+    std::fs::File::open(path).map_err(wrong)?;
+    absolute(path)
 }
 
 /// Where deliverables go: the folder named, else one of the task's own; in a person's folder they stay where they are.

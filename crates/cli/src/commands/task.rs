@@ -5,7 +5,7 @@ use event::{EffectId, TaskId};
 
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen, data};
-use crate::{clean, config, house, report, words};
+use crate::{clean, config, house, report, screen, words};
 
 /// Characters of a task's sentence in the list.
 const BRIEF_CHARS: usize = 60;
@@ -16,7 +16,7 @@ pub(crate) fn list(json: bool, screen: Screen) -> Outcome {
     let listing = instance.list()?;
     if json {
         let tasks: Vec<_> = listing.tasks.iter().map(report::json_of).collect();
-        data(&serde_json::Value::from(tasks).to_string());
+        screen::json(&serde_json::Value::from(tasks));
     } else if listing.tasks.is_empty() && listing.broken.is_empty() {
         screen.say("There are no tasks yet. Begin with: thenar run \"…\", or thenar demo");
     } else {
@@ -35,9 +35,9 @@ pub(crate) fn list(json: bool, screen: Screen) -> Outcome {
 /// `thenar task show`.
 pub(crate) fn show(id: &str, json: bool, screen: Screen) -> Outcome {
     let (instance, id) = open(id)?;
-    let summary = instance.summary(&id)?;
+    let summary = instance.summary(&id).map_err(house::about(&id))?;
     if json {
-        data(&report::json_of(&summary).to_string());
+        screen::json(&report::json_of(&summary));
         return Ok(Code::Done);
     }
     screen.say(&format!("{} {id}: {}", screen.paint(Look::Bold, "Task"), clean::line(&summary.brief, 400)));
@@ -52,7 +52,7 @@ pub(crate) fn show(id: &str, json: bool, screen: Screen) -> Outcome {
         screen.say(&format!("  {mark} {}", clean::line(&step.text, 200)));
     }
     report::account(screen, &summary);
-    report::print_data(&summary);
+    report::print_data(screen, &summary, "");
     Ok(Code::Done)
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn stop(id: &str, screen: Screen) -> Outcome {
 fn tell(id: &str, command: Command, screen: Screen) -> Outcome {
     let (instance, id) = open(id)?;
     let stop = matches!(command, Command::Stop { .. });
-    let (answer, held) = match instance.command(&id, command)? {
+    let (answer, held) = match instance.command(&id, command).map_err(house::about(&id))? {
         Reached::Holder(answer) => (answer, true),
         Reached::Recorded(answer) => (answer, false),
     };

@@ -12,7 +12,16 @@ use crate::desk::{Desk, say};
 fn without_a_model_five_lines_say_how_to_get_one() {
     let desk = Desk::new();
     let ran = desk.run(&["run", "Do something"]);
-    assert_snapshot!(ran.seen(), @"");
+    assert_snapshot!(ran.seen(), @r#"
+    exit 5
+    --- out
+    --- err
+    error: there is no model yet. Ways to get one:
+      export OPENAI_API_KEY=…                             OpenAI, or any service that speaks its API
+      export OPENAI_BASE_URL=http://127.0.0.1:11434/v1    a model on this machine (Ollama, llama.cpp, vLLM, LM Studio)
+      thenar run --model openai:NAME …                    or THENAR_MODEL, or model = "openai:NAME" in config.toml
+      make demo (or: thenar demo)                         works without any: a script drives the real tools
+    "#);
     assert!(!desk.path("home/tasks").exists(), "nothing was begun");
 }
 
@@ -60,10 +69,9 @@ fn refused(config: &str, parts: &[&str]) {
 fn a_wrong_configuration_is_named_with_its_place() {
     refused("# a comment\nmodle = \"x\"\n", &["line 2", "modle", "expected one of"]);
     refused("[models.\"openai:x\"]\ninput_price = \"cheap\"\n", &["line 2", "input_price"]);
-    refused("[models.\"openai:x\"]\noutput_price = -1.0\n", &["openai:x", "output_price"]);
+    refused("[models.\"openai:x\"]\noutput_price = -1.0\n", &["line 2", "output_price", "-1 is no price"]);
     refused("[models.\"x\"]\nwindow = 5\n", &["\"x\" is no model's name"]);
     refused("model_timeout = \"soon\"\n", &["model_timeout", "\"soon\" is no duration"]);
-    refused("policy = \"nowhere.cedar\"\n", &["nowhere.cedar"]);
     refused("model = \n", &["line 1"]);
 }
 
@@ -72,6 +80,7 @@ fn rules_that_do_not_load_permit_nothing() {
     let desk = Desk::new();
     // Beside the configuration, wherever the person stands.
     desk.config("policy = \"rules.cedar\"\n");
+    desk.run(&["task", "list"]).code(5).says("read the policy [FOLDER]/home/rules.cedar (`policy` in config.toml)");
     fs::write(desk.path("home/rules.cedar"), "permit (principal, action, resource);\n").unwrap();
     desk.run(&["task", "list"]).code(5).says("has no @id");
     fs::write(desk.path("home/rules.cedar"), "@id(\"x\") permit (principal action);\n").unwrap();
@@ -88,11 +97,37 @@ fn models_are_listed_and_tried() {
     });
     let server = server.unwrap();
     let desk = Desk::new();
-    assert_snapshot!(desk.run(&["models"]).seen(), @"");
+    assert_snapshot!(desk.run(&["models"]).seen(), @r#"
+    exit 0
+    --- out
+    script:demo                              a script, no model: the demo
+    --- err
+    there is no model yet. Ways to get one:
+      export OPENAI_API_KEY=…                             OpenAI, or any service that speaks its API
+      export OPENAI_BASE_URL=http://127.0.0.1:11434/v1    a model on this machine (Ollama, llama.cpp, vLLM, LM Studio)
+      thenar run --model openai:NAME …                    or THENAR_MODEL, or model = "openai:NAME" in config.toml
+      make demo (or: thenar demo)                         works without any: a script drives the real tools
+    "#);
     let desk = desk.with("OPENAI_BASE_URL", &server.base_url());
-    assert_snapshot!(desk.run(&["models"]).seen(), @"");
+    assert_snapshot!(desk.run(&["models"]).seen(), @r#"
+    exit 0
+    --- out
+    openai:scripted                          offered
+    script:demo                              a script, no model: the demo
+    --- err
+    `thenar run` takes openai:scripted unless told otherwise.
+    "#);
     assert_eq!(desk.run(&["models", "--json"]).code(0).json()[0]["name"], "openai:scripted");
-    assert_snapshot!(desk.run(&["models", "test"]).seen(), @"");
+    assert_snapshot!(desk.run(&["models", "test"]).seen(), @r#"
+    exit 0
+    --- out
+    reply        ok   it said "ready"
+    usage        ok   20 tokens in, 1 out
+    tool calls   ok
+    price        no   not in config.toml: --max-cost cannot be used
+    --- err
+    Testing openai:scripted …
+    "#);
     let deaf = ModelServer::playing(vec![]).unwrap();
     let desk = desk.with("OPENAI_BASE_URL", &deaf.base_url());
     desk.run(&["models", "test", "openai:scripted"]).code(5).says("this model does not call tools");

@@ -52,7 +52,7 @@ fn folders_that_are_not_for_lending_are_refused() {
         assert_eq!(ran.out, "", "{folder}");
         ran.code(125).says("error: ");
     }
-    exec(&desk, &["--workspace", "nowhere"], "true").code(125).says("--workspace nowhere");
+    exec(&desk, &["--workspace", "nowhere"], "true").code(125).says("use nowhere as workspace: it cannot be opened");
     // A task with such a folder fails before it does anything.
     let script = desk.script(&[crate::desk::exec("true"), crate::desk::say("Finished.")]);
     for folder in ["/", home[2].as_str()] {

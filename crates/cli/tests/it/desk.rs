@@ -56,7 +56,7 @@ impl Desk {
     }
 
     /// As an ordinary user, who gets programs of his own and all folders.
-    pub(crate) fn as_user(mut self, user: u32) -> Self {
+    pub(crate) fn owned_by_user(mut self, user: u32) -> Self {
         use std::os::unix::fs::{PermissionsExt, chown};
         let programs = self.path("programs");
         fs::create_dir(&programs).unwrap();

@@ -21,7 +21,7 @@ fn steps_end_with_what_there_is_and_go_on_with_more() {
     desk.run(&["task", "resume", "t-one", "--max-steps", "2"]).code(3);
     desk.run(&["task", "resume", "t-one", "--max-steps", "9"])
         .code(0)
-        .puts_out("Finished.\n[FOLDER]/here/thenar-out/t-one/unfinished/half.txt\n");
+        .puts_out("Finished.\n[FOLDER]/here/thenar-out/t-one/unfinished/half.txt\n[FOLDER]/here/thenar-out/t-one/unfinished/whole.txt\n");
 }
 
 #[test]

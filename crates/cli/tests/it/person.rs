@@ -29,14 +29,30 @@ fn a_question_waits_for_its_answer() {
     let desk = Desk::new();
     let script = desk.script(&[call("message_ask_user", json!({ "text": "Which year?" })), say("Thank you.")]);
     let ran = desk.run(&["run", "--model", &script, "--id", "t-one", "Ask me"]);
-    assert_snapshot!(ran.seen(), @"");
+    assert_snapshot!(ran.seen(), @r#"
+    exit 4
+    --- out
+    --- err
+    Task t-one (script:[FOLDER]/script.json: A SCRIPT, NOT A MODEL)
+
+    Waiting for you: it waits for your word
+      Which year?
+    1 step of a script, no model: no cost
+    next: to answer, then resume: thenar task send t-one "…" && thenar task resume t-one
+    "#);
     assert_eq!(
         (desk.shown("t-one")["state"].clone(), desk.shown("t-one")["question"].clone()),
         (json!("waiting"), json!("Which year?"))
     );
     desk.run(&["task", "resume", "t-one"]).code(4);
     desk.run(&["task", "send", "t-one", ""]).code(2).says("the message is empty");
-    assert_snapshot!(desk.run(&["task", "send", "t-one", "2024"]).seen(), @"");
+    assert_snapshot!(desk.run(&["task", "send", "t-one", "2024"]).seen(), @r#"
+    exit 0
+    --- out
+    --- err
+    the agent reads it before its next step
+    Nobody is working on it now. To go on: thenar task resume t-one
+    "#);
     desk.run(&["task", "resume", "t-one"]).code(0).puts_out("Thank you.\n");
     let said: Vec<Value> =
         desk.events("t-one").into_iter().filter(|event| event["event"] == "message_received").collect();
@@ -49,7 +65,19 @@ fn what_needs_a_word_waits_for_it_and_then_happens_once() {
     let desk = Desk::new();
     let script = asking(&desk);
     let ran = desk.run(&["run", "--model", &script, "--id", "t-one", "Run it"]);
-    assert_snapshot!(ran.seen(), @"");
+    assert_snapshot!(ran.seen(), @r#"
+    exit 4
+    --- out
+    --- err
+    Task t-one (script:[FOLDER]/script.json: A SCRIPT, NOT A MODEL)
+
+    Waiting for you: it waits for your word
+      the person wants to see each command first
+      shell_exec
+        command: echo ran >> log.txt; cat log.txt
+    1 step of a script, no model: no cost
+    next: to allow it (or --deny), then resume: thenar task confirm t-one && thenar task resume t-one
+    "#);
     assert_eq!(desk.shown("t-one")["approval"]["effect"], "e2");
     desk.run(&["task", "confirm", "t-one", "--effect", "e7"]).code(2).says("the task waits for a word on e2");
     desk.run(&["task", "confirm", "t-one", "--effect", "e2"]).code(0).says("allowed");
@@ -90,7 +118,13 @@ fn another_process_stops_a_task_in_mid_command() {
     desk.until_there(&desk.task("t-one").join("workspace/begun"));
     assert_eq!(desk.shown("t-one")["state"], "running");
     desk.run(&["task", "send", "t-one", "Be quick"]).code(0).says("the agent reads it before its next step");
-    assert_snapshot!(desk.run(&["task", "stop", "t-one"]).seen(), @"");
+    assert_snapshot!(desk.run(&["task", "stop", "t-one"]).seen(), @r#"
+    exit 0
+    --- out
+    --- err
+    stopping
+    To go on later: thenar task resume t-one
+    "#);
     let ran = running.end().code(3);
     assert_eq!((&ran.json()["state"], &ran.json()["cause"]), (&json!("stopped"), &json!("person")));
     assert!(!desk.has_computer("t-one"));
@@ -123,8 +157,10 @@ fn a_second_ctrl_c_ends_at_once() {
     running.signal(Signal::INT);
     until("the first one is heard", || running.said().contains("Stopping"));
     running.signal(Signal::INT);
-    running.end().code(130).says("Ended at once");
-    desk.run(&["task", "resume", "t-one"]).code(3);
+    running.end().code(130).says("Ended at once. What runs in its computer runs on: thenar task stop t-one ends it");
+    assert!(desk.has_computer("t-one"));
+    desk.run(&["task", "stop", "t-one"]).code(0);
+    until("its computer is gone", || !desk.has_computer("t-one"));
     desk.run(&["task", "resume", "t-one"]).code(0).puts_out("Finished.\n");
 }
 

@@ -32,7 +32,13 @@ fn a_damaged_task_is_named_and_the_others_are_unharmed() {
         desk.run(command).code(7).says("t-two").says("other tasks are not touched");
     }
     desk.run(&["task", "send", "t-two", "hello"]).code(7);
-    assert_snapshot!(desk.run(&["journal", "verify", "t-two"]).seen(), @"");
+    assert_snapshot!(desk.run(&["journal", "verify", "t-two"]).seen(), @r#"
+    exit 7
+    --- out
+    bad: record 3: the payload does not match its digest
+    --- err
+    This journal was changed or damaged after it was written.
+    "#);
     desk.run(&["journal", "export", "t-two", "two.journal"]).code(7);
     assert!(!desk.here.join("two.journal").exists());
     assert!(fs::read(desk.task("t-two").join("journal.db")).unwrap() == before, "it is left as it is");
@@ -59,7 +65,13 @@ fn an_exported_record_is_checked_by_us_and_by_anybody() {
     let verified = desk.run(&["journal", "verify", "t-one"]).code(0);
     let exported = desk.run(&["journal", "export", "t-one", "one.journal"]).code(0);
     assert_eq!(exported.out, verified.out);
-    assert_snapshot!(exported.seen(), @"");
+    assert_snapshot!(exported.seen(), @r#"
+    exit 0
+    --- out
+    ok: task t-one, 14 records, 3 blobs, head [HASH]
+    --- err
+    Written to one.journal. Anybody can check it: python3 docs/verify_journal.py FILE
+    "#);
     let file = desk.run(&["journal", "verify", "one.journal"]).code(0);
     assert_eq!(file.out, verified.out);
     let bundle = desk.here.join("one.journal");

@@ -27,10 +27,51 @@ fn two_files() -> Vec<Value> {
 fn a_person_sees_the_work_and_a_script_gets_text_and_paths() {
     let desk = Desk::new();
     let ran = desk.run(&["run", "--model", &desk.script(&two_files()), "--id", "t-one", "Write two files"]);
-    assert_snapshot!(ran.seen(), @"");
+    assert_snapshot!(ran.seen(), @r#"
+    exit 0
+    --- out
+    Two files are ready.
+    [FOLDER]/here/thenar-out/t-one/note.md
+    [FOLDER]/here/thenar-out/t-one/data/rows.csv
+    --- err
+    Task t-one (script:[FOLDER]/script.json: A SCRIPT, NOT A MODEL)
+      Plan
+        ▸ Write both files
+        · Hand them over
+      ✓ run         mkdir -p out/data && printf 'All is well.\n' > out/note.md && printf 'a,b\n1,2\n' > out/data/rows.csv
+      ✓ deliver     out/note.md, out/data/rows.csv
+    Two files are ready.
+
+    Done
+      ✓ Both files are there (looked)
+    Files
+      [FOLDER]/here/thenar-out/t-one/note.md  Markdown, 1 line, 13 B
+      [FOLDER]/here/thenar-out/t-one/data/rows.csv  CSV, 1 row of 2 columns under the header, 8 B
+    4 steps of a script, no model: no cost
+    next: to check its record: thenar journal verify t-one
+    "#);
     assert_eq!(fs::read_to_string(desk.here.join("thenar-out/t-one/note.md")).unwrap(), "All is well.\n");
     assert_eq!(fs::read_to_string(desk.here.join("thenar-out/t-one/data/rows.csv")).unwrap(), "a,b\n1,2\n");
-    assert_snapshot!(desk.run(&["task", "show", "t-one"]).seen(), @"");
+    assert_snapshot!(desk.run(&["task", "show", "t-one"]).seen(), @r#"
+    exit 0
+    --- out
+    Two files are ready.
+    [FOLDER]/here/thenar-out/t-one/note.md
+    [FOLDER]/here/thenar-out/t-one/data/rows.csv
+    --- err
+    Task t-one: Write two files
+      begun [TIME], model script:[FOLDER]/script.json
+      ▸ Write both files
+      · Hand them over
+
+    Done
+      ✓ Both files are there (looked)
+    Files
+      [FOLDER]/here/thenar-out/t-one/note.md  Markdown, 1 line, 13 B
+      [FOLDER]/here/thenar-out/t-one/data/rows.csv  CSV, 1 row of 2 columns under the header, 8 B
+    4 steps of a script, no model: no cost
+    next: to check its record: thenar journal verify t-one
+    "#);
 }
 
 #[test]
@@ -61,11 +102,29 @@ fn the_list_is_newest_first_and_names_are_found_by_their_beginning() {
     let seen: Vec<_> =
         list.as_array().unwrap().iter().map(|task| (task["id"].as_str(), task["state"].as_str())).collect();
     assert_eq!(seen, [(Some("other"), Some("done")), (Some("t-two"), Some("done")), (Some("t-one"), Some("done"))]);
-    assert_snapshot!(desk.run(&["task", "list"]).seen(), @"");
+    assert_snapshot!(desk.run(&["task", "list"]).seen(), @r#"
+    exit 0
+    --- out
+    other            done     [TIME]  Say yes
+    t-two            done     [TIME]  Say yes
+    t-one            done     [TIME]  Say yes
+    --- err
+    "#);
     let folder = format!("{}\n", desk.task("other").display());
     assert_eq!(desk.run(&["task", "path", "oth"]).code(0).out, folder);
-    assert_snapshot!(desk.run(&["task", "show", "t-"]).seen(), @"");
-    assert_snapshot!(desk.run(&["task", "show", "t-three"]).seen(), @"");
+    assert_snapshot!(desk.run(&["task", "show", "t-"]).seen(), @r#"
+    exit 2
+    --- out
+    --- err
+    error: several tasks begin with t-: give more of the name
+    "#);
+    assert_snapshot!(desk.run(&["task", "show", "t-three"]).seen(), @r#"
+    exit 2
+    --- out
+    --- err
+    error: there is no task t-three
+    hint: `thenar task list` shows the tasks there are
+    "#);
     desk.run(&["task", "path", ""]).code(2);
     desk.run(&["task", "path", "../t-one"]).code(2);
     desk.run(&["run", "--model", &script, "--id", "other", "Again"]).code(2).says("there is a task other already");
@@ -158,7 +217,7 @@ fn an_ordinary_user_needs_no_privilege() {
         // Then every other test has shown it.
         return;
     }
-    let desk = Desk::new().as_user(64_321);
+    let desk = Desk::new().owned_by_user(64_321);
     let script = desk.script(&two_files());
     desk.run(&["run", "--model", &script, "--id", "t-one", "Write two files"]).code(0);
     let note = desk.here.join("thenar-out/t-one/note.md");

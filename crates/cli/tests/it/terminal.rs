@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::desk::{Desk, Ran, call, exec, say};
+use crate::desk::{Desk, Ran, call, exec};
 
 /// Clears the screen, sets the title, is a C1 escape, turns the writing round, hides, rings.
 const ATTACK: &str = "a\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m b\u{202e}cod.exe\u{2066}\u{200b}\u{feff}\u{e0041}\u{8}\rz";
