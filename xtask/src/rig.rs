@@ -127,10 +127,11 @@ impl Drop for Stage {
                 kill(process.pid);
             }
         }
-        let gone = || !below_us().unwrap_or_default().iter().any(|process| process.name.starts_with("thenar"));
+        // The dead too: a later look at the processes below us must not count them.
+        let left = |process: &Process| process.name.starts_with("thenar-");
         let _ = wait_until(Duration::from_secs(5), || {
             reap_orphans();
-            gone()
+            !descendants().unwrap_or_default().iter().any(left)
         });
     }
 }
