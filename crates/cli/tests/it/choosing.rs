@@ -141,3 +141,24 @@ fn the_doctor_finds_this_machine_able() {
     assert_eq!(report["able"], true, "{report}");
     desk.run(&["doctor"]).code(0).says("Tasks can be run here.");
 }
+
+#[test]
+fn a_server_with_several_models_wants_a_name() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+            let body = r#"{"data":[{"id":"small"},{"id":"big"}]}"#;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = std::io::Write::write_all(&mut stream, format!("{head}{body}").as_bytes());
+        }
+    });
+    let desk = Desk::new().with("OPENAI_BASE_URL", &format!("http://{address}/v1"));
+    desk.run(&["run", "x"]).code(5).says("offers several models: name one").says("openai:small, openai:big");
+    let ran = desk.run(&["models", "--json"]).code(0);
+    assert_eq!(ran.json().as_array().unwrap().len(), 3);
+    // With the name all is settled: this server then fails as one that speaks no chat completions.
+    let desk = desk.with("OPENAI_MODEL", "big");
+    desk.run(&["models"]).code(0).says("`thenar run` takes openai:big unless told otherwise.");
+}

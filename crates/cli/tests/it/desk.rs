@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use regex::Regex;
@@ -252,6 +254,11 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// A screen, as if it were all output.
+    pub(crate) fn of(screen: String) -> Self {
+        Self { code: 0, out: screen, errors: String::new(), folder: String::new() }
+    }
+
     /// It ended with this code (1000 and more: by that signal).
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
@@ -302,7 +309,7 @@ impl Ran {
 
 /// Looks until a condition holds.
 #[track_caller]
-pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
@@ -355,4 +362,69 @@ pub(crate) fn exec(command: &str) -> Value {
 /// A turn that runs a command until somebody makes the file `go` in the workspace; `begun` tells that it runs.
 pub(crate) fn exec_until_go(before: &str, after: &str) -> Value {
     exec(&format!("{before}; touch begun; until [ -e go ]; do sleep 0.02; done; {after}"))
+}
+
+/// The program at a terminal, with a person who reads and types. Dropped, it is killed.
+pub(crate) struct AtTerminal {
+    child: Child,
+    keyboard: File,
+    screen: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Desk {
+    /// Starts the program with a terminal on all three streams.
+    pub(crate) fn start_at_terminal(&self, arguments: &[&str]) -> AtTerminal {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let slave = || File::options().read(true).write(true).open(&name).unwrap();
+        let mut command = self.command(arguments);
+        command.env("TERM", "xterm-256color").stdin(slave()).stdout(slave()).stderr(slave());
+        let child = command.spawn().unwrap();
+        let (keyboard, screen) = (File::from(master), Arc::new(Mutex::new(Vec::new())));
+        let (mut from, to) = (keyboard.try_clone().unwrap(), Arc::clone(&screen));
+        let reader = std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            // Ends with an error once the program has let its terminal go.
+            while let Ok(read) = from.read(&mut piece) {
+                to.lock().unwrap().extend_from_slice(&piece[..read]);
+            }
+        });
+        AtTerminal { child, keyboard, screen, reader }
+    }
+}
+
+impl AtTerminal {
+    /// Waits until this stands on the screen.
+    #[track_caller]
+    pub(crate) fn until_shown(&self, part: &str) {
+        until(&format!("{part:?} is shown"), || self.shown().contains(part));
+    }
+
+    /// Types a line.
+    pub(crate) fn types(&mut self, line: &str) {
+        self.keyboard.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.screen.lock().unwrap()).replace("\r\n", "\n")
+    }
+
+    /// Waits for the end; the exit code and all that was on the screen.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        // What it wrote last may still be on its way: the reader ends once all of it has come.
+        until("the screen is read to its end", || self.reader.is_finished());
+        (code, self.shown())
+    }
+}
+
+impl Drop for AtTerminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -5,6 +5,7 @@
 mod choosing;
 mod computer;
 mod crash;
+mod demo;
 mod desk;
 mod limits;
 mod person;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::desk::{Desk, call, exec, exec_until_go, say, until};
 
 /// The built-in rules for what these tests call, and one that asks before each command.
-const ASKING: &str = r#"
+pub(crate) const ASKING: &str = r#"
 @id("all")
 @reason("it is allowed here")
 permit (principal, action, resource);
