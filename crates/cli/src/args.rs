@@ -9,7 +9,7 @@ use crate::words;
 
 /// An agent that is yours: give it a task in one sentence, get finished files.
 #[derive(Debug, Parser)]
-#[command(name = "thenar", version, propagate_version = true, after_help = AFTER)]
+#[command(name = "thenar", version, after_help = AFTER)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -65,7 +65,7 @@ The model is taken from --model, else THENAR_MODEL, else config.toml, else OPENA
 
 Examples:
   thenar run \"Summarise these three reports on one page\" --input a.pdf --input b.pdf --input c.pdf
-  thenar run --model openai:gpt-4.1 --max-cost 0.50 --max-time 20m \"Clean this list\" --input list.xlsx
+  thenar run --model openai:gpt-4.1 --max-cost 0.50 --max-time 20m \"Clean it\" --input list.xlsx
   thenar run --json --yes \"…\" > result.json      for scripts: one JSON object on standard output")]
 pub(crate) struct Run {
     /// Work in this folder of yours instead of a workspace of the task's own
@@ -148,7 +148,7 @@ pub(crate) enum Task {
         #[arg(long, value_name = "eN")]
         effect: Option<EffectId>,
         /// A word with your answer
-        #[arg(long, value_name = "TEXT", default_value = "")]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         note: String,
     },
     /// Stop a task, wherever it runs; it can be resumed

@@ -17,7 +17,7 @@ use crate::{env, words};
 pub(crate) struct Config {
     /// The model to use, as `provider:model`.
     pub(crate) model: Option<String>,
-    /// How long a model may be silent, as `90s` or `2m`; in milliseconds.
+    /// How long a model may be silent before an attempt is given up, as `90s` or `2m`. Default: 120 s.
     #[serde(deserialize_with = "duration")]
     pub(crate) model_timeout: Option<u64>,
     /// A Cedar file in place of the built-in policy; a relative path counts from the configuration's folder.
@@ -31,20 +31,22 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Known {
-    /// Its server, as far as `/chat/completions`.
+    /// Its server, as far as `/chat/completions`. Default: `OPENAI_BASE_URL`, else OpenAI.
     pub(crate) base_url: Option<String>,
-    /// The environment variable with its key.
+    /// The environment variable that holds its key. Default: `OPENAI_API_KEY`.
     pub(crate) api_key_env: Option<String>,
-    /// US dollars per million tokens.
+    /// US dollars per million input tokens. A price holds only where input and output both have one.
     #[serde(deserialize_with = "price")]
     pub(crate) input_price: Option<f64>,
+    /// US dollars per million input tokens that the server had cached. Default: the same as `input_price`.
     #[serde(deserialize_with = "price")]
     pub(crate) cached_input_price: Option<f64>,
+    /// US dollars per million output tokens.
     #[serde(deserialize_with = "price")]
     pub(crate) output_price: Option<f64>,
-    /// Tokens of input and output together.
+    /// Tokens of input and output together; a task stops before it would not fit.
     pub(crate) window: Option<u64>,
-    /// Tokens of one reply; sent with each request.
+    /// Tokens of one reply; sent with each request, and reserved against `--max-cost`. Default: nothing is sent, 16,384 are reserved.
     pub(crate) max_output: Option<u64>,
 }
 

@@ -1,6 +1,7 @@
 //! The binary `thenar`: wires everything together. What a command does is in its own file under `commands/`; this file
 //! only finds the command and ends with its exit code.
 
+mod answers;
 mod args;
 mod choice;
 mod clean;
@@ -9,6 +10,8 @@ mod config;
 mod env;
 mod exit;
 mod house;
+#[cfg(test)]
+mod reference;
 mod report;
 mod screen;
 mod show;

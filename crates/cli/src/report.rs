@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::clean;
 use crate::screen::{Look, Screen, data};
-use crate::show::acceptance_mark;
+use crate::show::{acceptance_mark, quoted};
 use crate::words;
 
 /// The task as one JSON object.
@@ -47,11 +47,11 @@ pub(crate) fn json_of(summary: &Summary) -> Value {
 }
 
 /// The data of a task for standard output: its last words, then a path per file. Where the same person sees both
-/// streams, nothing is said twice: neither the files of the account, nor what they have just read.
+/// streams, nothing is said twice: neither what the account holds, nor what they have just read.
 pub(crate) fn print_data(screen: Screen, summary: &Summary, already_read: &str) {
     let text = clean::text(summary.text.trim());
     let both = screen.shows_data();
-    let read = both && summary.text.trim() == already_read.trim();
+    let read = both && (summary.state != "done" || summary.text.trim() == already_read.trim());
     if !read && !text.is_empty() {
         data(&text);
     }
@@ -80,9 +80,9 @@ pub(crate) fn account(screen: Screen, summary: &Summary) {
         screen.say(&indent(&clean::text(summary.text.trim())));
     }
     if let Some(open) = &summary.approval {
-        screen.say(&indent(&clean::text(&open.question)));
+        screen.say(&quoted(screen, &open.question));
     } else if let Some(question) = &summary.question {
-        screen.say(&indent(&clean::text(question)));
+        screen.say(&quoted(screen, question));
     }
     for item in &summary.acceptance {
         let (mark, look) = acceptance_mark(item.status);

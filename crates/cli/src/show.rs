@@ -1,11 +1,11 @@
 //! What a person sees while a task runs: the plan, a line per step, the model's words, and what it waits for. It only
 //! looks; answers go to the loop as commands.
 
-use agent::{Command, Patience, State, Watcher};
+use agent::{Patience, State, Watcher};
 use event::{AcceptanceStatus, Effect, EffectId, Event, Plan, StepStatus, ToolCall, ToolFact, ToolResult, ToolStatus};
 use model::Delta;
-use tokio::sync::mpsc;
 
+use crate::answers::{Answers, Asked};
 use crate::clean;
 use crate::screen::{Look, Screen};
 use crate::words;
@@ -24,19 +24,18 @@ const TOOL_CHARS: usize = 24;
 pub(crate) struct Show {
     screen: Screen,
     /// Where the person's answers go, where they can give some.
-    answers: Option<mpsc::Sender<Command>>,
+    answers: Option<Answers>,
     plan: Plan,
     /// The model's words are being streamed.
     streaming: bool,
     streamed: bool,
     /// The model's latest words, which the person has read.
     last_words: String,
-    asking: bool,
     calls: std::collections::BTreeMap<EffectId, ToolCall>,
 }
 
 impl Show {
-    pub(crate) fn new(screen: Screen, answers: Option<mpsc::Sender<Command>>) -> Self {
+    pub(crate) fn new(screen: Screen, answers: Option<Answers>) -> Self {
         Self {
             screen,
             answers,
@@ -44,7 +43,6 @@ impl Show {
             streaming: false,
             streamed: false,
             last_words: String::new(),
-            asking: false,
             calls: std::collections::BTreeMap::new(),
         }
     }
@@ -166,31 +164,33 @@ impl Show {
         self.plan = plan.clone();
     }
 
-    fn ask(&mut self, state: &State) {
-        let Some(answers) = self.answers.clone() else { return };
-        let approval = state.open_approval().map(|(_, _, question)| question.to_owned());
-        let prompt = match (&approval, &state.question) {
-            (Some(question), _) => format!("{}\n  Allow this? [y/N] ", clean::text(question)),
-            (None, Some(question)) => format!("{}\n  Your answer: ", clean::text(question)),
+    /// Puts to the person what the task waits for, once.
+    fn ask(&mut self, answers: &mut Answers, state: &State) {
+        let (asked, question, prompt) = match (state.open_approval(), &state.question) {
+            (Some((id, _, question)), _) => (Asked::Approval(id), question, "Allow this? [y/N] "),
+            (None, Some(question)) => (Asked::Question, question.as_str(), "Your answer: "),
             (None, None) => return,
         };
-        self.screen.say_part(&format!("\n{} {prompt}", self.screen.paint(Look::Warn, "?")));
-        // Reading blocks; the loop goes on hearing other doors meanwhile.
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            if std::io::stdin().read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            let line = line.trim().to_owned();
-            let command = if approval.is_some() {
-                let allowed = matches!(line.to_lowercase().as_str(), "y" | "yes" | "j" | "ja" | "是");
-                Command::Confirm { effect: None, allowed, note: String::new() }
-            } else {
-                Command::Message { text: line }
-            };
-            let _ = answers.blocking_send(command);
-        });
+        if answers.ask(asked) {
+            self.screen.say("");
+            self.screen.say(&quoted(self.screen, question));
+            self.screen.say_part(&format!("{} {prompt}", self.screen.paint(Look::Warn, "?")));
+        }
     }
+
+    fn settled(&self) {
+        if self.answers.as_ref().is_some_and(Answers::settled_elsewhere) {
+            // The prompt still stands there, without the end of its line.
+            self.screen.say("");
+        }
+    }
+}
+
+/// Somebody else's text in a margin of its own: no line of it can pass for one of ours.
+pub(crate) fn quoted(screen: Screen, text: &str) -> String {
+    let margin = screen.paint(Look::Warn, "│");
+    let lines: Vec<String> = clean::text(text).lines().map(|line| format!("  {margin} {line}")).collect();
+    lines.join("\n")
 }
 
 impl Watcher for Show {
@@ -200,11 +200,11 @@ impl Watcher for Show {
                 self.calls.insert(call.id, call.clone());
             }
             Event::ApprovalAnswered { allowed, .. } => {
-                self.asking = false;
+                self.settled();
                 self.dim(if *allowed { "  you allowed it" } else { "  you refused it" });
             }
             Event::MessageReceived { text, .. } => {
-                self.asking = false;
+                self.settled();
                 self.screen.say(&format!(
                     "  {} {}",
                     self.screen.paint(Look::Bold, "you:"),
@@ -276,13 +276,10 @@ impl Watcher for Show {
     }
 
     fn waiting(&mut self, state: &State) -> Patience {
-        if self.answers.is_none() {
-            return Patience::Leave;
-        }
-        if !self.asking {
-            self.asking = true;
-            self.ask(state);
-        }
+        // Lent to itself, so that asking can look at the screen as well.
+        let Some(mut answers) = self.answers.take() else { return Patience::Leave };
+        self.ask(&mut answers, state);
+        self.answers = Some(answers);
         Patience::Stay
     }
 }

@@ -9,6 +9,7 @@ use event::{TaskId, TaskOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::answers::Answers;
 use crate::args::{Limits, Run};
 use crate::choice::{self, Chosen};
 use crate::exit::{Code, Outcome, Problem, of_state};
@@ -122,7 +123,7 @@ fn head(screen: Screen, id: &TaskId, chosen: &Chosen, how: &str) {
 fn drive(instance: &Instance, id: &TaskId, start: Start, chosen: Chosen, json: bool, screen: Screen) -> Outcome {
     let runtime = crate::runtime()?;
     let (sender, commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
-    let answers = screen.can_ask().then(|| sender.clone());
+    let answers = screen.can_ask().then(|| Answers::new(sender.clone()));
     let mut show = Show::new(screen, answers);
     let client = Arc::new(chosen.client);
     let summary = runtime.block_on(async {

@@ -7,7 +7,7 @@ use crate::desk::Desk;
 /// The toolset as `make setup` and `make test` build it.
 fn toolset() -> PathBuf {
     let named = std::env::var_os("THENAR_TOOLSET").filter(|named| !named.is_empty()).map(PathBuf::from);
-    named.or_else(built).expect("the toolset is missing: sh toolset/setup.sh")
+    named.or_else(built).unwrap_or_else(|| panic!("the toolset is missing: sh toolset/setup.sh"))
 }
 
 fn built() -> Option<PathBuf> {

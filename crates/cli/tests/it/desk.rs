@@ -404,6 +404,12 @@ impl AtTerminal {
         until(&format!("{part:?} is shown"), || self.shown().contains(part));
     }
 
+    /// Waits until this stands there so many times.
+    #[track_caller]
+    pub(crate) fn until_shown_times(&self, part: &str, times: usize) {
+        until(&format!("{part:?} is shown {times} times"), || self.shown().matches(part).count() == times);
+    }
+
     /// Types a line.
     pub(crate) fn types(&mut self, line: &str) {
         self.keyboard.write_all(format!("{line}\n").as_bytes()).unwrap();

@@ -36,7 +36,7 @@ fn a_question_waits_for_its_answer() {
     Task t-one (script:[FOLDER]/script.json: A SCRIPT, NOT A MODEL)
 
     Waiting for you: it waits for your word
-      Which year?
+      │ Which year?
     1 step of a script, no model: no cost
     next: to answer, then resume: thenar task send t-one "…" && thenar task resume t-one
     "#);
@@ -72,9 +72,9 @@ fn what_needs_a_word_waits_for_it_and_then_happens_once() {
     Task t-one (script:[FOLDER]/script.json: A SCRIPT, NOT A MODEL)
 
     Waiting for you: it waits for your word
-      the person wants to see each command first
-      shell_exec
-        command: echo ran >> log.txt; cat log.txt
+      │ the person wants to see each command first
+      │ shell_exec
+      │   command: echo ran >> log.txt; cat log.txt
     1 step of a script, no model: no cost
     next: to allow it (or --deny), then resume: thenar task confirm t-one && thenar task resume t-one
     "#);

@@ -96,24 +96,24 @@ fn a_person_at_a_terminal_answers_there_and_reads_nothing_twice() {
     assert_snapshot!(screen.replace(&*desk.path("").to_string_lossy(), "[FOLDER]/"), @r#"
     Task t-one (script:[FOLDER]/script.json: A SCRIPT, NOT A MODEL)
 
-    ? Which year?
-      Your answer: 2024
+      │ Which year?
+    ? Your answer: 2024
       you: 2024
 
-    ? the person wants to see each command first
-    shell_exec
-      command: python3 - <<'END'
-    print('counted')
-    END
-    echo x > x.txt
-      Allow this? [y/N] y
+      │ the person wants to see each command first
+      │ shell_exec
+      │   command: python3 - <<'END'
+      │ print('counted')
+      │ END
+      │ echo x > x.txt
+    ? Allow this? [y/N] y
       you allowed it
       ✓ run         python3 - <<'END' … (+3 lines)
 
-    ? the person wants to see each command first
-    shell_exec
-      command: echo refused > refused.txt
-      Allow this? [y/N] 
+      │ the person wants to see each command first
+      │ shell_exec
+      │   command: echo refused > refused.txt
+    ? Allow this? [y/N] 
       you refused it
       ⛔ run         echo refused > refused.txt (not permitted)
           The person refused this. Nothing was done. Go on without it or ask them.
@@ -141,4 +141,31 @@ fn a_stream_cannot_command_the_terminal_either() {
     let desk = desk.with("NO_COLOR", "1");
     let (_, screen) = desk.start_at_terminal(&["run", "Talk"]).end();
     harmless(&Ran::of(screen));
+}
+
+#[test]
+fn an_answer_from_elsewhere_leaves_the_keyboard_to_the_next_question() {
+    let desk = Desk::new();
+    let policy = desk.write("rules/asking.cedar", crate::person::ASKING);
+    desk.config(&format!("policy = {policy:?}\n"));
+    let script = desk.script(&[
+        call("message_ask_user", json!({ "text": "Which year?" })),
+        exec("echo allowed"),
+        exec("echo allowed too"),
+        say("All is ready."),
+    ]);
+    let mut terminal = desk.start_at_terminal(&["run", "--model", &script, "--id", "t-one", "Ask me"]);
+    terminal.until_shown("Your answer: ");
+    desk.run(&["task", "send", "t-one", "2024"]).code(0);
+    terminal.until_shown("command: echo allowed\n");
+    terminal.until_shown("Allow this? [y/N] ");
+    desk.run(&["task", "confirm", "t-one"]).code(0);
+    terminal.until_shown("command: echo allowed too\n");
+    terminal.until_shown_times("Allow this? [y/N] ", 2);
+    terminal.types("y");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(without_colours(&screen).contains("? Your answer: \n  you: 2024\n"), "{screen}");
+    let results = desk.results("t-one");
+    assert!(results.len() == 3 && results[2].contains("allowed too"), "{results:?}");
 }
