@@ -176,3 +176,51 @@ fn a_task_in_other_hands_is_left_there() {
     std::fs::write(desk.task("t-one").join("workspace/go"), "").unwrap();
     running.end().code(0).puts_out("Finished.\n");
 }
+
+#[test]
+fn a_task_that_is_done_goes_on_with_another_word() {
+    let desk = Desk::new();
+    let script = desk.script(&[say("First."), say("Second.")]);
+    desk.run(&["run", "--model", &script, "--id", "t-one", "Talk"]).code(0).puts_out("First.\n");
+    desk.run(&["task", "send", "t-one", "And then?"]).code(0).says("To go on: thenar task resume t-one");
+    desk.run(&["task", "resume", "t-one"]).code(0).puts_out("Second.\n");
+}
+
+#[test]
+fn a_limit_that_still_holds_stops_again_at_once() {
+    let desk = Desk::new();
+    let script = desk.script(&[exec("sleep 600"), say("Finished.")]);
+    desk.run(&["run", "--model", &script, "--id", "t-one", "--max-time", "1s", "Wait"]).code(3);
+    desk.run(&["task", "resume", "t-one"]).code(3).says("the time limit of 1 s is reached");
+    desk.run(&["task", "resume", "t-one", "--max-time", "10m"]).code(0).puts_out("Finished.\n");
+}
+
+#[test]
+fn a_command_that_nobody_can_vouch_for_is_not_run_again() {
+    let desk = Desk::new();
+    let script = desk.script(&[exec_until_go("echo once >> log.txt", "true"), say("Finished.")]);
+    let running = desk.start(&["run", "--model", &script, "--id", "t-one", "Wait"]);
+    desk.until_there(&desk.task("t-one").join("workspace/begun"));
+    running.signal(Signal::KILL);
+    running.end().code(1_009);
+    // The computer goes as it would with the machine.
+    let computer = sandbox::Computer::attach(&desk.task("t-one").join("computer")).unwrap().unwrap();
+    computer.shutdown().unwrap();
+    desk.run(&["task", "resume", "t-one"]).code(0).puts_out("Finished.\n");
+    assert_eq!(std::fs::read_to_string(desk.task("t-one").join("workspace/log.txt")).unwrap(), "once\n");
+    assert_eq!(desk.results("t-one").len(), 1);
+}
+
+#[test]
+fn a_polite_kill_is_a_first_ctrl_c() {
+    let desk = Desk::new();
+    let script = desk.script(&[exec_until_go("true", "true"), say("Finished.")]);
+    for signal in [Signal::TERM, Signal::HUP] {
+        let id = format!("t-{}", signal.as_raw());
+        let running = desk.start(&["run", "--model", &script, "--id", &id, "Wait"]);
+        desk.until_there(&desk.task(&id).join("workspace/begun"));
+        running.signal(signal);
+        running.end().code(3);
+        assert!(!desk.has_computer(&id));
+    }
+}

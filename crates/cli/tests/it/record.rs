@@ -6,7 +6,7 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 
-use crate::desk::{Desk, exec, say};
+use crate::desk::{Desk, exec, exec_until_go, say};
 
 /// Flips a byte in the payload of a record, as a careless or a wicked hand would.
 fn damage(folder: &Path, seq: i64) {
@@ -89,4 +89,37 @@ fn an_exported_record_is_checked_by_us_and_by_anybody() {
         assert_eq!(code, Some(1), "byte {at}: {said}");
     }
     desk.run(&["journal", "verify", "nothing"]).code(2).says("nor is there a file nothing");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a person's own copy")]
+fn a_copy_of_the_data_folder_is_a_backup() {
+    let desk = Desk::new();
+    let script =
+        desk.script(&[exec("echo work > work.txt"), exec("cat work.txt; echo more >> work.txt"), say("Finished.")]);
+    desk.run(&["run", "--model", &script, "--id", "t-one", "--max-steps", "1", "Work"]).code(3);
+    let copy = desk.path("copy");
+    assert!(Command::new("cp").arg("-a").arg(desk.path("home")).arg(&copy).status().unwrap().success());
+    fs::remove_dir_all(desk.path("home")).unwrap();
+    let desk = desk.with_home(copy.clone());
+    desk.run(&["journal", "verify", "t-one"]).code(0);
+    desk.run(&["task", "resume", "t-one", "--max-steps", "9"]).code(0);
+    assert_eq!(fs::read_to_string(copy.join("tasks/t-one/workspace/work.txt")).unwrap(), "work\nmore\n");
+}
+
+#[test]
+fn the_record_of_a_running_task_can_be_read_checked_and_exported() {
+    let desk = Desk::new();
+    let script = desk.script(&[exec_until_go("true", "true"), say("Finished.")]);
+    let running = desk.start(&["run", "--model", &script, "--id", "t-one", "Wait"]);
+    desk.until_there(&desk.task("t-one").join("workspace/begun"));
+    desk.run(&["journal", "verify", "t-one"]).code(0);
+    desk.run(&["journal", "show", "t-one"]).code(0);
+    desk.run(&["journal", "export", "t-one", "early.journal"]).code(0);
+    assert_eq!(verified_by_the_page_of_python(&desk.here.join("early.journal")).0, Some(0));
+    fs::write(desk.task("t-one").join("workspace/go"), "").unwrap();
+    running.end().code(0);
+    // A task whose folder was taken away is forgotten.
+    fs::remove_dir_all(desk.task("t-one")).unwrap();
+    desk.run(&["task", "list", "--json"]).code(0).puts_out("[]\n");
 }
