@@ -280,7 +280,8 @@ impl State {
             }
             Effect::Tool(call) => {
                 let stage = Stage::Requested(call.clone());
-                if call.tool == tools::HAND_OVER {
+                // The engine's own call answers no call of the model; a model that uses the name is refused in its place.
+                if call.tool == tools::HAND_OVER && call.call_id.is_empty() {
                     let request = ToolRequest { id: String::new(), name: call.tool.clone(), arguments: String::new() };
                     self.hand_over = Some(Call { request, stage });
                 } else if let Some(open) = self.calls.iter_mut().find(|open| open.stage == Stage::Pending) {

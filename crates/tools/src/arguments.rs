@@ -145,7 +145,7 @@ fn fit_value(value: &Value, schema: &Value, path: &str, problems: &mut Vec<Strin
             return Some(Value::Array(items.iter().enumerate().filter_map(fit_item).collect()));
         }
         Some("string") if schema["enum"].is_array() => as_choice(value, schema),
-        Some("string") => as_text(value),
+        Some("string") => as_text(value, path),
         Some("integer") => as_integer(value),
         Some("boolean") => as_boolean(value),
         _ => Some(value.clone()),
@@ -185,12 +185,12 @@ fn as_array(value: &Value) -> Vec<Value> {
     }
 }
 
-fn as_text(value: &Value) -> Option<Value> {
+/// A text. Only names are also taken as numbers: a command or a file's content of another type was never meant so.
+fn as_text(value: &Value, path: &str) -> Option<Value> {
     match value {
         Value::String(_) => Some(value.clone()),
-        Value::Number(number) => Some(Value::String(number.to_string())),
-        Value::Bool(flag) => Some(Value::String(flag.to_string())),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Value::Number(number) if path == "id" => Some(Value::String(number.to_string())),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

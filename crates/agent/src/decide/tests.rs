@@ -3,7 +3,9 @@
 use event::{Event, LimitKind, MicroUsd, Outcome, TaskOptions, ToolFact};
 
 use super::{Action, Limits, decide};
-use crate::state::tests::{allowed, created, decision, finished, model_call, reply, requested, story};
+use crate::state::tests::{
+    allowed, created, decision, finished, hand_over_requested, model_call, reply, requested, story,
+};
 
 /// The first action in a few words.
 fn next(parts: Vec<Vec<Event>>, limits: &Limits) -> String {
@@ -125,7 +127,7 @@ fn limits_end_a_task_with_what_there_is() {
     check(turn(options(|o| o.max_cost = Some(MicroUsd(5)))), "limit Cost");
     let reached = |limit| vec![Event::LimitReached { limit, used: 1, max: 1 }];
     check([turn(options(|o| o.max_steps = Some(1))), vec![reached(LimitKind::Steps)]].concat(), "hand over");
-    let handed = [vec![requested(3, tools::HAND_OVER)], allowed(3), vec![finished(3, vec![])]].concat();
+    let handed = [vec![hand_over_requested(3)], allowed(3), vec![finished(3, vec![])]].concat();
     let parts = [turn(options(|o| o.max_steps = Some(1))), vec![reached(LimitKind::Steps), handed]].concat();
     check(parts, "end Stopped Limit(Steps) The task was cut short; there is no plan that says what is missing.");
     let tight = Limits { input_tokens_max: 90, output_tokens_max: 20, window_tokens: Some(100), reserve: None };

@@ -88,6 +88,11 @@ pub(crate) fn requested(id: u64, tool: &str) -> Event {
     Event::EffectRequested { effect: Effect::Tool(tool_call(id, tool)) }
 }
 
+pub(crate) fn hand_over_requested(id: u64) -> Event {
+    let call = ToolCall { call_id: String::new(), ..tool_call(id, tools::HAND_OVER) };
+    Event::EffectRequested { effect: Effect::Tool(call) }
+}
+
 pub(crate) fn allowed(id: u64) -> Vec<Event> {
     vec![
         Event::EffectDecided { id: EffectId(id), decision: decision(Outcome::Allow, "inside") },
@@ -165,7 +170,7 @@ fn a_hand_over_is_the_engines_own_call_even_where_the_models_wait() {
     let state = story([
         vec![created(TaskOptions::default())],
         model_call(1),
-        vec![reply(1, "", &[("idle", "{}")]), requested(2, tools::HAND_OVER)],
+        vec![reply(1, "", &[("idle", "{}")]), hand_over_requested(2)],
     ]);
     assert_eq!(state.calls[0].stage, super::Stage::Pending);
     assert!(matches!(state.hand_over.unwrap().stage, super::Stage::Requested(_)));

@@ -28,7 +28,7 @@ fn small_slips_are_mended() {
     mended("file_read", json!({"path": "a", "start_line": 3.0, "why": "x"}), json!({"path": "a", "start_line": 3}));
     mended(
         "file_write",
-        json!({"path": "a", "content": 5, "append": "true"}),
+        json!({"path": "a", "content": "5", "append": "true"}),
         json!({"path": "a", "content": "5", "append": true}),
     );
     mended("shell_exec", json!({"command": "ls", "id": 7, "exec_dir": null}), json!({"command": "ls", "id": "7"}));
@@ -68,6 +68,12 @@ fn what_is_wrong_is_named_with_its_place_and_the_form_expected() {
         "file_read",
         json!({"path": "a", "start_line": "two"}),
         &read("`start_line` must be a whole number, not \"two\""),
+    );
+    refused(
+        "file_write",
+        json!({"path": "a", "content": 5}),
+        "file_write cannot be called so: `content` must be text, not 5. It takes {path: string, content: string, \
+         append?: boolean}",
     );
     refused("file_read", json!({"path": "a", "start_line": -1}), &read("`start_line` must be a whole number, not -1"));
     refused("file_read", json!({"path": "a", "end_line": 1.5}), &read("`end_line` must be a whole number, not 1.5"));

@@ -1,0 +1,160 @@
+//! What a model's server can do wrong, and what becomes of the task.
+
+use agent::{Command, NoFaults, Start};
+use event::{Event, FailureKind, LimitKind, StopCause, TaskOptions, ToolStatus};
+use serde_json::json;
+use testkit::{Answer, ModelServer, Turn, replies_in, turn_due};
+use tokio::sync::mpsc;
+
+use crate::rig::Rig;
+
+fn turns() -> Vec<Turn> {
+    vec![Turn::exec("echo once >> log; cat log"), Turn::say("all done")]
+}
+
+/// A server that fails the second request so many times, and then goes on.
+fn failing(times: usize, failure: Answer) -> ModelServer {
+    ModelServer::start(move |index, request| {
+        if (1..=times).contains(&index) { failure.clone() } else { Answer::Stream(turn_due(&turns(), request)) }
+    })
+    .unwrap()
+}
+
+#[test]
+fn what_may_pass_is_tried_again_with_the_same_bytes_and_the_step_happens_once() {
+    let status = |code, headers: &[(&str, &str)]| {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Answer::Status(code, headers, json!({ "error": { "message": "not now" } }).to_string())
+    };
+    let failures = [
+        status(429, &[("retry-after", "0")]),
+        status(500, &[("retry-after-ms", "5")]),
+        status(503, &[("retry-after", "0")]),
+        Answer::Reset,
+        Answer::Half(Turn::exec("echo twice >> log"), 4),
+        Answer::ErrorInStream("overloaded".to_owned()),
+        Answer::Silence,
+    ];
+    for failure in failures {
+        let name = format!("{failure:?}");
+        let rig = Rig::new(failing(1, failure));
+        let id = rig.create(TaskOptions::default());
+        let summary = rig.run(&id);
+        assert_eq!((summary.state, summary.text.as_str()), ("done", "all done"), "{name}");
+        assert_eq!(rig.workspace_file(&id, "log"), "once\n", "{name}");
+        assert_eq!(rig.server.seen().len(), 3, "{name}");
+        let retries = rig.events(&id).iter().filter(|event| matches!(event, Event::ModelAttemptFailed { .. })).count();
+        assert_eq!(retries, 1, "{name}");
+        rig.check(&id);
+    }
+}
+
+#[test]
+fn a_whole_answer_serves_where_a_stream_was_asked_for() {
+    let server = ModelServer::start(|_, request| Answer::Whole(turn_due(&turns(), request))).unwrap();
+    let rig = Rig::new(server);
+    let id = rig.create(TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "done");
+    rig.check(&id);
+}
+
+#[test]
+fn a_model_that_never_answers_ends_in_failed_with_the_reason() {
+    let rig = Rig::new(ModelServer::start(|_, _| Answer::Silence).unwrap());
+    let id = rig.create(TaskOptions::default());
+    let summary = rig.run(&id);
+    assert_eq!((summary.state, summary.cause), ("failed", Some(StopCause::Model)));
+    assert!(summary.reason.contains("sent nothing for"), "{}", summary.reason);
+    assert_eq!(rig.server.seen().len(), 3, "silence is tried three times");
+    rig.check(&id);
+}
+
+#[test]
+fn a_stop_needs_no_answer_of_the_model() {
+    let rig = Rig::new(ModelServer::start(|_, _| Answer::Silence).unwrap());
+    let id = rig.create(TaskOptions::default());
+    let (sender, commands) = mpsc::channel(1);
+    sender.blocking_send(Command::Stop { by: "you".to_owned() }).unwrap();
+    let summary = rig.go_hearing(&id, Start::Fresh, &mut NoFaults, commands).unwrap();
+    assert_eq!((summary.state, summary.cause), ("stopped", Some(StopCause::Person)));
+    rig.check(&id);
+}
+
+#[test]
+fn a_request_over_the_window_hands_over_what_there_is() {
+    // The server says so.
+    let refusal = json!({ "error": { "message": "too long", "code": "context_length_exceeded" } }).to_string();
+    let server = ModelServer::start(move |index, request| match index {
+        0 => Answer::Stream(turn_due(&turns(), request)),
+        _ => Answer::Status(400, Vec::new(), refusal.clone()),
+    });
+    let rig = Rig::new(server.unwrap());
+    let id = rig.create(TaskOptions::default());
+    let summary = rig.run(&id);
+    assert_eq!((summary.state, summary.cause), ("stopped", Some(StopCause::Limit(LimitKind::Window))));
+    assert!(rig.folder.path().join("out/unfinished/log").is_file());
+    rig.check(&id);
+
+    // We know it beforehand, and ask nothing.
+    let mut rig = Rig::new(ModelServer::playing(turns()).unwrap());
+    rig.window = Some(20_000);
+    let id = rig.create(TaskOptions::default());
+    let summary = rig.run(&id);
+    assert_eq!((summary.state, summary.cause), ("stopped", Some(StopCause::Limit(LimitKind::Window))));
+    assert_eq!(rig.server.seen().len(), 0);
+    rig.check(&id);
+}
+
+#[test]
+fn what_the_model_gets_wrong_is_told_and_runs_nothing() {
+    let calls = [
+        ("shell_exec", "{\"command\": \"echo x >> log"),
+        ("shell_exec", "not json"),
+        ("shell_exec", "{}"),
+        ("shell_exec", "{\"command\": 7}"),
+        ("fly_to_the_moon", "{}"),
+        ("hand_over", "{}"),
+    ];
+    let wrong = calls.map(|(name, arguments)| (name.to_owned(), arguments.to_owned())).to_vec();
+    let server = ModelServer::playing(vec![Turn { calls: wrong, ..Turn::default() }, Turn::say("sorry")]).unwrap();
+    let rig = Rig::new(server);
+    let id = rig.create(TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "done");
+    let results: Vec<_> = rig
+        .events(&id)
+        .into_iter()
+        .filter_map(|event| if let Event::ToolFinished { result, .. } = event { Some(result) } else { None })
+        .collect();
+    assert_eq!(results.len(), calls.len());
+    for (result, call) in results.iter().zip(calls) {
+        assert_eq!(result.status, ToolStatus::Invalid, "{call:?}: {}", result.text);
+    }
+    assert_eq!(rig.workspace_file(&id, "log"), "");
+    assert!(
+        !rig.events(&id).iter().any(|event| matches!(event, Event::ModelFailed { kind: FailureKind::Rejected, .. }))
+    );
+    rig.check(&id);
+}
+
+#[test]
+fn what_a_person_says_in_mid_turn_waits_for_its_place() {
+    let server = ModelServer::start(|_, request| match replies_in(request) {
+        0 => Answer::Stream(Turn {
+            calls: vec![
+                ("shell_exec".to_owned(), json!({ "command": "echo a" }).to_string()),
+                ("shell_exec".to_owned(), json!({ "command": "echo b" }).to_string()),
+            ],
+            ..Turn::default()
+        }),
+        _ => Answer::Stream(Turn::say("done")),
+    });
+    let rig = Rig::new(server.unwrap());
+    let id = rig.create(TaskOptions::default());
+    let (sender, commands) = mpsc::channel(1);
+    sender.blocking_send(Command::Message { text: "hurry up".to_owned() }).unwrap();
+    rig.go_hearing(&id, Start::Fresh, &mut NoFaults, commands).unwrap();
+    let last = rig.server.seen().pop().unwrap();
+    assert!(String::from_utf8_lossy(&last.body).contains("hurry up"));
+    // The server has held every request against the rule that a call is followed by its results.
+    rig.check(&id);
+}

@@ -1,0 +1,12 @@
+//! Scenarios: the real loop, a real computer, a scripted model over HTTP, and an audit of the journal after each.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a scenario ends where its stage breaks down"
+)]
+
+mod crash;
+mod faults;
+mod rig;
