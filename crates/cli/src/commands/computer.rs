@@ -1,7 +1,7 @@
 //! `thenar computer exec`: one command in a fresh computer, without any agent. Its output and exit code are ours.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,8 +22,21 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Bytes of output passed on at once.
 const PIECE_BYTES: usize = 1024 * 1024;
 
-/// Bytes of input passed on at once: less than a line of a terminal holds.
-const INPUT_BYTES: usize = 2048;
+/// Bytes of input passed on at once.
+const INPUT_BYTES: usize = 16 * LINE_BYTES;
+
+/// The command behind a terminal that does not echo: whoever types sees it where they type.
+const TYPED: &str = r#"stty -echo && printf '\006' && exec "$@""#;
+
+/// The command behind a pipe. Through a terminal only lines can be typed, and not long ones, so what is piped in goes
+/// there in base64.
+const PIPED: &str = r#"stty -echo && printf '\006' && exec "$@" < <(exec base64 --decode 2>/dev/null)"#;
+
+/// What both put out when they are ready for input.
+const READY: u8 = 6;
+
+/// Bytes of input on one line of base64.
+const LINE_BYTES: usize = 1500;
 
 /// Ctrl-D.
 const END_OF_INPUT: &[u8] = b"\x04";
@@ -92,30 +105,56 @@ async fn told_to_stop() {
 /// Types what comes on our standard input into the command, and its end as Ctrl-D.
 fn pass_input(computer: Computer) {
     std::thread::spawn(move || {
-        let mut piece = [0; INPUT_BYTES];
+        let piped = !std::io::stdin().is_terminal();
+        let mut piece = vec![0; INPUT_BYTES];
         for number in 0_u64.. {
             let read = std::io::stdin().read(&mut piece).unwrap_or(0);
-            let bytes = if read == 0 { END_OF_INPUT } else { &piece[..read] };
-            if computer.write_input(&format!("input-{number}"), CALL, bytes).is_err() || read == 0 {
+            let bytes = match &piece[..read] {
+                [] => END_OF_INPUT.to_vec(),
+                typed if !piped => typed.to_vec(),
+                piped => piped.chunks(LINE_BYTES).map(|line| base64(line) + "\n").collect::<String>().into_bytes(),
+            };
+            if computer.write_input(&format!("input-{number}"), CALL, &bytes).is_err() || read == 0 {
                 return;
             }
         }
     });
 }
 
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
+        let number = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            // Two digits for one byte, three for two, four for three.
+            let shown = DIGITS[(number >> (18 - 6 * digit) & 63) as usize];
+            text.push(char::from(if digit > three.len() { b'=' } else { shown }));
+        }
+    }
+    text
+}
+
 /// Passes the output on as it comes, and gives the exit code.
 fn watch(computer: &Computer, argv: Vec<String>) -> sandbox::Result<u8> {
+    let behind = if std::io::stdin().is_terminal() { TYPED } else { PIPED };
+    let argv = ["bash", "-c", behind, "thenar"].map(str::to_owned).into_iter().chain(argv).collect();
     computer.start(CALL, &Request::Exec { argv, cwd: None, env: BTreeMap::new() })?;
-    pass_input(computer.clone());
-    let mut offset = 0;
+    let (mut offset, mut ready) = (0, false);
     loop {
         let status = computer.wait(CALL, LOOK)?;
         loop {
-            let piece = computer.output(CALL, offset, PIECE_BYTES)?;
+            let mut piece = computer.output(CALL, offset, PIECE_BYTES)?;
             if piece.is_empty() {
                 break;
             }
             offset += piece.len() as u64;
+            if !ready && piece.first() == Some(&READY) {
+                piece.remove(0);
+                pass_input(computer.clone());
+            }
+            ready = true;
             screen::data_bytes(&piece);
         }
         match status {
@@ -130,5 +169,20 @@ fn code_of(exit: &Exit) -> u8 {
         Exit::Code(code) => u8::try_from(*code).unwrap_or(1),
         Exit::Signal(signal) => u8::try_from(128 + *signal).unwrap_or(255),
         Exit::Died => NO_COMPUTER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_as_in_rfc_4648() {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")]
+        {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64(&[0xff, 0xfe, 0xfb]), "//77");
     }
 }

@@ -134,7 +134,7 @@ fn drive(instance: &Instance, id: &TaskId, start: Start, chosen: Chosen, json: b
     runtime.shutdown_timeout(SHUTDOWN);
     let summary = summary.map_err(|error| {
         let problem = house::about(id)(error);
-        if problem.code != Code::Failed {
+        if problem.code != Code::Failed || !problem.hints.is_empty() {
             return problem;
         }
         problem.hint(format!("nothing that was recorded is lost: thenar task resume {id}"))

@@ -16,18 +16,35 @@ fn the_exit_code_is_the_commands() {
     {
         exec(&desk, &[], script).code(code).puts_out("");
     }
-    desk.run(&["computer", "exec", "--", "no-such-program"]).code(127);
+    let ran = desk.run(&["computer", "exec", "--", "no-such-program"]).code(127);
+    assert!(ran.out.contains("no-such-program: not found"), "{}", ran.out);
     exec(&desk, &[], "echo out; echo err >&2; pwd; id -u").code(0).puts_out("out\nerr\n/workspace\n1000\n");
     let left = fs::read_dir(desk.path("home/exec")).into_iter().flatten().count();
     assert_eq!(left, 0, "nothing is left of them");
 }
 
 #[test]
-fn input_is_passed_on() {
+fn input_is_passed_on_as_it_is() {
     let desk = Desk::new();
-    let ran = desk.run_reading(&["computer", "exec", "--", "sort"], "pear\napple\n").code(0);
-    let lines: Vec<_> = ran.out.lines().filter(|line| !line.is_empty()).collect();
-    assert!(lines.ends_with(&["apple", "pear"]), "{:?}", ran.out);
+    let reading =
+        |command: &[&str], input: &[u8]| desk.run_reading(&[&["computer", "exec", "--"], command].concat(), input);
+    reading(&["sort"], b"pear\napple\n").code(0).puts_out("apple\npear\n");
+    reading(&["wc", "-c"], b"").code(0).puts_out("0\n");
+    reading(&["true"], b"not read").code(0).puts_out("");
+    // No line of a terminal is as long, and none holds these bytes.
+    let all: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let ran = reading(&["sha256sum"], &all).code(0);
+    assert!(ran.out.starts_with(&event::Digest::of(&all).to_string()), "{}", ran.out);
+}
+
+#[test]
+fn at_a_terminal_the_command_has_one_too() {
+    let desk = Desk::new();
+    let mut terminal =
+        desk.start_at_terminal(&["computer", "exec", "--", "sh", "-c", "test -t 0 && echo ask; read x; echo got $x"]);
+    terminal.until_shown("ask\n");
+    terminal.types("word");
+    assert_eq!(terminal.end(), (Some(0), "ask\nword\ngot word\n".to_owned()));
 }
 
 #[test]

@@ -130,11 +130,12 @@ impl Desk {
     }
 
     /// Runs the program to its end, with this to read.
-    pub(crate) fn run_reading(&self, arguments: &[&str], input: &str) -> Ran {
+    pub(crate) fn run_reading(&self, arguments: &[&str], input: &[u8]) -> Ran {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        // A command that does not want it may have gone already.
+        let _ = child.stdin.take().unwrap().write_all(input);
         let output = child.wait_with_output().unwrap();
         self.ran(output.status, &output.stdout, &output.stderr)
     }
