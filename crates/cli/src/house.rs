@@ -77,10 +77,21 @@ pub(crate) fn data_folder() -> Result<PathBuf, Problem> {
     made.with_context(|| format!("make the data folder {}", home.display()))?;
     let mode = std::fs::metadata(&home).map(|data| data.permissions().mode()).unwrap_or(0);
     if mode & 0o077 != 0 {
+        if !is_ours(&home) {
+            let text = format!("the data folder {} is open to others and holds other things", home.display());
+            return Err(Problem::new(Code::Setup, text).hint("set THENAR_HOME to a folder that is for Thenar alone"));
+        }
         let closed = std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700));
         closed.with_context(|| format!("close the data folder {} to others", home.display()))?;
     }
     Ok(home)
+}
+
+/// Whether a folder may be closed to others: it is empty, or its content says that it is a data folder.
+fn is_ours(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    names.is_empty() || names.iter().any(|name| name == "tasks" || name == "config.toml")
 }
 
 /// The task of this name, or the only one whose name begins so.

@@ -1,12 +1,15 @@
 //! `thenar computer exec`: one command in a fresh computer, without any agent. Its output and exit code are ours.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{IsTerminal, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
+use rustix::fs::FlockOperation;
 use sandbox::{Computer, ComputerSpec, Exit, Request, Status, Workspace};
-
 use tokio::signal::unix::SignalKind;
 
 use crate::config::Config;
@@ -15,6 +18,9 @@ use crate::{config, house, screen, toolset};
 
 /// The command's name in the computer.
 const CALL: &str = "exec";
+
+/// Holds one folder per running `computer exec`, named by its process.
+const FOLDER: &str = "exec";
 
 /// How long one look at the command waits.
 const LOOK: Duration = Duration::from_millis(50);
@@ -46,14 +52,48 @@ const NO_COMPUTER: u8 = 125;
 
 /// `thenar computer exec`.
 pub(crate) fn exec(workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Problem> {
-    let home = house::data_folder()?;
-    let folder = home.join("exec").join(std::process::id().to_string());
-    let outcome = config::read().and_then(|config| run(&config, &folder, workspace, argv));
-    let _ = std::fs::remove_dir_all(&folder);
-    outcome.or_else(|problem| {
+    in_a_folder(workspace, argv).or_else(|problem| {
         screen::Screen::new().problem(&problem);
         Ok(NO_COMPUTER)
     })
+}
+
+fn in_a_folder(workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Problem> {
+    let config = config::read()?;
+    let home = house::data_folder()?;
+    clear_away(&home.join(FOLDER));
+    let folder = home.join(FOLDER).join(std::process::id().to_string());
+    let _held = folder_held(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
+    let outcome = run(&config, &folder, workspace, argv);
+    let _ = std::fs::remove_dir_all(&folder);
+    outcome
+}
+
+/// A folder of this process's own, held for as long as the file is open.
+fn folder_held(path: &Path) -> std::io::Result<File> {
+    loop {
+        std::fs::create_dir_all(path)?;
+        let folder = File::open(path)?;
+        rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
+        // Another one, clearing away, may have been quicker.
+        if std::fs::metadata(path).is_ok_and(|there| folder.metadata().is_ok_and(|held| held.ino() == there.ino())) {
+            return Ok(folder);
+        }
+    }
+}
+
+/// Ends the computers of those before us that were killed and could not do it themselves: nobody holds their folders.
+fn clear_away(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(held) = File::open(entry.path()) else { continue };
+        if rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).is_err() {
+            continue;
+        }
+        if let Ok(Some(computer)) = Computer::attach(&entry.path().join("computer")) {
+            let _ = computer.shutdown();
+        }
+        let _ = std::fs::remove_dir_all(entry.path());
+    }
 }
 
 fn run(config: &Config, folder: &Path, workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Problem> {
@@ -62,7 +102,6 @@ fn run(config: &Config, folder: &Path, workspace: Option<&Path>, argv: Vec<Strin
         None => Workspace::Own(folder.join("workspace")),
         Some(path) => Workspace::Folder(house::lendable(path, config)?),
     };
-    std::fs::create_dir_all(folder).map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
     let spec = ComputerSpec {
         dir: folder.join("computer"),
         workspace,

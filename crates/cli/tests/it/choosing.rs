@@ -1,6 +1,7 @@
 //! Which model is taken, what the configuration may say, and how what is wrong with it is told.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -161,4 +162,25 @@ fn a_server_with_several_models_wants_a_name() {
     // With the name all is settled: this server then fails as one that speaks no chat completions.
     let desk = desk.with("OPENAI_MODEL", "big");
     desk.run(&["models"]).code(0).says("`thenar run` takes openai:big unless told otherwise.");
+}
+
+#[test]
+fn only_a_folder_of_its_own_is_closed_to_others() {
+    let desk = Desk::new();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let open = fs::Permissions::from_mode(0o755);
+    let shared = desk.write("shared/letters.txt", "not Thenar's").parent().unwrap().to_owned();
+    fs::set_permissions(&shared, open.clone()).unwrap();
+    let desk = desk.with_home(shared.clone());
+    desk.run(&["task", "list"])
+        .code(5)
+        .says("the data folder [FOLDER]/shared is open to others and holds other things");
+    desk.run(&["computer", "exec", "--", "true"]).code(125);
+    assert_eq!(mode(&shared), 0o755, "it is left as it is");
+    let empty = desk.path("empty");
+    fs::create_dir(&empty).unwrap();
+    fs::set_permissions(&empty, open).unwrap();
+    let desk = desk.with_home(empty.clone());
+    desk.run(&["task", "list"]).code(0);
+    assert_eq!(mode(&empty), 0o700);
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::desk::{Desk, Ran};
+use rustix::process::Signal;
+
+use crate::desk::{Desk, Ran, Running, until};
 
 fn exec(desk: &Desk, more: &[&str], script: &str) -> Ran {
     desk.run(&[&["computer", "exec"], more, &["--", "sh", "-c", script]].concat())
@@ -75,4 +77,42 @@ fn folders_that_are_not_for_lending_are_refused() {
     for folder in ["/", home[2].as_str()] {
         desk.run(&["run", "--model", &script, "--workspace", folder, "x"]).code(2).says("--workspace");
     }
+}
+
+/// A command that runs until it is ended, in a folder in which the test can see that it does.
+fn waiting(desk: &Desk) -> Running<'_> {
+    let folder = desk.path("mine");
+    fs::create_dir_all(&folder).unwrap();
+    let script = "touch begun; exec sleep 600";
+    let running = desk.start(&["computer", "exec", "--workspace", folder.to_str().unwrap(), "--", "sh", "-c", script]);
+    desk.until_there(&folder.join("begun"));
+    running
+}
+
+#[test]
+fn ctrl_c_ends_the_command_and_its_computer() {
+    let desk = Desk::new();
+    let running = waiting(&desk);
+    let folder = desk.path(&format!("home/exec/{}/computer", running.pid()));
+    assert!(matches!(sandbox::Computer::attach(&folder), Ok(Some(_))));
+    running.signal(Signal::INT);
+    running.end().code(130);
+    until("its computer is gone", || !matches!(sandbox::Computer::attach(&folder), Ok(Some(_))));
+    assert_eq!(fs::read_dir(desk.path("home/exec")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_a_killed_one_left_the_next_one_clears_away() {
+    let desk = Desk::new();
+    let running = waiting(&desk);
+    let folder = desk.path(&format!("home/exec/{}/computer", running.pid()));
+    running.signal(Signal::KILL);
+    running.end().code(1_009);
+    let computer = sandbox::Computer::attach(&folder).unwrap();
+    assert!(computer.is_some());
+    exec(&desk, &[], "true").code(0);
+    assert!(!folder.exists());
+    let gone =
+        || !matches!(computer.as_ref().map(|computer| computer.wait("exec", std::time::Duration::ZERO)), Some(Ok(_)));
+    until("its computer is gone", gone);
 }
