@@ -12,19 +12,24 @@ pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Tool calls of one reply.
 const TOOL_CALLS_MAX: usize = 256;
 
+/// Characters of the name that the server gives its model.
+const SERVED_BY_CHARS_MAX: usize = 200;
+
 /// A reply in the making.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     text: String,
     reasoning: String,
     calls: Vec<Piece>,
+    /// Which of several choices this is: the first that came. Only one is ever asked for.
+    choice: Option<u64>,
     finish: Option<FinishReason>,
     usage: Option<Usage>,
     served_by: String,
     bytes: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Piece {
     /// The number the server gave the call, where it gave one.
     index: Option<u64>,
@@ -33,28 +38,51 @@ struct Piece {
     arguments: String,
 }
 
+impl Piece {
+    fn is_complete(&self) -> bool {
+        !self.name.is_empty() && serde_json::from_str::<Value>(&self.arguments).is_ok_and(|value| value.is_object())
+    }
+}
+
 impl Answer {
     /// Takes in one chunk of a stream, or a whole answer.
     pub(crate) fn take(&mut self, value: &Value, on_delta: &mut dyn FnMut(Delta)) -> Result<(), Failure> {
-        if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
+        if let Some(error) = error_in(value) {
             return Err(crate::openai::stream_error(error));
         }
         if let Some(model) = value.get("model").and_then(Value::as_str) {
-            self.served_by = model.chars().take(200).collect();
+            self.served_by = model.chars().take(SERVED_BY_CHARS_MAX).collect();
         }
-        if let Some(usage) = value.get("usage").filter(|usage| usage.is_object()) {
+        let usages = [value.get("usage"), value.pointer("/x_groq/usage")];
+        if let Some(usage) = usages.into_iter().flatten().find(|usage| usage.is_object()) {
             self.usage = Some(read_usage(usage));
         }
-        let Some(choice) = value.get("choices").and_then(|choices| choices.get(0)) else { return Ok(()) };
+        for choice in value.get("choices").and_then(Value::as_array).into_iter().flatten() {
+            let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+            if *self.choice.get_or_insert(index) == index {
+                self.choice(choice, on_delta)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn choice(&mut self, choice: &Value, on_delta: &mut dyn FnMut(Delta)) -> Result<(), Failure> {
+        if let Some(error) = choice.get("error").filter(|error| !error.is_null()) {
+            return Err(crate::openai::stream_error(error));
+        }
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+            if reason == "error" {
+                return Err(Failure::transient("the model's server broke off without saying why"));
+            }
             self.finish = Some(read_finish(reason));
         }
         let Some(part) = choice.get("delta").or_else(|| choice.get("message")) else { return Ok(()) };
-        let text = read_text(part.get("content"));
-        if !text.is_empty() {
-            self.grow(text.len())?;
-            self.text.push_str(&text);
-            on_delta(Delta::Text(text));
+        for text in [read_text(part.get("content")), read_text(part.get("refusal"))] {
+            if !text.is_empty() {
+                self.grow(text.len())?;
+                self.text.push_str(&text);
+                on_delta(Delta::Text(text));
+            }
         }
         let thought = ["reasoning_content", "reasoning"].iter().find_map(|key| part.get(key).and_then(Value::as_str));
         if let Some(thought) = thought.filter(|thought| !thought.is_empty()) {
@@ -84,7 +112,7 @@ impl Answer {
             Some(other) => other.to_string(),
         };
         self.grow(id.len() + name.len() + arguments.len())?;
-        let at = self.place(index, &id, &name);
+        let at = self.place(index, &id, &name, &arguments);
         let Some(at) = at else {
             if self.calls.len() >= TOOL_CALLS_MAX {
                 return Err(Failure::transient(format!("the model's reply has more than {TOOL_CALLS_MAX} tool calls")));
@@ -106,15 +134,17 @@ impl Answer {
     }
 
     /// Which call a piece belongs to; none for a new one.
-    fn place(&self, index: Option<u64>, id: &str, name: &str) -> Option<usize> {
+    fn place(&self, index: Option<u64>, id: &str, name: &str, arguments: &str) -> Option<usize> {
         let same_id = |piece: &Piece| id.is_empty() || piece.id.is_empty() || piece.id == id;
-        match index {
+        let found = match index {
             // One index for several calls: another id tells them apart.
             Some(_) => self.calls.iter().rposition(|piece| piece.index == index && same_id(piece)),
             None if !id.is_empty() => self.calls.iter().rposition(|piece| piece.id == id),
             None if !name.is_empty() => None,
             None => self.calls.len().checked_sub(1),
-        }
+        };
+        // A name and arguments that begin anew, after a call that is complete: the next call, whatever its index says.
+        found.filter(|at| name.is_empty() || !arguments.trim_start().starts_with('{') || !self.calls[*at].is_complete())
     }
 
     fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
@@ -123,6 +153,11 @@ impl Answer {
             return Err(Failure::transient(format!("the model's reply is over {REPLY_BYTES_MAX} bytes")));
         }
         Ok(())
+    }
+
+    /// Whether anything of a reply has come, be it empty.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.choice.is_some()
     }
 
     /// Whether the server has said why it stopped: without that, a stream's end is a cut.
@@ -136,8 +171,12 @@ impl Answer {
         let mut tool_calls = Vec::with_capacity(self.calls.len());
         for (at, piece) in self.calls.into_iter().enumerate() {
             // Results are matched by id: make one where it is missing or given twice, the same in every run.
-            let id = if piece.id.is_empty() || taken.contains(&piece.id) { format!("call_{at}") } else { piece.id };
-            taken.insert(id.clone());
+            let mut id = piece.id;
+            let mut number = at;
+            while id.is_empty() || !taken.insert(id.clone()) {
+                id = format!("call_{number}");
+                number += 1;
+            }
             tool_calls.push(ToolRequest { id, name: piece.name, arguments: piece.arguments });
         }
         let message = AssistantMessage { text: self.text, reasoning: self.reasoning, tool_calls };
@@ -173,9 +212,14 @@ fn read_usage(usage: &Value) -> Usage {
         .and_then(|details| details.get("cached_tokens"))
         .or_else(|| usage.get("prompt_cache_hit_tokens"))
         .or_else(|| usage.get("cached_tokens"));
-    Usage {
-        input_tokens: number(usage.get("prompt_tokens")),
-        cached_input_tokens: number(cached),
-        output_tokens: number(usage.get("completion_tokens")),
-    }
+    let (input, output) = (number(usage.get("prompt_tokens")), number(usage.get("completion_tokens")));
+    // Some servers count a model's thinking in the total alone; it is charged as output.
+    let output = output.max(number(usage.get("total_tokens")).saturating_sub(input));
+    Usage { input_tokens: input, cached_input_tokens: number(cached), output_tokens: output }
+}
+
+/// The error that a chunk or a whole answer is: under `error`, or the chunk itself.
+fn error_in(value: &Value) -> Option<&Value> {
+    let itself = value.get("object").and_then(Value::as_str) == Some("error");
+    value.get("error").filter(|error| !error.is_null()).or(itself.then_some(value))
 }

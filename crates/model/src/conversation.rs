@@ -4,7 +4,7 @@
 //! request begins with the bytes of the one before it and providers can keep them cached. The digest and the bound on
 //! tokens are carried along; step 1,000 costs what step 1 costs, but for the copy.
 
-use event::{Digest, Item};
+use event::{Digest, Item, ToolRequest};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -15,6 +15,12 @@ const TAIL: &[u8] = b"]}";
 /// Tokens that a message costs beside its text.
 const TOKENS_PER_MESSAGE: u64 = 8;
 
+/// Characters of a tool's name that servers take.
+const TOOL_NAME_CHARS_MAX: usize = 64;
+
+/// Stands for a reply without words or calls.
+const NO_WORDS: &str = "(no words)";
+
 /// A conversation with a model, encoded.
 #[derive(Clone, Debug)]
 pub struct Conversation {
@@ -22,6 +28,16 @@ pub struct Conversation {
     hasher: Sha256,
     messages: u64,
     input_tokens_max: u64,
+    thinking: Thinking,
+}
+
+/// What becomes of a model's thinking in the requests after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thinking {
+    /// It stays away: most servers do not need it, and some refuse it.
+    Dropped,
+    /// It goes back with the tool calls it led to, or the server refuses the request.
+    Returned,
 }
 
 /// One request's body, as sent.
@@ -61,6 +77,7 @@ impl Conversation {
     /// An empty conversation. `name` is `provider:model`; `tools` is the tool list as it stands in every request.
     pub fn new(name: &str, tools: &[u8], output_tokens_max: Option<u64>) -> Result<Self, UnknownModel> {
         let name: Name = name.parse()?;
+        let thinking = thinking_of(&name.model);
         let mut bytes = Vec::with_capacity(tools.len() + 4096);
         bytes.push(b'{');
         if let Some(max) = output_tokens_max {
@@ -76,7 +93,7 @@ impl Conversation {
         bytes.extend_from_slice(b"\"messages\":[");
         let hasher = Sha256::new_with_prefix(&bytes);
         let input_tokens_max = bytes.len() as u64;
-        Ok(Self { bytes, hasher, messages: 0, input_tokens_max })
+        Ok(Self { bytes, hasher, messages: 0, input_tokens_max, thinking })
     }
 
     /// Appends an item.
@@ -85,10 +102,13 @@ impl Conversation {
         if self.messages > 0 {
             self.bytes.push(b',');
         }
-        self.bytes.extend_from_slice(&encode(item));
+        self.bytes.extend_from_slice(&encode(item, self.thinking));
         self.hasher.update(&self.bytes[before..]);
         self.messages += 1;
         self.input_tokens_max += tokens_max(item);
+        if let (Thinking::Returned, Item::Assistant { message }) = (self.thinking, item) {
+            self.input_tokens_max += message.reasoning.len() as u64;
+        }
     }
 
     /// The request as it stands.
@@ -113,7 +133,15 @@ fn output_limit_field(model: &str) -> &'static str {
     if of_openai && !id.starts_with("gpt-oss") { "max_completion_tokens" } else { "max_tokens" }
 }
 
-/// No more tokens than this in one item.
+/// DeepSeek, Kimi and MiMo refuse a request whose tool calls come without the thinking before them (their guides to tool
+/// calls in thinking mode say so, DeepSeek since V3.2); models distilled from them run elsewhere and have no such rule.
+fn thinking_of(model: &str) -> Thinking {
+    let id = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
+    let asks = ["deepseek-", "kimi-", "mimo-"].iter().any(|start| id.starts_with(start));
+    if asks && !id.contains("distill") { Thinking::Returned } else { Thinking::Dropped }
+}
+
+/// No more tokens than this in one item, a model's thinking aside.
 pub fn tokens_max(item: &Item) -> u64 {
     let text = match item {
         Item::System { text } | Item::User { text, .. } | Item::Tool { text, .. } => text.len(),
@@ -126,40 +154,46 @@ pub fn tokens_max(item: &Item) -> u64 {
     text as u64 + TOKENS_PER_MESSAGE
 }
 
-/// One message of chat completions, canonical. A model's thinking is not sent back: no server of this dialect needs it,
-/// and some refuse it.
-fn encode(item: &Item) -> Vec<u8> {
+/// One message of chat completions, canonical.
+fn encode(item: &Item, thinking: Thinking) -> Vec<u8> {
     let message = match item {
         Item::System { text } => json!({ "role": "system", "content": text }),
         Item::User { text, .. } => json!({ "role": "user", "content": text }),
         Item::Tool { call_id, text, .. } => json!({ "role": "tool", "tool_call_id": call_id, "content": text }),
         Item::Assistant { message } if message.tool_calls.is_empty() => {
-            json!({ "role": "assistant", "content": message.text })
+            // Some servers refuse a message with nothing in it.
+            let text = if message.text.is_empty() { NO_WORDS } else { &message.text };
+            json!({ "role": "assistant", "content": text })
         }
         Item::Assistant { message } => {
-            let calls: Vec<Value> = message
-                .tool_calls
-                .iter()
-                .map(|call| {
-                    // Servers parse what they get back: cut or broken arguments would be refused with the whole request.
-                    let arguments = match serde_json::from_str::<Value>(&call.arguments) {
-                        Ok(Value::Object(_)) => call.arguments.clone(),
-                        Ok(_) | Err(_) => json!({ "malformed": call.arguments }).to_string(),
-                    };
-                    let function = json!({ "name": call.name, "arguments": arguments });
-                    json!({ "id": call.id, "type": "function", "function": function })
-                })
-                .collect();
+            let calls: Vec<Value> = message.tool_calls.iter().map(encode_call).collect();
             let content = if message.text.is_empty() { Value::Null } else { Value::from(message.text.clone()) };
-            json!({ "role": "assistant", "content": content, "tool_calls": calls })
+            let mut encoded = json!({ "role": "assistant", "content": content, "tool_calls": calls });
+            if thinking == Thinking::Returned {
+                encoded["reasoning_content"] = Value::from(message.reasoning.clone());
+            }
+            encoded
         }
     };
     event::canonical(&message)
 }
 
+/// A call as it goes back. Servers check what they get: a cut argument or a name with a space in it would be refused, and
+/// the whole request with it, for ever. The model is told of its mistake in the result.
+fn encode_call(call: &ToolRequest) -> Value {
+    let arguments = match serde_json::from_str::<Value>(&call.arguments) {
+        Ok(Value::Object(_)) => call.arguments.clone(),
+        Ok(_) | Err(_) => json!({ "malformed": call.arguments }).to_string(),
+    };
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    let name: String = call.name.chars().take(TOOL_NAME_CHARS_MAX).map(plain).collect();
+    let name = if name.is_empty() { "unnamed".to_owned() } else { name };
+    json!({ "id": call.id, "type": "function", "function": { "name": name, "arguments": arguments } })
+}
+
 #[cfg(test)]
 mod tests {
-    use event::{AssistantMessage, Label, ToolRequest};
+    use event::{AssistantMessage, Label};
 
     use super::*;
 
@@ -196,6 +230,34 @@ mod tests {
         ] {
             assert_eq!(output_limit_field(model), field, "{model}");
         }
+    }
+
+    #[test]
+    fn thinking_goes_back_only_to_those_who_ask_for_it() {
+        for (model, thinking) in [
+            ("deepseek-v4-pro", Thinking::Returned),
+            ("deepseek/deepseek-reasoner", Thinking::Returned),
+            ("moonshotai/Kimi-K2-Thinking", Thinking::Returned),
+            ("deepseek-r1-distill-llama-70b", Thinking::Dropped),
+            ("gpt-4.1", Thinking::Dropped),
+        ] {
+            assert_eq!(thinking_of(model), thinking, "{model}");
+            let mut conversation = Conversation::new(&format!("openai:{model}"), b"[]", None).unwrap();
+            items().iter().for_each(|item| conversation.push(item));
+            let body = String::from_utf8(conversation.body().into_bytes()).unwrap();
+            let returned = body.matches(r#""reasoning_content":"hm""#).count();
+            assert_eq!(returned, if thinking == Thinking::Returned { 2 } else { 0 }, "{model}");
+        }
+    }
+
+    #[test]
+    fn nothing_goes_back_that_a_server_refuses() {
+        let call = ToolRequest { id: "c".into(), name: "look <at>".into(), arguments: "[1]".into() };
+        let nameless = ToolRequest { name: String::new(), ..call.clone() };
+        let message = AssistantMessage { tool_calls: vec![call, nameless], ..AssistantMessage::default() };
+        let text = |item: &Item| String::from_utf8(encode(item, Thinking::Dropped)).unwrap();
+        insta::assert_snapshot!(text(&Item::Assistant { message }), @r#"{"content":null,"role":"assistant","tool_calls":[{"function":{"arguments":"{\"malformed\":\"[1]\"}","name":"look__at_"},"id":"c","type":"function"},{"function":{"arguments":"{\"malformed\":\"[1]\"}","name":"unnamed"},"id":"c","type":"function"}]}"#);
+        insta::assert_snapshot!(text(&Item::Assistant { message: AssistantMessage::default() }), @r#"{"content":"(no words)","role":"assistant"}"#);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod chat;
 mod client;
 mod conversation;
+mod decode;
 mod failure;
 mod name;
 mod openai;

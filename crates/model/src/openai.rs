@@ -7,9 +7,9 @@ use event::Reply;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
-use crate::chat::{Answer, REPLY_BYTES_MAX};
+use crate::chat::REPLY_BYTES_MAX;
 use crate::client::Endpoint;
-use crate::sse::Lines;
+use crate::decode::{Decoder, not_json};
 use crate::{Body, Delta, Failure};
 
 /// Characters of a server's words that are repeated in a reason.
@@ -57,61 +57,14 @@ pub(crate) async fn call(
         }
         return Err(failure);
     }
-    let streamed = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .is_none_or(|kind| !kind.to_ascii_lowercase().contains("json") || kind.contains("stream"));
-    let mut answer = Answer::default();
-    let mut lines = Lines::default();
-    let mut whole = Vec::new();
-    let mut done = false;
-    while !done {
-        let chunk = tokio::time::timeout(idle, response.chunk()).await.map_err(|_| silence())?;
-        let Some(chunk) =
-            chunk.map_err(|error| Failure::transient(format!("the model's answer was cut off: {error}")))?
-        else {
+    let mut decoder = Decoder::default();
+    let cut = |error: reqwest::Error| Failure::transient(format!("the model's answer was cut off: {}", root(&error)));
+    while let Some(chunk) = tokio::time::timeout(idle, response.chunk()).await.map_err(|_| silence())?.map_err(cut)? {
+        if decoder.push(&chunk, on_delta)? {
             break;
-        };
-        if !streamed {
-            whole.extend_from_slice(&chunk);
-            if whole.len() > 2 * REPLY_BYTES_MAX {
-                return Err(Failure::transient("the model's answer is too long"));
-            }
-            continue;
-        }
-        lines.push(&chunk)?;
-        while let Some(data) = lines.next() {
-            done |= event_data(&data, &mut answer, on_delta)?;
         }
     }
-    if !streamed {
-        let value = serde_json::from_slice(&whole).map_err(|error| not_json(&error))?;
-        answer.take(&value, on_delta)?;
-    } else if !done && let Some(data) = lines.rest() {
-        done = event_data(&data, &mut answer, on_delta)?;
-    }
-    if !done && !answer.is_finished() {
-        return Err(Failure::transient("the model's answer was cut off before its end"));
-    }
-    Ok(answer.into_reply())
-}
-
-/// Takes one event in; true for the last.
-fn event_data(data: &[u8], answer: &mut Answer, on_delta: &mut dyn FnMut(Delta)) -> Result<bool, Failure> {
-    if data.trim_ascii() == b"[DONE]" {
-        return Ok(true);
-    }
-    if data.trim_ascii().is_empty() {
-        return Ok(false);
-    }
-    let value: Value = serde_json::from_slice(data).map_err(|error| not_json(&error))?;
-    answer.take(&value, on_delta)?;
-    Ok(false)
-}
-
-fn not_json(error: &serde_json::Error) -> Failure {
-    Failure::transient(format!("the model's answer is not what chat completions send: {error}"))
+    decoder.finish(on_delta)
 }
 
 fn silent(idle: Duration) -> Failure {
@@ -120,15 +73,20 @@ fn silent(idle: Duration) -> Failure {
 }
 
 fn unreachable_server(base_url: &str, error: &reqwest::Error) -> Failure {
-    // reqwest's own text repeats the address; the cause is at the end of the chain.
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
+    let cause = root(error);
     if error.is_builder() {
         return Failure::rejected(format!("{base_url} is not an address that can be called: {cause}"));
     }
     Failure::transient(format!("cannot reach the model at {base_url}: {cause}"))
+}
+
+/// reqwest's own text repeats the address; the cause is at the end of the chain.
+fn root(error: &reqwest::Error) -> &dyn std::error::Error {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause
 }
 
 async fn read_error(response: &mut reqwest::Response) -> Vec<u8> {
@@ -148,9 +106,11 @@ fn refused(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
     let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let words = match value.get("error") {
         Some(error) => words_of(error),
+        None if value.is_object() => words_of(&value),
         None => plain(&String::from_utf8_lossy(body)),
     };
-    let said = if words.is_empty() { String::new() } else { format!(": {words}") };
+    let code = value.pointer("/error/code").and_then(Value::as_str).unwrap_or_default();
+    let said = if words.is_empty() { String::new() } else { format!(": {}", words.trim_end_matches('.')) };
     let retry_after = retry_after(headers);
     match status {
         401 | 403 => {
@@ -162,10 +122,14 @@ fn refused(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
         400 | 413 | 422 if speaks_of_window(body) => {
             Failure::window(format!("the request does not fit the model's window ({status}){said}"))
         }
-        402 => Failure::rejected(format!("the model's server wants to be paid first (402){said}")),
-        429 if value.pointer("/error/code").and_then(Value::as_str) == Some("insufficient_quota") => {
-            Failure::rejected(format!("the account's quota is used up (429){said}"))
+        // Told before 5xx: some servers say it with 500.
+        500..=599 if speaks_of_window(body) => {
+            Failure::window(format!("the request does not fit the model's window ({status}){said}"))
         }
+        // What the model wrote was no valid call: the next try may be one.
+        400 if code == "tool_use_failed" => Failure::transient(format!("the model's server answered 400{said}")),
+        402 => Failure::rejected(format!("the model's server wants to be paid first (402){said}")),
+        429 if code == "insufficient_quota" => Failure::rejected(format!("the account's quota is used up (429){said}")),
         408 | 409 | 425 | 429 | 500..=599 => {
             let reason = format!("the model's server answered {status}{said}");
             Failure { retry_after, ..Failure::transient(reason) }
@@ -194,7 +158,10 @@ fn speaks_of_window(body: &[u8]) -> bool {
 fn words_of(error: &Value) -> String {
     match error {
         Value::String(text) => plain(text),
-        other => plain(other.get("message").and_then(Value::as_str).unwrap_or_default()),
+        other => {
+            let words = ["message", "detail", "error"].iter().find_map(|key| other.get(key).and_then(Value::as_str));
+            plain(words.unwrap_or_default())
+        }
     }
 }
 
@@ -204,11 +171,19 @@ fn plain(text: &str) -> String {
     visible.take(WORDS_CHARS_MAX).collect::<String>().trim().to_owned()
 }
 
-/// `retry-after-ms`, or `retry-after` in seconds. A date is passed over: it would need a clock, and back-off does as well.
+/// `retry-after-ms`, or `retry-after` in seconds or as a date. A date counts from the server's own `date`: no clock of
+/// ours is read, and it does not matter how wrong either is.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let milliseconds = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1_000.0))?;
-    milliseconds.is_finite().then(|| Duration::from_millis(milliseconds.max(0.0) as u64))
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let number = |name: &str| text(name)?.parse::<f64>().ok();
+    if let Some(milliseconds) = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1e3))
+    {
+        return milliseconds.is_finite().then(|| Duration::from_millis(milliseconds.max(0.0) as u64));
+    }
+    let dates = jiff::fmt::rfc2822::DateTimeParser::new();
+    let date = |name: &str| dates.parse_timestamp(text(name)?).ok();
+    let seconds = date("retry-after")?.as_second().saturating_sub(date("date")?.as_second());
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
 /// Names of the models that the server offers.
@@ -234,7 +209,14 @@ pub(crate) async fn models(
     if status != 200 {
         return Err(refused(status, &headers, &body));
     }
-    let value: Value = serde_json::from_slice(&body).map_err(|error| not_json(&error))?;
+    names_in(&body)
+}
+
+fn names_in(body: &[u8]) -> Result<Vec<String>, Failure> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
     let list = value.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     Ok(list.iter().filter_map(|model| model.get("id").and_then(Value::as_str)).map(plain).collect())
 }
+
+#[cfg(test)]
+mod tests;

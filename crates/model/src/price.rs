@@ -3,6 +3,9 @@
 use event::{MicroUsd, Usage};
 use serde::Deserialize;
 
+/// The smallest part of a price: a millionth of a dollar per million tokens, so a dollar's worth is a step a token.
+const PRICE_STEPS: u128 = 1_000_000;
+
 /// The prices of one model, in US dollars per million tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 pub struct Price {
@@ -27,11 +30,14 @@ impl Price {
         self.sum(&[(input_tokens_max, input), (output_tokens_max, self.output)])
     }
 
-    /// A dollar per million tokens is a millionth of a dollar per token, so the sum is in the right unit as it is.
+    /// Counted in whole numbers, or ten cents times three would round up to a millionth too much.
     fn sum(&self, parts: &[(u64, f64)]) -> MicroUsd {
-        let total: f64 = parts.iter().map(|(tokens, price)| *tokens as f64 * price).sum();
-        // A float turned into an integer stops at the integer's ends, which no cap allows.
-        MicroUsd(total.ceil() as u64)
+        let total = parts.iter().fold(0_u128, |sum, (tokens, price)| {
+            // A float turned into an integer stops at the integer's ends; no price below nothing is ever read.
+            let price = (price * PRICE_STEPS as f64).round() as u64;
+            sum.saturating_add(u128::from(*tokens) * u128::from(price))
+        });
+        MicroUsd(u64::try_from(total.div_ceil(PRICE_STEPS)).unwrap_or(u64::MAX))
     }
 }
 
@@ -48,5 +54,9 @@ mod tests {
         let cheap = Price { input: 0.05, cached_input: None, output: 0.4 };
         assert_eq!(cheap.cost(&Usage { input_tokens: 1, cached_input_tokens: 1, output_tokens: 0 }), MicroUsd(1));
         assert_eq!(cheap.cost(&Usage::default()), MicroUsd(0));
+        let odd = Price { input: 0.1, cached_input: None, output: 0.7 };
+        assert_eq!(odd.cost(&Usage { input_tokens: 3_000, cached_input_tokens: 0, output_tokens: 10 }), MicroUsd(307));
+        assert_eq!(odd.reserve(u64::MAX, u64::MAX), MicroUsd(14_757_395_258_967_641_292));
+        assert_eq!(Price { input: 1e9, ..odd }.reserve(u64::MAX, 0), MicroUsd(u64::MAX));
     }
 }

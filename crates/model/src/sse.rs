@@ -7,25 +7,17 @@ use crate::Failure;
 pub(crate) const LINE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Collects bytes and gives back the payloads of whole `data:` lines.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Lines {
     buffer: Vec<u8>,
     /// How far the buffer has been searched for a line's end.
     searched: usize,
-    begun: bool,
 }
 
 impl Lines {
     /// Takes a chunk in.
     pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<(), Failure> {
         self.buffer.extend_from_slice(chunk);
-        if !self.begun && self.buffer.len() >= 3 {
-            self.begun = true;
-            if self.buffer.starts_with(b"\xef\xbb\xbf") {
-                self.buffer.drain(..3);
-                self.searched = 0;
-            }
-        }
         if self.buffer.len() > LINE_BYTES_MAX {
             return Err(Failure::transient(format!("the model's stream has a line over {LINE_BYTES_MAX} bytes")));
         }
@@ -82,7 +74,6 @@ mod tests {
             b"data: {\"a\":1}\n\ndata:two\r\n\r\n: keep-alive\nevent: x\ndata: \xc3\xa9\n\n",
             &["{\"a\":1}", "two", "é"],
         );
-        check(b"\xef\xbb\xbfdata: first\n\n", &["first"]);
         check(b"data: no end", &["no end"]);
     }
 

@@ -1,0 +1,317 @@
+//! Streams and answers that real servers sent (`tests/golden/README.md` says which), read whole, byte by byte, and cut off at
+//! every byte. What no server was caught doing is written here by hand, and says so by being here.
+
+use event::FailureKind;
+
+use super::*;
+
+fn golden(file: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn read(bytes: &[u8], size: usize) -> (Result<Reply, Failure>, Vec<Delta>) {
+    let mut deltas = Vec::new();
+    let mut decoder = Decoder::default();
+    for chunk in bytes.chunks(size.max(1)) {
+        match decoder.push(chunk, &mut |delta| deltas.push(delta)) {
+            Ok(true) => break,
+            Ok(false) => {}
+            Err(failure) => return (Err(failure), deltas),
+        }
+    }
+    (decoder.finish(&mut |delta| deltas.push(delta)), deltas)
+}
+
+/// A reply in a few lines.
+fn told(read: &Result<Reply, Failure>) -> String {
+    let reply = match read {
+        Ok(reply) => reply,
+        Err(failure) => return format!("{:?}: {failure}", failure.kind),
+    };
+    let usage = reply.usage.map_or("no usage".to_owned(), |usage| {
+        format!("{} in, {} cached, {} out", usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
+    });
+    let mut text = format!("{:?}, {usage}, by {}", reply.finish, reply.served_by);
+    for (kind, words) in [("thought", &reply.message.reasoning), ("text", &reply.message.text)] {
+        if !words.is_empty() {
+            let begins: String = words.chars().take(60).collect();
+            text.push_str(&format!("\n  {kind} ({} bytes): {begins:?}", words.len()));
+        }
+    }
+    for call in &reply.message.tool_calls {
+        text.push_str(&format!("\n  call {}: {} {}", call.id, call.name, call.arguments));
+    }
+    text
+}
+
+/// Reads a recorded answer in every way it could arrive, and cut off at every byte.
+fn hold(file: &str) -> String {
+    let bytes = golden(file);
+    let (whole, deltas) = read(&bytes, bytes.len());
+    for size in [1, 7, 1_000] {
+        let (again, deltas_again) = read(&bytes, size);
+        assert_eq!(told(&again), told(&whole), "{file} in chunks of {size}");
+        assert_eq!(deltas_again, deltas, "{file} in chunks of {size}");
+    }
+    if let Ok(reply) = &whole {
+        let shown: String = deltas
+            .iter()
+            .filter_map(|delta| if let Delta::Text(text) = delta { Some(text.as_str()) } else { None })
+            .collect();
+        assert_eq!(shown, reply.message.text, "{file}: what was shown is what is kept");
+    }
+    let mut decoder = Decoder::default();
+    for (at, byte) in bytes.iter().enumerate() {
+        match (decoder.clone().finish(&mut |_| ()), &whole) {
+            (Err(failure), _) => assert_eq!(failure.kind, FailureKind::Transient, "{file} cut at byte {at}: {failure}"),
+            (Ok(cut), Ok(reply)) => {
+                // All words are there; only the account that comes after them may be missing.
+                assert_eq!((&cut.message, cut.finish), (&reply.message, reply.finish), "{file} cut at byte {at}");
+                assert!(cut.usage.is_none() || cut.usage == reply.usage, "{file} cut at byte {at}");
+            }
+            (Ok(_), Err(failure)) => panic!("{file} cut at byte {at} is a reply, whole it is none: {failure}"),
+        }
+        if decoder.push(&[*byte], &mut |_| ()).is_err() {
+            break;
+        }
+    }
+    format!("{file}: {}\n", told(&whole))
+}
+
+#[test]
+fn recorded_streams_are_read_however_they_are_cut() {
+    let files = [
+        "openai_text.sse",
+        "openai_text_without_usage.sse",
+        "openai_two_choices.sse",
+        "openai_two_tool_calls.sse",
+        "openai_tool_calls_in_pieces.sse",
+        "deepseek_reasoning.sse",
+        "groq_text.sse",
+        "groq_tool_call.sse",
+        "groq_error_in_stream.sse",
+        "huggingface_nebius_text.sse",
+        "llama_cpp_text.sse",
+        "llama_cpp_text_length.sse",
+        "llama_cpp_cached.sse",
+        "llama_cpp_keep_alive.sse",
+        "llama_cpp_tool_call.sse",
+        "llama_cpp_tool_call_cut.sse",
+    ];
+    insta::assert_snapshot!(files.map(hold).concat(), @r#"
+    openai_text.sse: Stop, 12 in, 0 cached, 5 out, by gpt-4-0613
+      text (17 bytes): "\"This is a test.\""
+    openai_text_without_usage.sse: Stop, no usage, by gpt-4-0613
+      text (15 bytes): "This is a test."
+    openai_two_choices.sse: Stop, 26 in, 0 cached, 104 out, by gpt-4o-mini-2024-07-18
+      text (277 bytes): "I'm unable to provide real-time weather updates. To get the "
+    openai_two_tool_calls.sse: ToolCalls, 364 in, 0 cached, 40 out, by gpt-4o-2024-08-06
+      call call_q2UyBRP7eXNTzAoR8lEhjc9Z: get_country {}
+      call call_b51ijcpFkDiTQG1bQzsrmtW5: get_product_name {}
+    openai_tool_calls_in_pieces.sse: ToolCalls, 75 in, 0 cached, 51 out, by gpt-4o-mini-2024-07-18
+      call call_fHCjJqt9Pysde6vcJcvbXGBx: get_current_weather {"location": "Seattle, WA"}
+      call call_3J9foSw3CUb48lrqIXoTky6U: get_current_weather {"location": "San Francisco, CA"}
+    deepseek_reasoning.sse: Stop, 6 in, 0 cached, 212 out, by deepseek-reasoner
+      thought (882 bytes): "Hmm, the user just said \"Hello\". It's a simple greeting but "
+      text (43 bytes): "Hello there! 😊 How can I help you today?"
+    groq_text.sse: Stop, 320 in, 0 cached, 15 out, by openai/gpt-oss-120b
+      text (50 bytes): "The tool call succeeded with the name \"test_name\"."
+    groq_tool_call.sse: ToolCalls, 283 in, 0 cached, 43 out, by openai/gpt-oss-120b
+      thought (65 bytes): "We need to call with correct param: name. Use a placeholder "
+      call fc_bc6fb53e-e06a-4106-bc42-cc5af9731e82: get_something_by_name {"name":"test_name"}
+    groq_error_in_stream.sse: Transient: the model's server broke off: Tool call validation failed: tool call validation failed: parameters for tool get_something_by_name did not match schema: errors: [missing properties: 'name', additionalProperties 'nonexistent' not allowed]
+    huggingface_nebius_text.sse: Stop, no usage, by Qwen/Qwen2.5-72B-Instruct-fast
+      text (142 bytes): "Hello! It seems like your message might have been cut off or"
+    llama_cpp_text.sse: Stop, 15 in, 0 cached, 5 out, by smollm2-135m
+      text (17 bytes): "Hello in Spanish."
+    llama_cpp_text_length.sse: Length, 18 in, 3 cached, 6 out, by smollm2-135m
+      text (9 bytes): "你好，"
+    llama_cpp_cached.sse: Stop, 15 in, 14 cached, 5 out, by smollm2-135m
+      text (17 bytes): "Hello in Spanish."
+    llama_cpp_keep_alive.sse: Length, 821 in, 1 cached, 4 out, by smollm2-135m
+      text (22 bytes): "The Fibonacci sequence"
+    llama_cpp_tool_call.sse: ToolCalls, 349 in, 1 cached, 33 out, by smollm2-135m
+      call GTh2a5ixUe5X3dsXVE9DvUVZDfaVbfXT: shell_exec {"command": "ls /var"}
+    llama_cpp_tool_call_cut.sse: Length, 349 in, 348 cached, 24 out, by smollm2-135m
+      call UG51bJ2esv9cDnT8Gl2eioLbYDKRbigI: shell_exec {"command": "ls /var
+    "#);
+}
+
+#[test]
+fn recorded_whole_answers_are_read_though_a_stream_was_asked_for() {
+    let files = [
+        "openai_whole_tool_calls.json",
+        "cerebras_whole.json",
+        "gemini_tool_call_without_id.json",
+        "llama_cpp_whole.json",
+        "llama_cpp_whole_tool_call.json",
+    ];
+    insta::assert_snapshot!(files.map(hold).concat(), @r#"
+    openai_whole_tool_calls.json: ToolCalls, 75 in, 0 cached, 51 out, by gpt-4o-mini-2024-07-18
+      call call_JpNb8OiAkbIbHzDggfpdDHpi: get_current_weather {"location": "Seattle, WA"}
+      call call_vaFQc3zK6hHTRZKXRI5Eo2cJ: get_current_weather {"location": "San Francisco, CA"}
+    cerebras_whole.json: Stop, 304 in, 0 cached, 25 out, by qwen-3-coder-480b
+      text (112 bytes): "The capital of France is Paris. If you need more information"
+    gemini_tool_call_without_id.json: ToolCalls, 35 in, 0 cached, 74 out, by gemini-2.5-pro-preview-05-06
+      call call_0: get_current_time {}
+    llama_cpp_whole.json: Length, 12 in, 5 cached, 12 out, by smollm2-135m
+      text (36 bytes): "I'm so glad you're here. I'm so glad"
+    llama_cpp_whole_tool_call.json: ToolCalls, 349 in, 348 cached, 33 out, by smollm2-135m
+      call K2tc1e4IvJgOkiQfsYgod27y1C2W882j: shell_exec {"command": "ls /var"}
+    "#);
+}
+
+#[test]
+fn every_recording_is_named_and_read() {
+    let list = String::from_utf8(golden("README.md")).unwrap();
+    let readers = [include_str!("tests.rs"), include_str!("../openai/tests.rs")];
+    let named = |file: &str| list.contains(&format!("| `{file}` |"));
+    let mut files = 0;
+    for entry in std::fs::read_dir(format!("{}/tests/golden", env!("CARGO_MANIFEST_DIR"))).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        if file.ends_with(".sse") || file.ends_with(".json") {
+            files += 1;
+            assert!(named(&file), "README.md does not say where {file} is from");
+            assert!(readers.iter().any(|text| text.contains(&format!("\"{file}\""))), "no test reads {file}");
+        }
+    }
+    assert_eq!(list.matches("\n| `").count(), files, "README.md names a file that is not there");
+}
+
+/// One piece of a stream with this in its choice's delta.
+fn piece(delta: &str) -> String {
+    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n")
+}
+
+const END: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
+
+#[track_caller]
+fn check(deltas: &[&str], expected: &[(&str, &str, &str)]) {
+    let stream: String = deltas.iter().map(|delta| piece(delta)).chain([END.to_owned()]).collect();
+    for size in [1, stream.len()] {
+        let reply = read(stream.as_bytes(), size).0.unwrap();
+        let calls: Vec<_> = reply
+            .message
+            .tool_calls
+            .iter()
+            .map(|call| (call.id.as_str(), call.name.as_str(), call.arguments.as_str()))
+            .collect();
+        assert_eq!(calls, expected);
+    }
+}
+
+#[test]
+fn tool_calls_are_told_apart_whatever_the_server_leaves_out() {
+    // No index: an id begins a call, pieces without one go on with the last.
+    check(
+        &[
+            r#"{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{\"x\""}}]}"#,
+            r#"{"tool_calls":[{"function":{"arguments":":1}"}}]}"#,
+            r#"{"tool_calls":[{"id":"b","function":{"name":"f","arguments":"{}"}}]}"#,
+        ],
+        &[("a", "f", "{\"x\":1}"), ("b", "f", "{}")],
+    );
+    // One index for all, told apart by id; then by nothing but a name after a whole object.
+    check(
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"b","function":{"name":"g","arguments":"{}"}}]}"#,
+        ],
+        &[("a", "f", "{}"), ("b", "g", "{}")],
+    );
+    check(
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":1}"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":2}"}}]}"#,
+        ],
+        &[("call_0", "f", "{\"x\":1}"), ("call_1", "f", "{\"x\":2}")],
+    );
+    // The id and the name repeated in every piece; arguments as an object; the same id given twice.
+    check(
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\""}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":":1}"}}]}"#,
+            r#"{"tool_calls":[{"index":1,"id":"a","function":{"name":"g","arguments":{"y":[2]}}}]}"#,
+        ],
+        &[("a", "f", "{\"x\":1}"), ("call_1", "g", "{\"y\":[2]}")],
+    );
+    // An id of the server's that looks like one of ours.
+    check(
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"call_1","function":{"name":"f","arguments":"{}"}},{"index":1,"function":{"name":"g","arguments":"{}"}}]}"#,
+        ],
+        &[("call_1", "f", "{}"), ("call_2", "g", "{}")],
+    );
+    // The form before tools.
+    check(&[r#"{"function_call":{"name":"f","arguments":"{}"}}"#], &[("call_0", "f", "{}")]);
+}
+
+#[test]
+fn oddities_of_form_do_not_matter() {
+    let ends = "data: [DONE]\n\n";
+    for (stream, expected) in [
+        // A byte order mark, comments, names of events, carriage returns.
+        (
+            format!(
+                "\u{feff}: hello\r\nevent: chunk\r\ndata: {{\"choices\":[{{\"delta\":{{\"content\":\"é\"}}}}]}}\r\n\r\n{ends}"
+            ),
+            "é",
+        ),
+        // White space to keep the connection alive, then one JSON text.
+        ("\n\n  {\"choices\":[{\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"é\"}]}}]}".to_owned(), "é"),
+        // An event over several lines.
+        (format!("data: {{\"choices\":[\ndata: {{\"delta\":{{\"content\":\"é\"}}}}]}}\n\n{ends}"), "é"),
+        // No [DONE], no last line end.
+        ("data: {\"choices\":[{\"delta\":{\"content\":\"é\"},\"finish_reason\":\"stop\"}]}".to_owned(), "é"),
+        (format!("{}{ends}", piece("{\"content\":null,\"refusal\":\"no\"}")), "no"),
+    ] {
+        for size in 1..5 {
+            let reply = read(stream.as_bytes(), size).0.unwrap_or_else(|failure| panic!("{stream}: {failure}"));
+            assert_eq!(reply.message.text, expected, "{stream}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_reply_says_why() {
+    let check = |body: &str| told(&read(body.as_bytes(), 3).0) + "\n";
+    let bodies = [
+        "",
+        "data: [DONE]\n\n",
+        "{\"id\": 1}",
+        "{\"choices\":[{\"mess",
+        "<!doctype html><title>Sign in</title>",
+        "data: nonsense\n\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"half\"}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}]}\n\n",
+        "data: {\"choices\":[{\"error\":{\"code\":502,\"message\":\"upstream\"}}]}\n\n",
+        "data: {\"object\":\"error\",\"message\":\"out of memory\",\"code\":500}\n\n",
+        "data: {\"error\":{\"message\":\"This model's maximum context length is 8 tokens.\"}}\n\n",
+    ];
+    insta::assert_snapshot!(bodies.map(check).concat(), @r#"
+    Transient: the model's answer was empty
+    Transient: the server answered, but without a reply in the form of chat completions
+    Transient: the server answered, but without a reply in the form of chat completions
+    Transient: the model's answer is not what chat completions send: EOF while parsing a string at line 1 column 18
+    Rejected: the address answers with a web page, not with a model's reply. Is it the right one? It usually ends in /v1
+    Transient: the model's answer is not what chat completions send: expected ident at line 1 column 2
+    Transient: the model's answer was cut off before its end
+    Transient: the model's server broke off without saying why
+    Transient: the model's server broke off: upstream
+    Transient: the model's server broke off: out of memory
+    WindowExceeded: the request does not fit the model's window: This model's maximum context length is 8 tokens.
+    "#);
+}
+
+#[test]
+fn an_answer_has_limits() {
+    let mut calls = String::new();
+    for index in 0..300 {
+        calls.push_str(&piece(&format!("{{\"tool_calls\":[{{\"index\":{index},\"function\":{{\"name\":\"f\"}}}}]}}")));
+    }
+    let long = piece(&format!("{{\"content\":\"{}\"}}", "x".repeat(1024 * 1024))).repeat(17);
+    for stream in [calls, long, format!("data: {}", "x".repeat(9 * 1024 * 1024))] {
+        let failure = read(stream.as_bytes(), 64 * 1024).0.unwrap_err();
+        assert!(failure.reason.contains("more than") || failure.reason.contains("over"), "{failure}");
+    }
+}
