@@ -276,7 +276,10 @@ fn end(state: EndState, cause: StopCause, reason: String, text: String) -> Actio
 fn limit_reason(limit: LimitKind, state: &State) -> String {
     let options = &state.options;
     match limit {
-        LimitKind::Steps => format!("the limit of {} steps is reached", options.max_steps.unwrap_or(STEPS_DEFAULT_MAX)),
+        LimitKind::Steps => {
+            let max = options.max_steps.unwrap_or(STEPS_DEFAULT_MAX);
+            format!("the limit of {max} step{} is reached", if max == 1 { "" } else { "s" })
+        }
         LimitKind::Cost => {
             let max = options.max_cost.unwrap_or_default();
             format!("the next step might cost more than is left of {max} ({} spent)", state.spent)

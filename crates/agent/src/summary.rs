@@ -107,8 +107,8 @@ fn standing(state: &State, held: bool) -> (&'static str, String) {
     ("stopped", "its process ended in the middle of the work; nothing is lost".to_owned())
 }
 
-/// Characters of one argument in a question to the person.
-const ARGUMENT_CHARS_MAX: usize = 400;
+/// Characters of one argument in a question to the person: enough to read all of an ordinary one before saying yes.
+const ARGUMENT_CHARS_MAX: usize = 8_000;
 
 /// An effect as a person reads it before they allow it: the tool and each of its arguments.
 pub(crate) fn in_words(call: &event::ToolCall) -> String {
@@ -116,7 +116,11 @@ pub(crate) fn in_words(call: &event::ToolCall) -> String {
     for (name, value) in &call.arguments {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let shown: String = value.chars().take(ARGUMENT_CHARS_MAX).collect();
-        let more = if shown.len() < value.len() { format!(" … ({} bytes)", value.len()) } else { String::new() };
+        let more = if shown.len() < value.len() {
+            format!(" … CUT HERE: {} bytes in all; `thenar journal show --json` has the whole of it", value.len())
+        } else {
+            String::new()
+        };
         lines.push(format!("  {name}: {shown}{more}"));
     }
     lines.join("\n")

@@ -114,7 +114,7 @@ impl Show {
             (true, Some((_, true))) => ("…", Look::Dim, " (still running)".to_owned()),
             (true, Some((Some(code), _))) => ("✗", Look::Warn, format!(" (exit code {code})")),
             (true, Some((None, false))) => ("✗", Look::Warn, " (ended by a signal)".to_owned()),
-            (false, _) if result.status == ToolStatus::Refused => ("⛔", Look::Warn, " (not permitted)".to_owned()),
+            (false, _) if result.status == ToolStatus::Refused => ("✗", Look::Warn, " (not permitted)".to_owned()),
             (false, _) => ("✗", Look::Bad, format!(" ({})", status(result.status))),
         };
         let what = in_short(call);

@@ -16,7 +16,7 @@ fn steps_end_with_what_there_is_and_go_on_with_more() {
     let ran = desk.run(&["run", "--model", &script, "--id", "t-one", "--max-steps", "1", "Write"]).code(3);
     let half = desk.here.join("thenar-out/t-one/unfinished/half.txt");
     assert_eq!(fs::read_to_string(half).unwrap(), "half\n");
-    ran.says("Stopped: the limit of 1 steps is reached").says("thenar task resume t-one --max-steps N");
+    ran.says("Stopped: the limit of 1 step is reached").says("thenar task resume t-one --max-steps N");
     assert_eq!(desk.shown("t-one")["cause"], json!({ "limit": "steps" }));
     desk.run(&["task", "resume", "t-one", "--max-steps", "2"]).code(3);
     desk.run(&["task", "resume", "t-one", "--max-steps", "9"])

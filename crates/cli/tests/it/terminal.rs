@@ -116,7 +116,7 @@ fn a_person_at_a_terminal_answers_there_and_reads_nothing_twice() {
       │   command: echo refused > refused.txt
     ? Allow this? [y/N]
       you refused it
-      ⛔ run         echo refused > refused.txt (not permitted)
+      ✗ run         echo refused > refused.txt (not permitted)
           The person refused this. Nothing was done. Go on without it or ask them.
       ✓ deliver     x.txt
     All is ready.
