@@ -23,12 +23,22 @@ pub enum Delta {
     ToolCall(String),
 }
 
-/// Where a model is.
+/// Where a model is. Proxies named in the environment are not used: what is written here is who gets the key.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     /// As far as `/chat/completions`, without it: `https://api.openai.com/v1`.
     pub base_url: String,
     pub key: Option<Secret>,
+}
+
+impl Endpoint {
+    /// A server's words may repeat the key.
+    fn keep_secret(&self, mut failure: Failure) -> Failure {
+        if let Some(key) = &self.key {
+            failure.reason = key.taken_out_of(&failure.reason);
+        }
+        failure
+    }
 }
 
 /// What is known of a model.
@@ -87,7 +97,8 @@ impl Client {
         match &self.backend {
             Backend::Script(script) => script.reply(&body, &mut on_delta),
             Backend::OpenAi { http, endpoint } => {
-                openai::call(http, endpoint, self.settings.idle, body, &mut on_delta).await
+                let reply = openai::call(http, endpoint, self.settings.idle, body, &mut on_delta).await;
+                reply.map_err(|failure| endpoint.keep_secret(failure))
             }
         }
     }
@@ -132,7 +143,7 @@ impl Client {
             Backend::Script(_) => return Ok(vec![self.settings.name.clone()]),
             Backend::OpenAi { http, endpoint } => (http, endpoint),
         };
-        openai::models(http, endpoint, self.settings.idle).await
+        openai::models(http, endpoint, self.settings.idle).await.map_err(|failure| endpoint.keep_secret(failure))
     }
 }
 

@@ -4,7 +4,7 @@
 //! request begins with the bytes of the one before it and providers can keep them cached. The digest and the bound on
 //! tokens are carried along; step 1,000 costs what step 1 costs, but for the copy.
 
-use event::{Digest, Item, ToolRequest};
+use event::{Digest, Item, ToolRequest, Usage};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -14,6 +14,10 @@ const TAIL: &[u8] = b"]}";
 
 /// Tokens that a message costs beside its text.
 const TOKENS_PER_MESSAGE: u64 = 8;
+
+/// Text of so many bytes is more than one token in any language: a server that counts fewer has left something out, as
+/// those do that do not count what they had cached.
+const BYTES_PER_TOKEN_MAX: u64 = 8;
 
 /// Characters of a tool's name that servers take.
 const TOOL_NAME_CHARS_MAX: usize = 64;
@@ -120,7 +124,16 @@ impl Conversation {
         Body { bytes, digest }
     }
 
-    /// No more tokens than this: a token is at least a byte of what is sent.
+    /// Takes in what the server counted for the request as it stands. From here on only what is added is bounded by its
+    /// bytes, or the bound would be four times the truth and a task would stop in a window that is three quarters empty.
+    pub fn counted(&mut self, usage: &Usage) {
+        let believable = usage.input_tokens >= self.bytes.len() as u64 / BYTES_PER_TOKEN_MAX;
+        if believable {
+            self.input_tokens_max = self.input_tokens_max.min(usage.input_tokens);
+        }
+    }
+
+    /// No more tokens than this: what was counted, and at least a byte per token of what is sent beside it.
     pub fn input_tokens_max(&self) -> u64 {
         self.input_tokens_max
     }
@@ -230,6 +243,24 @@ mod tests {
         ] {
             assert_eq!(output_limit_field(model), field, "{model}");
         }
+    }
+
+    #[test]
+    fn what_the_server_counted_corrects_the_bound_unless_it_left_something_out() {
+        let usage = |input_tokens| Usage { input_tokens, ..Usage::default() };
+        let mut conversation = Conversation::new("openai:m", b"[]", None).unwrap();
+        conversation.push(&Item::System { text: "x".repeat(8_000) });
+        let bound = conversation.input_tokens_max();
+        for left_out in [0, 20, 999] {
+            conversation.counted(&usage(left_out));
+            assert_eq!(conversation.input_tokens_max(), bound);
+        }
+        conversation.counted(&usage(2_000));
+        assert_eq!(conversation.input_tokens_max(), 2_000);
+        conversation.push(&Item::User { text: "y".repeat(100), label: Label::person() });
+        assert_eq!(conversation.input_tokens_max(), 2_000 + 100 + TOKENS_PER_MESSAGE);
+        conversation.counted(&usage(9_000_000));
+        assert_eq!(conversation.input_tokens_max(), 2_108, "a count can only lower the bound");
     }
 
     #[test]

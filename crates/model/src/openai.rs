@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use event::Reply;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 
 use crate::chat::REPLY_BYTES_MAX;
@@ -41,8 +41,8 @@ pub(crate) async fn call(
 ) -> Result<Reply, Failure> {
     let url = format!("{}/chat/completions", endpoint.base_url.trim_end_matches('/'));
     let mut request = http.post(&url).header(CONTENT_TYPE, "application/json").body(body.into_bytes());
-    if let Some(key) = &endpoint.key {
-        request = request.header(AUTHORIZATION, key.bearer());
+    if let Some(key) = authorization(endpoint)? {
+        request = request.header(AUTHORIZATION, key);
     }
     let silence = || silent(idle);
     let sent = tokio::time::timeout(idle, request.send()).await.map_err(|_| silence())?;
@@ -51,11 +51,7 @@ pub(crate) async fn call(
     if status != 200 {
         let headers = response.headers().clone();
         let body = tokio::time::timeout(idle, read_error(&mut response)).await.unwrap_or_default();
-        let mut failure = refused(status, &headers, &body);
-        if let Some(key) = &endpoint.key {
-            failure.reason = key.taken_out_of(&failure.reason);
-        }
-        return Err(failure);
+        return Err(refused(status, &headers, &body));
     }
     let mut decoder = Decoder::default();
     let cut = |error: reqwest::Error| Failure::transient(format!("the model's answer was cut off: {}", root(&error)));
@@ -65,6 +61,12 @@ pub(crate) async fn call(
         }
     }
     decoder.finish(on_delta)
+}
+
+fn authorization(endpoint: &Endpoint) -> Result<Option<HeaderValue>, Failure> {
+    let Some(key) = &endpoint.key else { return Ok(None) };
+    let no_key = || Failure::rejected("the key holds characters that no key has, perhaps the end of a line");
+    key.bearer().map(Some).ok_or_else(no_key)
 }
 
 fn silent(idle: Duration) -> Failure {
@@ -193,8 +195,8 @@ pub(crate) async fn models(
     idle: Duration,
 ) -> Result<Vec<String>, Failure> {
     let mut request = http.get(format!("{}/models", endpoint.base_url.trim_end_matches('/')));
-    if let Some(key) = &endpoint.key {
-        request = request.header(AUTHORIZATION, key.bearer());
+    if let Some(key) = authorization(endpoint)? {
+        request = request.header(AUTHORIZATION, key);
     }
     let sent = tokio::time::timeout(idle, request.send()).await.map_err(|_| silent(idle))?;
     let mut response = sent.map_err(|error| unreachable_server(&endpoint.base_url, &error))?;
