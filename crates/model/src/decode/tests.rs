@@ -315,3 +315,31 @@ fn an_answer_has_limits() {
         assert!(failure.reason.contains("more than") || failure.reason.contains("over"), "{failure}");
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// Bytes that were damaged on the way give a reply or a failure, the same however they arrive, and never a panic.
+    #[test]
+    fn damaged_streams_are_read_the_same_however_they_are_cut(
+        file in 0..5_usize,
+        damage in proptest::collection::vec((proptest::num::usize::ANY, proptest::num::u8::ANY), 0..8),
+        size in 1..200_usize,
+    ) {
+        let files = [
+            "openai_tool_calls_in_pieces.sse",
+            "groq_tool_call.sse",
+            "llama_cpp_text_length.sse",
+            "llama_cpp_tool_call_cut.sse",
+            "gemini_tool_call_without_id.json",
+        ];
+        let mut bytes = golden(files[file]);
+        for (at, byte) in damage {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        let (in_pieces, _) = read(&bytes, size);
+        let (whole, _) = read(&bytes, bytes.len());
+        proptest::prop_assert_eq!(told(&in_pieces), told(&whole));
+    }
+}
