@@ -185,6 +185,11 @@ impl Folds {
             },
             other => self.context.apply(other, seq),
         };
+        if let Event::ModelReplied { reply, .. } = event
+            && let Some(usage) = &reply.usage
+        {
+            self.conversation.counted(usage);
+        }
         for entry in entries {
             self.conversation.push(&entry.item);
         }
