@@ -40,6 +40,8 @@ pub struct NewTask {
     /// `provider:model`.
     pub model: String,
     pub scripted: bool,
+    /// The bound on each reply, where one is sent: [`model::Client::requested_output_max`].
+    pub output_tokens_max: Option<u64>,
     pub options: TaskOptions,
     /// Files to copy into the workspace.
     pub inputs: Vec<PathBuf>,
@@ -141,6 +143,7 @@ impl Instance {
             model: task.model.clone(),
             scripted: task.scripted,
             options: task.options.clone(),
+            output_tokens_max: task.output_tokens_max,
             inputs,
             system: blob(prompt::SYSTEM.as_bytes())?,
             tools: blob(&tools::list_json())?,
@@ -204,7 +207,7 @@ impl Instance {
         if let Some(answer) = control::send(&folder.control(), &command)? {
             return Ok(Reached::Holder(answer));
         }
-        let mut record = Record::open(id, &folder, None, self.setup.clock)?;
+        let mut record = Record::open(id, &folder, self.setup.clock)?;
         let stop = matches!(command, Command::Stop { .. });
         let (answer, mut events) = heard(&record.state, command);
         if answer.accepted && stop {

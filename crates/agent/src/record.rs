@@ -35,12 +35,7 @@ struct Folds {
 
 impl Record {
     /// Takes the journal and reads it back, checking it on the way.
-    pub(crate) fn open(
-        id: &TaskId,
-        folder: &TaskFolder,
-        output_tokens_max: Option<u64>,
-        clock: fn() -> u64,
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(id: &TaskId, folder: &TaskFolder, clock: fn() -> u64) -> Result<Self, Error> {
         let blobs = journal::Blobs::open(folder.root());
         let mut state = State::default();
         let mut folds: Option<Folds> = None;
@@ -48,7 +43,7 @@ impl Record {
             let Recorded { seq, time_ms, event } = decode(id, record)?;
             let folds = match &mut folds {
                 Some(folds) => folds,
-                None => folds.insert(Folds::begin(id, &event, &blobs, output_tokens_max)?),
+                None => folds.insert(Folds::begin(id, &event, &blobs)?),
             };
             folds.fold(&mut state, seq, time_ms, &event);
             Ok(())
@@ -163,16 +158,11 @@ impl Record {
 
 impl Folds {
     /// What the first event brings: prompt and tools serve for the task's whole life, whatever this version has.
-    fn begin(
-        id: &TaskId,
-        first: &Event,
-        blobs: &journal::Blobs,
-        output_tokens_max: Option<u64>,
-    ) -> Result<Self, Error> {
+    fn begin(id: &TaskId, first: &Event, blobs: &journal::Blobs) -> Result<Self, Error> {
         let Event::TaskCreated(created) = first else { return Err(no_beginning(id)) };
         let system = String::from_utf8_lossy(&blobs.get(&created.system.digest.0)?).into_owned();
         let tools = blobs.get(&created.tools.digest.0)?;
-        let conversation = model::Conversation::new(&created.model, &tools, output_tokens_max)
+        let conversation = model::Conversation::new(&created.model, &tools, created.output_tokens_max)
             .map_err(|error| Error::Model { name: created.model.clone(), reason: error.to_string() })?;
         Ok(Self { context: Context::new(system), conversation })
     }

@@ -61,7 +61,7 @@ impl Instance {
     ) -> Result<Summary, Error> {
         let folder = self.folder(id)?;
         let last_sign_of_life = journal::last_sign_of_life_ms(folder.root())?;
-        let mut record = Record::open(id, &folder, client.requested_output_max(), self.setup.clock)?;
+        let mut record = Record::open(id, &folder, self.setup.clock)?;
         if start == Start::Resume {
             let previous_lived_ms = last_sign_of_life.map(|at| at.saturating_sub(record.state.taken_up_ms));
             let engine = env!("CARGO_PKG_VERSION").to_owned();

@@ -58,6 +58,9 @@ pub struct TaskCreated {
     /// True where the model is a script and not a model at all.
     pub scripted: bool,
     pub options: TaskOptions,
+    /// The bound on each reply that is sent with every request: part of the prefix, so it serves for the task's life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens_max: Option<u64>,
     /// Names of the files the person gave, as they stand in the workspace.
     pub inputs: Vec<String>,
     /// The system prompt.

@@ -20,6 +20,7 @@ pub(crate) fn created(options: TaskOptions) -> Event {
         model: "script:test".into(),
         scripted: true,
         options,
+        output_tokens_max: None,
         inputs: vec![],
         system: blob(),
         tools: blob(),

@@ -49,6 +49,7 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
         brief: args.task,
         model: chosen.name.clone(),
         scripted: chosen.scripted,
+        output_tokens_max: chosen.client.requested_output_max(),
         options,
         inputs,
         id: Some(id),
