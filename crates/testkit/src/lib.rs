@@ -3,6 +3,7 @@
 //! Dev-only: nothing of it ships, and nothing here is a mock: the server speaks HTTP, the audit reads real events.
 
 mod audit;
+pub mod clock;
 mod invariants;
 mod model_server;
 mod wire;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{Command, Crash, Error, Faults, Home, Instance, NewTask, NoFaults, Nobody, Place, Setup, Start, Summary};
+use agent::{
+    Command, Crash, Error, Faults, Home, Instance, NewTask, NoFaults, Nobody, Place, Setup, Start, Summary, Watcher,
+};
 use event::{Event, TaskId, TaskOptions};
 use model::{Client, Endpoint, Settings};
 use testkit::ModelServer;
@@ -24,10 +26,15 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(server: ModelServer) -> Self {
-        Self::with_policy(server, policy::Engine::default_policy())
+        Self::build(server, policy::Engine::default_policy(), now_ms)
     }
 
+    /// Under other rules, and with the clock that the test moves.
     pub(crate) fn with_policy(server: ModelServer, policy: &str) -> Self {
+        Self::build(server, policy, testkit::clock::now_ms)
+    }
+
+    fn build(server: ModelServer, policy: &str, clock: fn() -> u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let setup = Setup {
             home: Home::new(folder.path().join("home")),
@@ -36,7 +43,7 @@ impl Rig {
             policy: policy.to_owned(),
             boot: "this boot".to_owned(),
             forbidden: Vec::new(),
-            clock: now_ms,
+            clock,
         };
         Self { instance: Instance::new(setup).unwrap(), server, folder, window: None, linger: Duration::from_secs(20) }
     }
@@ -78,9 +85,19 @@ impl Rig {
         faults: &mut dyn Faults,
         commands: mpsc::Receiver<Command>,
     ) -> Result<Summary, Error> {
+        self.go_watched(id, start, faults, commands, &mut Nobody)
+    }
+
+    pub(crate) fn go_watched(
+        &self,
+        id: &TaskId,
+        start: Start,
+        faults: &mut dyn Faults,
+        commands: mpsc::Receiver<Command>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Summary, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut nobody = Nobody;
-        let run = self.instance.run_with_faults(id, start, self.client(), commands, &mut nobody, faults);
+        let run = self.instance.run_with_faults(id, start, self.client(), commands, watcher, faults);
         let outcome = runtime.block_on(run);
         // A kill would take the threads along; here they are of our own process and would meddle with the next engine.
         runtime.shutdown_timeout(self.linger);
