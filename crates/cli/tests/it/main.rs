@@ -7,6 +7,7 @@ mod computer;
 mod crash;
 mod demo;
 mod desk;
+mod full;
 mod limits;
 mod person;
 mod record;
