@@ -39,8 +39,9 @@ pub enum Action {
     /// Ask policy about it, and run it if it may. `answer` is the digest
     /// that the person said yes to, if they were asked.
     AuthorizeTool { call: Box<ToolCall>, answer: Option<Digest> },
-    /// It had started when its engine died: find out how it ended, never start it anew.
-    AttachTool { call: Box<ToolCall>, boot: String },
+    /// It had started when its engine died: find out how it ended, never start it anew. Where it provably never began,
+    /// policy is asked again, with the person's yes in `answer`.
+    AttachTool { call: Box<ToolCall>, boot: String, answer: Option<Digest> },
     /// Nothing more to find out: this is the result.
     FinishTool { id: EffectId, result: Box<ToolResult> },
     /// Record the refusal of a call that cannot be an effect.
@@ -130,7 +131,7 @@ fn next(state: &State, limits: &Limits) -> Action {
             None if state.now_ms < open.retry_at_ms => Action::WakeAt(open.retry_at_ms),
             None => Action::ContinueModel(open.call.clone()),
             Some(decision) if decision.rules.iter().any(|rule| rule == "budget.cost") => {
-                reached(LimitKind::Cost, state.spent.0, state.options.max_cost.map_or(0, |max| max.0))
+                reached(LimitKind::Cost, state.committed().0, state.options.max_cost.map_or(0, |max| max.0))
             }
             // Settings changed under a request that was never answered: it is made anew.
             Some(decision) if decision.rules.iter().any(|rule| rule == "model.body_changed") => Action::CallModel,
@@ -148,7 +149,8 @@ fn next(state: &State, limits: &Limits) -> Action {
     if state.question.is_some() {
         return Action::AwaitPerson;
     }
-    if let Some(text) = state.idle.as_ref().or(state.last_words.as_ref()) {
+    // What the person said meanwhile is answered before the task ends.
+    if let Some(text) = state.idle.as_ref().or(state.last_words.as_ref()).filter(|_| !state.unheard) {
         let text = if text.is_empty() { &state.reply_text } else { text };
         return end(EndState::Done, StopCause::Finished, "the agent is done".to_owned(), text.clone());
     }
@@ -169,16 +171,24 @@ fn tool_action(index: usize, call: &Call, state: &State) -> Option<Action> {
         }
         // An answer that lay about for too long is no answer: the person is asked again.
         Stage::Answered { call, digest, at_ms, .. } => {
-            let fresh = state.now_ms.saturating_sub(*at_ms) <= APPROVAL_VALID_MS;
-            Some(Action::AuthorizeTool { call: Box::new(call.clone()), answer: fresh.then_some(*digest) })
+            let answer = holds(*at_ms, state).then_some(*digest);
+            Some(Action::AuthorizeTool { call: Box::new(call.clone()), answer })
         }
         Stage::Denied { call, decision } => {
             let invalid = decision.rules.iter().any(|rule| INVALID_RULES.contains(&rule.as_str()));
             let status = if invalid { ToolStatus::Invalid } else { ToolStatus::Refused };
             Some(refusal(call, status, refusal_text(decision)))
         }
-        Stage::Started { call, boot } => Some(Action::AttachTool { call: Box::new(call.clone()), boot: boot.clone() }),
+        Stage::Started { call, boot, answer } => {
+            let answer = answer.filter(|(_, at_ms)| holds(*at_ms, state)).map(|(digest, _)| digest);
+            Some(Action::AttachTool { call: Box::new(call.clone()), boot: boot.clone(), answer })
+        }
     }
+}
+
+/// Whether a yes of that time still counts.
+fn holds(at_ms: u64, state: &State) -> bool {
+    state.now_ms.saturating_sub(at_ms) <= APPROVAL_VALID_MS
 }
 
 /// A tool call as the model wrote it becomes an effect, or a refusal that says what is wrong with it.
@@ -258,8 +268,8 @@ fn over_budget(state: &State, limits: &Limits) -> Option<Action> {
     }
     if let Some(cap) = state.options.max_cost {
         let reserve = limits.reserve.unwrap_or(MicroUsd(u64::MAX));
-        if state.spent.plus(reserve) > cap {
-            return Some(reached(LimitKind::Cost, state.spent.0, cap.0));
+        if state.committed().plus(reserve) > cap {
+            return Some(reached(LimitKind::Cost, state.committed().0, cap.0));
         }
     }
     None
@@ -282,7 +292,11 @@ fn limit_reason(limit: LimitKind, state: &State) -> String {
         }
         LimitKind::Cost => {
             let max = options.max_cost.unwrap_or_default();
-            format!("the next step might cost more than is left of {max} ({} spent)", state.spent)
+            let unaccounted = match state.unaccounted {
+                MicroUsd(0) => String::new(),
+                held => format!(", up to {held} more for calls whose server did not say what they used"),
+            };
+            format!("the next step might cost more than is left of {max} ({} spent{unaccounted})", state.spent)
         }
         LimitKind::Time => {
             format!("the time limit of {} s is reached", options.max_time_ms.unwrap_or(0) / 1_000)

@@ -104,8 +104,18 @@ type ReplyFuture = Pin<Box<dyn Future<Output = Result<event::Reply, model::Failu
 
 /// The effect under way.
 enum Flight {
-    Model { id: EffectId, attempt: u32, reply: ReplyFuture, deltas: mpsc::UnboundedReceiver<model::Delta> },
-    Tool { call: Box<ToolCall>, result: JoinHandle<Option<ToolResult>> },
+    Model {
+        id: EffectId,
+        attempt: u32,
+        reply: ReplyFuture,
+        deltas: mpsc::UnboundedReceiver<model::Delta>,
+    },
+    /// `answer` is what the person said yes to, for a call that turns out not to have begun.
+    Tool {
+        call: Box<ToolCall>,
+        answer: Option<Digest>,
+        result: JoinHandle<Option<ToolResult>>,
+    },
 }
 
 /// What became of performing an action.
@@ -120,7 +130,9 @@ enum Performed {
 enum Landed {
     Delta(EffectId, u32, model::Delta),
     Reply(EffectId, u32, Result<event::Reply, model::Failure>),
-    Tool(Box<ToolCall>, Option<ToolResult>),
+    Tool(Box<ToolCall>, ToolResult),
+    /// It had left no trace: provably not begun.
+    NotBegun(Box<ToolCall>, Option<Digest>),
 }
 
 impl Run<'_> {
@@ -202,7 +214,7 @@ impl Run<'_> {
                 self.request_tool(*call)
             }
             Action::AuthorizeTool { call, answer } => self.authorize_tool(*call, answer, Vec::new()),
-            Action::AttachTool { call, boot } => Ok(Performed::Flying(self.attach_tool(call, &boot))),
+            Action::AttachTool { call, boot, answer } => Ok(Performed::Flying(self.attach_tool(call, &boot, answer))),
             Action::FinishTool { id, result } => {
                 self.append(vec![Event::ToolFinished { id, result: *result }])?;
                 Ok(Performed::Recorded)
@@ -332,11 +344,11 @@ impl Run<'_> {
             }
             Some(if own { tools::hand_over(permit, &world) } else { tools::run(permit, &world) })
         });
-        Flight::Tool { call, result }
+        Flight::Tool { call, answer: None, result }
     }
 
     /// Finds out what became of a call that had started under an engine that is gone.
-    fn attach_tool(&mut self, call: Box<ToolCall>, boot: &str) -> Flight {
+    fn attach_tool(&mut self, call: Box<ToolCall>, boot: &str, answer: Option<Digest>) -> Flight {
         let world = self.world();
         let power_was_lost = boot != self.boot;
         let attached = (*call).clone();
@@ -346,7 +358,7 @@ impl Run<'_> {
                 (power_was_lost && !REPEATABLE.contains(&attached.tool.as_str())).then(unknown)
             })
         });
-        Flight::Tool { call, result }
+        Flight::Tool { call, answer, result }
     }
 
     fn landed(&mut self, landed: Landed, flight: Option<Flight>) -> Result<Option<Flight>, Error> {
@@ -366,13 +378,12 @@ impl Run<'_> {
                 };
                 self.append(vec![event])?;
             }
-            Landed::Tool(call, Some(result)) => {
+            Landed::Tool(call, result) => {
                 self.crash_at(Place::Landed)?;
                 self.append(vec![Event::ToolFinished { id: call.id, result }])?;
             }
-            Landed::Tool(call, None) => {
-                // It had left no trace: provably not begun, so it is decided anew.
-                return match self.authorize_tool(*call, None, Vec::new())? {
+            Landed::NotBegun(call, answer) => {
+                return match self.authorize_tool(*call, answer, Vec::new())? {
                     Performed::Flying(flight) => Ok(Some(flight)),
                     Performed::Recorded | Performed::Wake(_) | Performed::Waiting => Ok(None),
                 };
@@ -414,7 +425,7 @@ impl Run<'_> {
                 self.watcher.withdrawn(id);
                 Ok(())
             }
-            Some(Flight::Tool { call, mut result }) => {
+            Some(Flight::Tool { call, mut result, .. }) => {
                 self.place.cancel.store(true, Ordering::Relaxed);
                 let grace = Duration::from_millis(STOP_GRACE_MS);
                 let landed = match tokio::time::timeout(grace, &mut result).await {
@@ -465,7 +476,8 @@ impl Run<'_> {
 
     fn facts(&self, tool: Option<policy::ToolFacts>) -> Facts {
         let state = &self.record.state;
-        let budget_left = state.options.max_cost.map(|max| event::MicroUsd(max.0.saturating_sub(state.spent.0)));
+        let committed = state.committed().0;
+        let budget_left = state.options.max_cost.map(|max| event::MicroUsd(max.0.saturating_sub(committed)));
         let (task, model) = (self.record.id.clone(), self.record.model().to_owned());
         Facts { task, model, tool, yes: state.options.yes, budget_left }
     }
@@ -500,18 +512,15 @@ async fn land(flight: &mut Option<Flight>) -> Landed {
             Some(delta) = deltas.recv() => Landed::Delta(*id, *attempt, delta),
             outcome = reply => Landed::Reply(*id, *attempt, outcome),
         },
-        Some(Flight::Tool { call, result }) => {
-            let result = match result.await {
-                Ok(result) => result,
-                Err(error) => Some(ToolResult {
-                    status: ToolStatus::Unknown,
-                    text: format!("The tool broke down in the middle of its work: {error}. Check what it did."),
-                    label: Label::output_of(call.id),
-                    facts: Vec::new(),
-                }),
-            };
-            Landed::Tool(call.clone(), result)
-        }
+        Some(Flight::Tool { call, answer, result }) => match result.await {
+            Ok(Some(result)) => Landed::Tool(call.clone(), result),
+            Ok(None) => Landed::NotBegun(call.clone(), *answer),
+            Err(error) => {
+                let text = format!("The tool broke down in the middle of its work: {error}. Check what it did.");
+                let (status, label) = (ToolStatus::Unknown, Label::output_of(call.id));
+                Landed::Tool(call.clone(), ToolResult { status, text, label, facts: Vec::new() })
+            }
+        },
     }
 }
 

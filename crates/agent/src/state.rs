@@ -29,6 +29,8 @@ pub struct State {
     pub spent: MicroUsd,
     /// Calls whose price or usage is not known: where there is one, `spent` is a lower bound.
     pub unpriced_calls: u64,
+    /// What calls may have cost at the most of which no server said what they did cost: counted against the cap.
+    pub unaccounted: MicroUsd,
     pub usage: Usage,
     /// The model call under way.
     pub model_call: Option<OpenModelCall>,
@@ -48,6 +50,8 @@ pub struct State {
     pub stop: Option<String>,
     /// The person has said something since the task ended.
     pub unread: bool,
+    /// The person has said something that is in no request yet.
+    pub unheard: bool,
     /// Limits reached since the task was last taken up.
     pub limits_reached: Vec<LimitKind>,
     /// The model said that it is finished.
@@ -76,6 +80,8 @@ pub struct Ended {
 pub struct OpenModelCall {
     pub call: ModelCall,
     pub attempts_failed: u32,
+    /// An attempt began, and nothing is known of its end.
+    pub in_flight: bool,
     /// Not before this time, in milliseconds since 1970 (UTC).
     pub retry_at_ms: u64,
     /// What policy said, where it did not allow.
@@ -120,6 +126,8 @@ pub enum Stage {
     Started {
         call: ToolCall,
         boot: String,
+        /// What the person said yes to and when, if they were asked: it holds as long as nothing has begun.
+        answer: Option<(Digest, u64)>,
     },
     Finished,
 }
@@ -161,6 +169,7 @@ impl State {
             }
             Event::MessageReceived { .. } => {
                 self.unread = self.ended.is_some();
+                self.unheard = true;
                 self.question = None;
                 self.last_words = None;
                 self.idle = None;
@@ -175,16 +184,20 @@ impl State {
                 self.stage(*id, |call| Stage::Answered { call, digest, allowed, note, at_ms: time_ms });
             }
             Event::EffectStarted { id, boot } => {
-                let boot = boot.clone();
+                if let Some(open) = self.model_call.as_mut().filter(|open| open.call.id == *id) {
+                    open.in_flight = true;
+                }
+                let (boot, answer) = (boot.clone(), self.answer_on(*id));
                 let mut name = None;
                 self.stage(*id, |call| {
                     name = tools::process_name(&call);
-                    Stage::Started { call, boot }
+                    Stage::Started { call, boot, answer }
                 });
                 self.processes.extend(name.map(|name| (name, *id)));
             }
             Event::ModelAttemptFailed { retry_in_ms, .. } => {
                 if let Some(open) = &mut self.model_call {
+                    open.in_flight = false;
                     open.attempts_failed += 1;
                     open.retry_at_ms = time_ms.saturating_add(*retry_in_ms);
                 }
@@ -202,6 +215,11 @@ impl State {
                 self.ended = Some(Ended { state: *state, cause: *cause, reason: reason.clone(), text: text.clone() });
             }
         }
+    }
+
+    /// What the task has cost at the most.
+    pub fn committed(&self) -> MicroUsd {
+        self.spent.plus(self.unaccounted)
     }
 
     /// The task's time limit, in milliseconds since 1970 (UTC).
@@ -261,7 +279,26 @@ impl State {
         self.hand_over = None;
         if let Some(open) = &mut self.model_call {
             (open.attempts_failed, open.retry_at_ms, open.refused) = (0, 0, None);
+            // Its server may have answered, and charged for it.
+            if std::mem::take(&mut open.in_flight) {
+                self.unaccounted = self.unaccounted.plus(open.call.reserved.unwrap_or_default());
+            }
         }
+    }
+
+    /// The person's yes to this effect, and when they said it.
+    fn answer_on(&self, id: EffectId) -> Option<(Digest, u64)> {
+        self.all_calls().find_map(|open| match &open.stage {
+            Stage::Answered { call, digest, allowed: true, at_ms, .. } if call.id == id => Some((*digest, *at_ms)),
+            Stage::Started { call, answer, .. } if call.id == id => *answer,
+            Stage::Pending
+            | Stage::Requested(_)
+            | Stage::Asking { .. }
+            | Stage::Answered { .. }
+            | Stage::Denied { .. }
+            | Stage::Started { .. }
+            | Stage::Finished => None,
+        })
     }
 
     /// The model's words for the call with this effect; none for the engine's own.
@@ -275,8 +312,10 @@ impl State {
             Effect::Model(call) => {
                 self.calls.clear();
                 self.last_words = None;
+                self.unheard = false;
+                let (call, in_flight) = (call.clone(), false);
                 self.model_call =
-                    Some(OpenModelCall { call: call.clone(), attempts_failed: 0, retry_at_ms: 0, refused: None });
+                    Some(OpenModelCall { call, attempts_failed: 0, in_flight, retry_at_ms: 0, refused: None });
             }
             Effect::Tool(call) => {
                 let stage = Stage::Requested(call.clone());
@@ -308,12 +347,15 @@ impl State {
     }
 
     fn replied(&mut self, reply: &event::Reply, cost: Option<MicroUsd>) {
-        self.model_call = None;
+        let reserved = self.model_call.take().and_then(|open| open.call.reserved).unwrap_or_default();
         self.model_failure = None;
         self.steps += 1;
         match cost {
             Some(cost) => self.spent = self.spent.plus(cost),
-            None => self.unpriced_calls += 1,
+            None => {
+                self.unpriced_calls += 1;
+                self.unaccounted = self.unaccounted.plus(reserved);
+            }
         }
         if let Some(usage) = reply.usage {
             self.usage.input_tokens += usage.input_tokens;

@@ -7,7 +7,11 @@
     reason = "a scenario ends where its stage breaks down"
 )]
 
+mod budgets;
 mod crash;
 mod faults;
+mod labels;
 mod person;
 mod rig;
+mod saw;
+mod steering;

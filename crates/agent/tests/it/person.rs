@@ -10,12 +10,18 @@ use crate::rig::Rig;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// As the default, but commands wait for the person's word.
-fn rules() -> String {
-    let asks = "\n@id(\"commands-ask\")\n@reason(\"a command wants your word\")\n@tier(\"user_authorised\")\n\
-                forbid (principal, action == Action::\"shell_exec\", resource);\n";
+pub(crate) fn asking_rules() -> String {
+    rules_with(
+        "@id(\"commands-ask\")\n@reason(\"a command wants your word\")\n@tier(\"user_authorised\")\n\
+         forbid (principal, action == Action::\"shell_exec\", resource);\n",
+    )
+}
+
+/// The default rules with another.
+pub(crate) fn rules_with(rule: &str) -> String {
     // The examples of the default say that commands are free, and would refuse to load beside such a rule.
     let default = policy::Engine::default_policy();
-    default.lines().filter(|line| !line.starts_with("//@")).collect::<Vec<_>>().join("\n") + asks
+    default.lines().filter(|line| !line.starts_with("//@")).collect::<Vec<_>>().join("\n") + "\n" + rule
 }
 
 fn confirmed(rig: &Rig, id: &event::TaskId) {
@@ -27,7 +33,7 @@ fn confirmed(rig: &Rig, id: &event::TaskId) {
 #[test]
 fn a_yes_that_lay_about_for_a_day_is_asked_for_again() {
     let turns = vec![Turn::exec("echo once >> log"), Turn::say("done")];
-    let rig = Rig::with_policy(ModelServer::playing(turns).unwrap(), &rules());
+    let rig = Rig::with_policy(ModelServer::playing(turns).unwrap(), &asking_rules());
     let id = rig.create(TaskOptions::default());
     assert_eq!(rig.run(&id).state, "waiting");
     confirmed(&rig, &id);
@@ -43,7 +49,7 @@ fn a_yes_that_lay_about_for_a_day_is_asked_for_again() {
 
 #[test]
 fn time_that_passes_with_nobody_there_counts() {
-    let rig = Rig::with_policy(ModelServer::playing(vec![Turn::exec("true")]).unwrap(), &rules());
+    let rig = Rig::with_policy(ModelServer::playing(vec![Turn::exec("true")]).unwrap(), &asking_rules());
     let id = rig.create(TaskOptions { max_time_ms: Some(DAY_MS), ..TaskOptions::default() });
     assert_eq!(rig.run(&id).state, "waiting");
     clock::pass_ms(2 * DAY_MS);

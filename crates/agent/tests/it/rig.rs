@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use agent::{
-    Command, Crash, Error, Faults, Home, Instance, NewTask, NoFaults, Nobody, Place, Setup, Start, Summary, Watcher,
+    Command, Crash, Error, Faults, Home, Instance, NewTask, NoFaults, Nobody, Patience, Place, Reached, Setup, Start,
+    State, Summary, Watcher,
 };
-use event::{Event, TaskId, TaskOptions};
-use model::{Client, Endpoint, Settings};
+use event::{EffectId, Event, TaskId, TaskOptions, ToolResult};
+use model::{Client, Endpoint, Price, Settings};
 use testkit::ModelServer;
 use tokio::sync::mpsc;
 
@@ -20,6 +22,7 @@ pub(crate) struct Rig {
     pub(crate) server: ModelServer,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) window: Option<u64>,
+    pub(crate) price: Option<Price>,
     /// How long the threads of an engine that died may take to end.
     pub(crate) linger: Duration,
 }
@@ -45,14 +48,31 @@ impl Rig {
             forbidden: Vec::new(),
             clock,
         };
-        Self { instance: Instance::new(setup).unwrap(), server, folder, window: None, linger: Duration::from_secs(20) }
+        Self {
+            instance: Instance::new(setup).unwrap(),
+            server,
+            folder,
+            window: None,
+            price: None,
+            linger: Duration::from_secs(20),
+        }
+    }
+
+    /// With a clock that the test can put forward. It begins where the machine's stands, since the keeper has that one.
+    pub(crate) fn ahead_of_time(server: ModelServer) -> Self {
+        Self::build(server, policy::Engine::default_policy(), ahead_ms)
     }
 
     pub(crate) fn create(&self, options: TaskOptions) -> TaskId {
+        self.create_for("do it", options)
+    }
+
+    pub(crate) fn create_for(&self, brief: &str, options: TaskOptions) -> TaskId {
         let out = self.folder.path().join("out").to_str().unwrap().to_owned();
         let task = NewTask {
-            brief: "do it".to_owned(),
+            brief: brief.to_owned(),
             model: "openai:scripted".to_owned(),
+            output_tokens_max: self.client().requested_output_max(),
             options: TaskOptions { out: Some(out), ..options },
             ..NewTask::default()
         };
@@ -64,7 +84,7 @@ impl Rig {
             name: "openai:scripted".to_owned(),
             endpoint: Some(Endpoint { base_url: self.server.base_url(), key: None }),
             script: None,
-            price: None,
+            price: self.price,
             window_tokens: self.window,
             output_tokens_max: None,
             idle: IDLE,
@@ -104,12 +124,48 @@ impl Rig {
         outcome
     }
 
+    /// Runs with an onlooker who can speak up: the closure is shown each event, and says what the person says then.
+    pub(crate) fn go_saying(
+        &self,
+        id: &TaskId,
+        start: Start,
+        patience: Patience,
+        says: impl FnMut(Seen<'_>) -> Option<Command>,
+    ) -> Summary {
+        let (mouth, commands) = mpsc::channel(16);
+        let mut watcher = Person { mouth, patience, says };
+        self.go_watched(id, start, &mut NoFaults, commands, &mut watcher).unwrap()
+    }
+
+    /// Goes on with a task that was put down.
+    pub(crate) fn resume(&self, id: &TaskId) -> Summary {
+        self.go(id, Start::Resume, &mut NoFaults).unwrap()
+    }
+
+    /// Tells a task something that nobody holds, or its holder.
+    #[track_caller]
+    pub(crate) fn tell(&self, id: &TaskId, command: Command) {
+        let (Reached::Holder(answer) | Reached::Recorded(answer)) = self.instance.command(id, command).unwrap();
+        assert!(answer.accepted, "{}", answer.text);
+    }
+
     pub(crate) fn run(&self, id: &TaskId) -> Summary {
         self.go(id, Start::Fresh, &mut NoFaults).unwrap()
     }
 
     pub(crate) fn events(&self, id: &TaskId) -> Vec<Event> {
         self.instance.events(id).unwrap().into_iter().map(|recorded| recorded.event).collect()
+    }
+
+    /// What the tools brought back, in order.
+    pub(crate) fn results(&self, id: &TaskId) -> Vec<ToolResult> {
+        let result = |event| if let Event::ToolFinished { result, .. } = event { Some(result) } else { None };
+        self.events(id).into_iter().filter_map(result).collect()
+    }
+
+    /// What stands in the output folder under this name; empty where there is nothing.
+    pub(crate) fn out_file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join("out").join(name)).unwrap_or_default()
     }
 
     pub(crate) fn workspace_file(&self, id: &TaskId, name: &str) -> String {
@@ -140,6 +196,58 @@ impl Drop for Rig {
     }
 }
 
+/// What an onlooker is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seen<'a> {
+    Event(&'a Event),
+    /// A piece of a reply.
+    Delta,
+    /// The task waits for the person.
+    Waiting,
+}
+
+/// An onlooker who is the person too.
+struct Person<F> {
+    mouth: mpsc::Sender<Command>,
+    patience: Patience,
+    says: F,
+}
+
+impl<F: FnMut(Seen<'_>) -> Option<Command>> Person<F> {
+    fn shown(&mut self, seen: Seen<'_>) {
+        if let Some(command) = (self.says)(seen) {
+            self.mouth.try_send(command).unwrap();
+        }
+    }
+}
+
+impl<F: FnMut(Seen<'_>) -> Option<Command>> Watcher for Person<F> {
+    fn event(&mut self, _seq: u64, _time_ms: u64, event: &Event, _state: &State) {
+        self.shown(Seen::Event(event));
+    }
+
+    fn delta(&mut self, _id: EffectId, _attempt: u32, _delta: &model::Delta) {
+        self.shown(Seen::Delta);
+    }
+
+    fn withdrawn(&mut self, _id: EffectId) {}
+
+    fn waiting(&mut self, _state: &State) -> Patience {
+        self.shown(Seen::Waiting);
+        self.patience
+    }
+}
+
+/// Waits until it is so.
+#[track_caller]
+pub(crate) fn until(mut so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !so() {
+        assert!(std::time::Instant::now() < deadline, "it never came to be");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
 /// Dies at the n-th visit of a place.
 pub(crate) struct DieAt {
     pub(crate) place: Place,
@@ -162,6 +270,18 @@ impl Faults for DieAt {
         *seen += 1;
         if *seen == self.visit { Err(Crash) } else { Ok(()) }
     }
+}
+
+/// How far the test has put the clock forward.
+static AHEAD_MS: AtomicU64 = AtomicU64::new(0);
+
+/// Lets so much time pass.
+pub(crate) fn pass_ms(ms: u64) {
+    AHEAD_MS.fetch_add(ms, Ordering::Relaxed);
+}
+
+fn ahead_ms() -> u64 {
+    now_ms() + AHEAD_MS.load(Ordering::Relaxed)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge of these tests")]
