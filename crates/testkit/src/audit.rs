@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use event::{Decision, EffectId, Event, Outcome, ToolStatus};
+use event::{Decision, Effect, EffectId, Event, Outcome, ToolStatus};
 
 #[derive(Default)]
 struct Seen {
     requested: BTreeSet<EffectId>,
+    /// Those that a reply of the model asked for.
+    of_the_model: BTreeSet<EffectId>,
     decisions: BTreeMap<EffectId, Decision>,
     asked: BTreeMap<EffectId, event::Digest>,
     refused_by_person: BTreeSet<EffectId>,
@@ -50,6 +52,14 @@ impl Seen {
                 }
                 if !self.requested.insert(id) {
                     problem(format!("{id} is requested twice"));
+                }
+                match effect {
+                    Effect::Tool(call) if !call.call_id.is_empty() => drop(self.of_the_model.insert(id)),
+                    // Nothing is asked of the model before it can be told what came of its calls.
+                    Effect::Model(_) if self.calls_open > 0 => {
+                        problem(format!("{id} is requested while {} tool calls have no result", self.calls_open));
+                    }
+                    Effect::Tool(_) | Effect::Model(_) => {}
                 }
             }
             Event::EffectDecided { id, decision } => {
@@ -98,7 +108,9 @@ impl Seen {
                     ToolStatus::Ok | ToolStatus::Failed | ToolStatus::Interrupted | ToolStatus::Unknown => true,
                 };
                 self.result(*id, done, problem);
-                self.calls_open = self.calls_open.saturating_sub(1);
+                if self.of_the_model.contains(id) {
+                    self.calls_open = self.calls_open.saturating_sub(1);
+                }
             }
             Event::TaskCreated(_)
             | Event::OptionsChanged { .. }
@@ -120,5 +132,91 @@ impl Seen {
         if !self.finished.insert(id) {
             problem(format!("{id} has two results"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::{
+        AssistantMessage, Digest, FinishReason, Label, ModelCall, Reply, Tier, ToolCall, ToolRequest, ToolResult,
+    };
+
+    use super::*;
+
+    const BOOT: &str = "b";
+
+    fn model_call(id: u64) -> Event {
+        let (model, body, label) = ("m".to_owned(), Digest::of(b""), Label::system());
+        let (turn, body_bytes, input_tokens_max, output_tokens_max, reserved) = (1, 0, 0, 0, None);
+        let id = EffectId(id);
+        let call =
+            ModelCall { id, turn, model, body, body_bytes, input_tokens_max, output_tokens_max, reserved, label };
+        Event::EffectRequested { effect: Effect::Model(call) }
+    }
+
+    fn tool_call(id: u64, call_id: &str) -> Event {
+        let (call_id, tool) = (call_id.to_owned(), "t".to_owned());
+        let (arguments, labels) = (serde_json::Map::new(), BTreeMap::new());
+        Event::EffectRequested {
+            effect: Effect::Tool(ToolCall { id: EffectId(id), turn: 1, call_id, tool, arguments, labels }),
+        }
+    }
+
+    fn decided(id: u64, outcome: Outcome) -> Event {
+        let (tier, rules, reason) = (Tier::Autonomous, Vec::new(), String::new());
+        let decision = Decision { outcome, tier, rules, reason, effect_digest: Digest::of(b"") };
+        Event::EffectDecided { id: EffectId(id), decision }
+    }
+
+    fn started(id: u64) -> Event {
+        Event::EffectStarted { id: EffectId(id), boot: BOOT.to_owned() }
+    }
+
+    fn replied(id: u64, calls: usize) -> Event {
+        let request = ToolRequest { id: "c".to_owned(), name: "t".to_owned(), arguments: String::new() };
+        let message = AssistantMessage { tool_calls: vec![request; calls], ..AssistantMessage::default() };
+        let reply = Reply { message, finish: FinishReason::Stop, usage: None, served_by: String::new() };
+        Event::ModelReplied { id: EffectId(id), reply: Box::new(reply), cost: None }
+    }
+
+    fn finished(id: u64, status: ToolStatus) -> Event {
+        let result = ToolResult { status, text: String::new(), label: Label::system(), facts: Vec::new() };
+        Event::ToolFinished { id: EffectId(id), result }
+    }
+
+    /// A first reply with so many calls, and what follows it. That nothing created the task is not what is asked here.
+    #[track_caller]
+    fn check(calls: usize, rest: Vec<Event>, expected: &[&str]) {
+        let mut events = vec![model_call(1), decided(1, Outcome::Allow), started(1), replied(1, calls)];
+        events.extend(rest);
+        let numbered = events.iter().enumerate().map(|(at, event)| (at as u64, event));
+        let broken: Vec<String> = audit(numbered).into_iter().filter(|text| !text.starts_with("event 0")).collect();
+        assert_eq!(broken.len(), expected.len(), "{broken:#?}");
+        for (text, words) in broken.iter().zip(expected) {
+            assert!(text.contains(words), "{text} should say {words}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_order_breaks_nothing() {
+        let call =
+            |id| vec![tool_call(id, "c"), decided(id, Outcome::Allow), started(id), finished(id, ToolStatus::Ok)];
+        check(1, [call(2), vec![model_call(3)]].concat(), &[]);
+        check(1, vec![tool_call(2, "c"), decided(2, Outcome::Deny), finished(2, ToolStatus::Refused)], &[]);
+    }
+
+    #[test]
+    fn each_rule_is_seen_when_it_is_broken() {
+        let (allow, ok) = (Outcome::Allow, ToolStatus::Ok);
+        check(1, vec![model_call(2)], &["is requested while 1 tool calls have no result"]);
+        check(1, vec![tool_call(2, "c"), finished(2, ok)], &["never started"]);
+        check(1, vec![tool_call(2, "c"), decided(2, Outcome::Ask), started(2)], &["without an allow decision"]);
+        check(1, vec![tool_call(1, "c")], &["does not follow", "requested twice"]);
+        check(1, vec![decided(2, allow)], &["without a request"]);
+        let twice = vec![tool_call(2, "c"), decided(2, allow), started(2), finished(2, ok), finished(2, ok)];
+        check(1, twice, &["two results"]);
+        // The engine's own call answers none of the model's.
+        let own = vec![tool_call(2, ""), decided(2, allow), started(2), finished(2, ok), model_call(3)];
+        check(1, own, &["is requested while 1 tool calls have no result"]);
     }
 }

@@ -21,6 +21,8 @@ pub struct Turn {
     pub calls: Vec<(String, String)>,
     /// Input, cached input and output tokens.
     pub usage: Option<(u64, u64, u64)>,
+    /// The reply runs into the output limit.
+    pub cut: bool,
 }
 
 impl Turn {
@@ -325,13 +327,21 @@ fn pieces(turn: &Turn, index: usize) -> Vec<Value> {
             pieces.push(call(json!({ "index": at, "function": { "arguments": part } })));
         }
     }
-    let finish = if turn.calls.is_empty() { "stop" } else { "tool_calls" };
-    pieces.push(chunk(json!({}), finish.into()));
+    pieces.push(chunk(json!({}), finish(turn).into()));
     if let Some(usage) = usage(turn) {
         pieces.push(json!({ "id": format!("chatcmpl-{index}"), "object": "chat.completion.chunk", "model": "scripted",
             "choices": [], "usage": usage }));
     }
     pieces
+}
+
+/// Why the turn ends, as servers put it.
+fn finish(turn: &Turn) -> &'static str {
+    match (turn.cut, turn.calls.is_empty()) {
+        (true, _) => "length",
+        (false, true) => "stop",
+        (false, false) => "tool_calls",
+    }
 }
 
 fn whole_reply(turn: &Turn, index: usize) -> Value {
@@ -348,8 +358,7 @@ fn whole_reply(turn: &Turn, index: usize) -> Value {
     if !calls.is_empty() {
         message["tool_calls"] = calls.into();
     }
-    let finish = if turn.calls.is_empty() { "stop" } else { "tool_calls" };
-    let choice = json!({ "index": 0, "message": message, "finish_reason": finish });
+    let choice = json!({ "index": 0, "message": message, "finish_reason": finish(turn) });
     let mut reply = json!({ "id": format!("chatcmpl-{index}"), "object": "chat.completion", "model": "scripted", "choices": [choice] });
     if let Some(usage) = usage(turn) {
         reply["usage"] = usage;

@@ -1,11 +1,12 @@
 //! The engine dies at every place in the life of every effect, and is taken up again: nothing is lost, nothing repeated.
 
-use agent::{Error, NoFaults, Place, Start};
+use agent::{Command, Crash, Error, Faults, NoFaults, Place, Start};
 use event::{Event, LimitKind, StopCause, TaskOptions, ToolStatus};
 use serde_json::json;
 use testkit::{Answer, ModelServer, Turn};
 
-use crate::rig::{DieAt, Rig};
+use crate::person::asking_rules;
+use crate::rig::{DieAt, Rig, until};
 
 fn turns() -> Vec<Turn> {
     vec![
@@ -45,6 +46,117 @@ fn a_crash_anywhere_loses_nothing_and_repeats_nothing() {
             rig.check(&id);
         }
     }
+}
+
+/// Dies at the n-th visit of any place, by turns of a generator whose seed names the whole story.
+struct Dice {
+    state: u64,
+    left: u64,
+}
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, left: 0 }
+    }
+
+    /// The next engine lives for so many places: always enough to record something.
+    fn next_life(&mut self) {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.left = 6 + self.state % 14;
+    }
+}
+
+impl Faults for Dice {
+    fn at(&mut self, _place: Place) -> Result<(), Crash> {
+        self.left -= 1;
+        if self.left == 0 { Err(Crash) } else { Ok(()) }
+    }
+}
+
+/// A task with all that can happen: questions to the person, several calls in one reply, two deliveries, a limit.
+fn full_life() -> Vec<Turn> {
+    let exec = |command: &str| ("shell_exec".to_owned(), json!({ "command": command }).to_string());
+    vec![
+        Turn::exec("echo 1 >> log"),
+        Turn::call("file_write", &json!({ "path": "log", "content": "2\n", "append": true })),
+        Turn { calls: vec![exec("echo 3 >> log"), exec("echo 4 >> log; cat log")], ..Turn::default() },
+        Turn::call("deliver", &json!({ "files": [{ "path": "log" }] })),
+        Turn::exec("echo 5 >> log"),
+        Turn::call("deliver", &json!({ "files": [{ "path": "log" }] })),
+        Turn::say("done"),
+    ]
+}
+
+#[test]
+fn a_life_of_crashes_ends_as_one_without() {
+    for seed in 1..=12 {
+        let rig = Rig::with_policy(ModelServer::playing(full_life()).unwrap(), &asking_rules());
+        let id = rig.create(TaskOptions { max_steps: Some(3), ..TaskOptions::default() });
+        let (mut dice, mut deaths, mut start) = (Dice::new(seed), 0, Start::Fresh);
+        for life in 0.. {
+            assert!(life < 100, "seed {seed}: it does not come to an end");
+            dice.next_life();
+            let outcome = rig.go(&id, std::mem::replace(&mut start, Start::Resume), &mut dice);
+            match outcome {
+                Err(Error::Crashed(_)) => deaths += 1,
+                Err(error) => panic!("seed {seed}: {error}"),
+                Ok(summary) if summary.state == "waiting" => {
+                    rig.tell(&id, Command::Confirm { effect: None, allowed: true, note: String::new() });
+                }
+                Ok(summary) if summary.state == "stopped" => {
+                    assert_eq!(rig.out_file("unfinished/log"), "1\n2\n3\n4\n", "seed {seed}");
+                    let options = TaskOptions { max_steps: None, ..summary.options };
+                    rig.tell(&id, Command::Options { options });
+                }
+                Ok(summary) => {
+                    assert_eq!(summary.state, "done", "seed {seed}: {}", summary.reason);
+                    break;
+                }
+            }
+        }
+        assert!(deaths > 2, "seed {seed} is a poor one: {deaths} deaths");
+        assert_eq!(rig.workspace_file(&id, "log"), "1\n2\n3\n4\n5\n", "seed {seed}");
+        assert_eq!(rig.out_file("log"), "1\n2\n3\n4\n5\n", "seed {seed}");
+        assert_eq!(names_in(&rig.folder.path().join("out")), ["log", "unfinished"], "seed {seed}");
+        assert_eq!(names_in(&rig.folder.path().join("out/unfinished")), ["log"], "seed {seed}");
+        // Each question is asked once, however often its engine dies.
+        let questions = rig.events(&id).iter().filter(|event| matches!(event, Event::ApprovalRequested { .. })).count();
+        assert_eq!(questions, 4, "seed {seed}");
+        assert!(rig.server.seen().iter().all(|seen| seen.append_only >= 1.0), "seed {seed}: the prompt changed");
+        rig.check(&id);
+    }
+}
+
+fn names_in(folder: &std::path::Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_computer_that_dies_under_a_living_engine_is_replaced_and_its_command_not_repeated() {
+    let turns = vec![
+        Turn::exec("echo begun >> log; sleep 1000; echo ended >> log"),
+        Turn::exec("echo after >> log"),
+        Turn::say("done"),
+    ];
+    let rig = Rig::new(ModelServer::playing(turns).unwrap());
+    let id = rig.create(TaskOptions::default());
+    let summary = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            until(|| !rig.workspace_file(&id, "log").is_empty());
+            kill_keeper(&rig.instance.folder(&id).unwrap().computer());
+        });
+        rig.run(&id)
+    });
+    assert_eq!(summary.state, "done");
+    let statuses: Vec<_> = rig.results(&id).iter().map(|result| result.status).collect();
+    assert_eq!(statuses, [ToolStatus::Unknown, ToolStatus::Ok]);
+    assert_eq!(rig.workspace_file(&id, "log"), "begun\nafter\n");
+    rig.check(&id);
 }
 
 #[test]
