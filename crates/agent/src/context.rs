@@ -3,10 +3,17 @@
 //! It only ever appends. An item that the model has read is never edited, reordered or removed, so each request begins
 //! with the bytes of the one before it, in this process and in the one that resumes it.
 
-use event::{Confidentiality, Effect, Event, Integrity, Item, Label, Source};
+use event::{Confidentiality, Effect, Event, FinishReason, Integrity, Item, Label, Source};
 
 /// Characters of one item; tools cap their own results well below.
 pub(crate) const ITEM_CHARS_MAX: usize = 400_000;
+
+/// What a model is told whose reply ran into the output limit.
+const CUT: &str = "[Thenar] Your reply was cut at the output limit. Go on from there, in shorter replies; put long text \
+                   into files, piece by piece.";
+
+/// What a model is told whose reply its provider kept back.
+const WITHHELD: &str = "[Thenar] Your provider's filter withheld the rest of your reply. Go on in other words.";
 
 /// One item of the context with what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +78,10 @@ impl Context {
             }
             Event::EffectRequested { effect: Effect::Model(_) } => std::mem::take(&mut self.pending),
             Event::ModelReplied { reply, .. } => {
+                if let Some(notice) = cut_short(reply) {
+                    let notice = user(notice.to_owned(), &Label::system());
+                    self.pending.push(entry(notice, Label::system(), seq));
+                }
                 vec![entry(Item::Assistant { message: reply.message.clone() }, self.label(), seq)]
             }
             Event::TaskEnded { .. } => {
@@ -115,6 +126,18 @@ impl Context {
             self.label = self.label.clone().join(&entry.label);
         }
         entries
+    }
+}
+
+/// What the model is told of a reply that broke off before it asked for anything: it did not mean to end there.
+pub(crate) fn cut_short(reply: &event::Reply) -> Option<&'static str> {
+    if !reply.message.tool_calls.is_empty() {
+        return None;
+    }
+    match reply.finish {
+        FinishReason::Length => Some(CUT),
+        FinishReason::ContentFilter => Some(WITHHELD),
+        FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Other => None,
     }
 }
 

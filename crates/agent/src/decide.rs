@@ -9,7 +9,7 @@ use event::{
 };
 use serde_json::{Map, Value};
 
-use crate::limits::{APPROVAL_VALID_MS, STEPS_DEFAULT_MAX, TOOL_CALLS_PER_REPLY_MAX};
+use crate::limits::{APPROVAL_VALID_MS, REPLIES_CUT_MAX, STEPS_DEFAULT_MAX, TOOL_CALLS_PER_REPLY_MAX};
 use crate::state::{Call, Stage, State};
 
 /// The rules by which a call is refused because of its form.
@@ -103,6 +103,14 @@ fn ending(state: &State) -> Option<Action> {
                 None => end(EndState::Stopped, StopCause::Limit(*limit), limit_reason(*limit, state), missing(state)),
             },
         });
+    }
+    if state.replies_cut >= REPLIES_CUT_MAX {
+        let reason = format!(
+            "{} replies in a row broke off at the model's output limit or its provider's filter: raise the limit, or try \
+             another model",
+            state.replies_cut
+        );
+        return handing_over(state).or_else(|| Some(end(EndState::Failed, StopCause::Model, reason, missing(state))));
     }
     if let Some((kind, reason)) = &state.model_failure {
         return Some(match kind {

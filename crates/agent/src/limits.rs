@@ -12,6 +12,9 @@ pub(crate) const MODEL_ATTEMPTS_MAX: u32 = 5;
 /// Tries of one model call that all ended in silence before it is given up: each costs the whole time-out.
 pub(crate) const MODEL_SILENCES_MAX: u32 = 3;
 
+/// This many replies in a row that broke off before they asked for anything end the task.
+pub(crate) const REPLIES_CUT_MAX: u32 = 3;
+
 /// Tool calls taken from one reply; the rest are answered with a refusal.
 pub(crate) const TOOL_CALLS_PER_REPLY_MAX: usize = 32;
 

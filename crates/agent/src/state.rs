@@ -38,6 +38,8 @@ pub struct State {
     pub calls: Vec<Call>,
     /// The latest reply asked for no tool: its text.
     pub last_words: Option<String>,
+    /// Replies in a row that broke off before they asked for anything.
+    pub replies_cut: u32,
     /// What the model said beside its latest tool calls.
     pub reply_text: String,
     pub plan: Plan,
@@ -276,6 +278,7 @@ impl State {
         self.stop = None;
         self.limits_reached.clear();
         self.model_failure = None;
+        self.replies_cut = 0;
         self.hand_over = None;
         if let Some(open) = &mut self.model_call {
             (open.attempts_failed, open.retry_at_ms, open.refused) = (0, 0, None);
@@ -308,6 +311,8 @@ impl State {
 
     fn requested(&mut self, effect: &Effect) {
         self.next_effect = self.next_effect.max(effect.id().0 + 1);
+        // The work goes on: what was handed over of it is not all any more.
+        self.hand_over = None;
         match effect {
             Effect::Model(call) => {
                 self.calls.clear();
@@ -369,7 +374,10 @@ impl State {
             .map(|request| Call { request: request.clone(), stage: Stage::Pending })
             .collect();
         self.reply_text = reply.message.text.clone();
-        self.last_words = self.calls.is_empty().then(|| reply.message.text.clone());
+        // Half a reply is no last word.
+        let cut = crate::context::cut_short(reply).is_some();
+        self.replies_cut = if cut { self.replies_cut + 1 } else { 0 };
+        self.last_words = (self.calls.is_empty() && !cut).then(|| reply.message.text.clone());
     }
 
     fn finished(&mut self, id: EffectId, result: &ToolResult) {

@@ -1,6 +1,6 @@
 //! Events in, items out; and what a stop, a message and a resume do to them.
 
-use event::{Event, Item, Label, TaskOptions, ToolRequest, ToolResult, ToolStatus};
+use event::{Event, FinishReason, Item, Label, TaskOptions, ToolRequest, ToolResult, ToolStatus};
 
 use super::Context;
 use crate::state::tests::{created, model_call, reply};
@@ -51,4 +51,28 @@ fn a_resume_after_a_crash_adds_nothing_and_after_a_stop_says_so() {
     };
     fold(&mut context, &[ended, resumed()]);
     assert_eq!(context.pending().count(), 1);
+}
+
+#[test]
+fn a_reply_that_broke_off_is_not_taken_for_the_last_word() {
+    for (finish, words) in
+        [(FinishReason::Length, "output limit"), (FinishReason::ContentFilter, "filter"), (FinishReason::Stop, "")]
+    {
+        let broken_off = |calls| match reply(1, "the result is", calls) {
+            Event::ModelReplied { id, mut reply, cost } => {
+                reply.finish = finish;
+                Event::ModelReplied { id, reply, cost }
+            }
+            other => other,
+        };
+        let mut context = Context::new("be good");
+        fold(&mut context, &[vec![created(TaskOptions::default())], model_call(1), vec![broken_off(&[])]].concat());
+        let told: Vec<String> = context.pending().map(show).collect();
+        assert_eq!(told.len(), usize::from(!words.is_empty()), "{told:?}");
+        assert!(told.iter().all(|notice| notice.contains(words)), "{told:?}");
+        // What a call with cut arguments lacks is said in its result.
+        let mut context = Context::new("be good");
+        fold(&mut context, &[created(TaskOptions::default()), broken_off(&[("idle", "{\"a")])]);
+        assert_eq!(context.pending().count(), 0);
+    }
 }

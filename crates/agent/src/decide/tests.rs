@@ -130,6 +130,14 @@ fn limits_end_a_task_with_what_there_is() {
     let handed = [vec![hand_over_requested(3)], allowed(3), vec![finished(3, vec![])]].concat();
     let parts = [turn(options(|o| o.max_steps = Some(1))), vec![reached(LimitKind::Steps), handed]].concat();
     check(parts, "end Stopped Limit(Steps) The task was cut short; there is no plan that says what is missing.");
+    // With more room the work goes on, and the next limit hands over what has come of it since.
+    let more = vec![Event::OptionsChanged { options: options(|o| o.max_steps = Some(2)) }];
+    let second = vec![requested(5, "file_read")];
+    let again = [more, model_call(4), vec![reply(4, "", &[("file_read", "{}")])], second, allowed(5)].concat();
+    let handed = [vec![hand_over_requested(3)], allowed(3), vec![finished(3, vec![])]].concat();
+    let parts = [turn(options(|o| o.max_steps = Some(1))), vec![reached(LimitKind::Steps), handed, again]].concat();
+    let parts = [parts, vec![vec![finished(5, vec![])], reached(LimitKind::Steps)]].concat();
+    check(parts, "hand over");
     let tight = Limits { input_tokens_max: 90, output_tokens_max: 20, window_tokens: Some(100), reserve: None };
     assert_eq!(next(turn(TaskOptions::default()), &tight), "limit Window");
 }

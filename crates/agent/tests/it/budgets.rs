@@ -4,7 +4,7 @@ use agent::{Command, NoFaults, Patience, Place, Start, Summary};
 use event::{Event, LimitKind, MicroUsd, StopCause, TaskOptions, ToolStatus};
 use model::Price;
 use serde_json::json;
-use testkit::{ModelServer, Turn};
+use testkit::{Answer, ModelServer, Turn, turn_due};
 
 use crate::rig::{self, DieAt, Rig, Seen};
 
@@ -111,6 +111,30 @@ fn calls_that_died_with_their_engine_are_held_against_the_cap() {
     let asked = rig.server.seen().len();
     cut_short(&rig.resume(&id), LimitKind::Cost);
     assert_eq!((asked, rig.server.seen().len()), (2, 2), "a third could break the cap");
+    rig.check(&id);
+}
+
+#[test]
+fn time_ends_a_wait_for_the_model() {
+    let turns = [Turn::say("at last")];
+    let server = ModelServer::start(move |index, request| match index {
+        0 => Answer::Silence,
+        _ => Answer::Stream(turn_due(&turns, request)),
+    });
+    let rig = Rig::ahead_of_time(server.unwrap());
+    let options = |hours| TaskOptions { max_time_ms: Some(hours * HOUR_MS), ..TaskOptions::default() };
+    let id = rig.create(options(1));
+    let summary = rig.go_saying(&id, Start::Fresh, Patience::Leave, |seen| {
+        if matches!(seen, Seen::Event(Event::EffectStarted { id, .. }) if id.0 == 1) {
+            rig::pass_ms(2 * HOUR_MS);
+        }
+        None
+    });
+    cut_short(&summary, LimitKind::Time);
+    rig.tell(&id, Command::Options { options: options(9) });
+    assert_eq!(rig.resume(&id).text, "at last");
+    let seen = rig.server.seen();
+    assert!(seen.windows(2).all(|pair| pair[0].body == pair[1].body), "the request that was cut off is asked again");
     rig.check(&id);
 }
 

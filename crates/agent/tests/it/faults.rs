@@ -137,6 +137,26 @@ fn what_the_model_gets_wrong_is_told_and_runs_nothing() {
 }
 
 #[test]
+fn half_a_reply_is_no_last_word() {
+    let cut = Turn { cut: true, ..Turn::say("The result is, as far as") };
+    let rig = Rig::new(ModelServer::playing(vec![cut.clone(), Turn::say("42")]).unwrap());
+    let id = rig.create(TaskOptions::default());
+    let summary = rig.run(&id);
+    assert_eq!((summary.state, summary.text.as_str()), ("done", "42"));
+    assert!(String::from_utf8_lossy(&rig.server.seen()[1].body).contains("cut at the output limit"));
+    rig.check(&id);
+
+    // One that never gets further is not asked for ever.
+    let rig = Rig::new(ModelServer::start(move |_, _| Answer::Stream(cut.clone())).unwrap());
+    let id = rig.create(TaskOptions::default());
+    let summary = rig.run(&id);
+    assert_eq!((summary.state, summary.cause), ("failed", Some(StopCause::Model)));
+    assert!(summary.reason.starts_with("3 replies in a row broke off"), "{}", summary.reason);
+    assert_eq!(rig.server.seen().len(), 3);
+    rig.check(&id);
+}
+
+#[test]
 fn what_a_person_says_in_mid_turn_waits_for_its_place() {
     let server = ModelServer::start(|_, request| match replies_in(request) {
         0 => Answer::Stream(Turn {
