@@ -199,6 +199,50 @@ fn a_computer_that_died_with_its_engine_leaves_an_unknown_outcome() {
     rig.check(&id);
 }
 
+#[test]
+fn after_a_loss_of_power_no_trace_is_no_proof() {
+    let turns = || vec![Turn::exec("echo x >> log"), Turn::call("deliver", &json!({ "files": [{ "path": "log" }] }))];
+    for (power_lost, status, log) in [(false, ToolStatus::Ok, "x\n"), (true, ToolStatus::Unknown, "")] {
+        let mut rig = Rig::new(ModelServer::playing(turns()).unwrap());
+        let id = rig.create(TaskOptions::default());
+        // The second effect to start is the command; nothing of it has begun.
+        assert!(matches!(rig.go(&id, Start::Fresh, &mut DieAt::new(Place::Started, 2)), Err(Error::Crashed(_))));
+        if power_lost {
+            rig.reboot();
+        }
+        assert_eq!(rig.resume(&id).state, "done");
+        assert_eq!(rig.results(&id)[0].status, status);
+        assert_eq!(rig.workspace_file(&id, "log"), log);
+        rig.check(&id);
+    }
+    // A delivery knows itself what it has done, and is simply made.
+    let mut rig = Rig::new(ModelServer::playing(turns()).unwrap());
+    let id = rig.create(TaskOptions::default());
+    assert!(matches!(rig.go(&id, Start::Fresh, &mut DieAt::new(Place::Started, 4)), Err(Error::Crashed(_))));
+    rig.reboot();
+    assert_eq!(rig.resume(&id).state, "done");
+    assert_eq!((rig.results(&id)[1].status, rig.out_file("log").as_str()), (ToolStatus::Ok, "x\n"));
+    rig.check(&id);
+}
+
+#[test]
+fn a_task_that_nobody_holds_is_stopped_with_its_computer() {
+    let turns = vec![Turn::exec("echo begun >> log; sleep 1000; echo ended >> log"), Turn::say("I see")];
+    let mut rig = Rig::new(ModelServer::playing(turns).unwrap());
+    rig.linger = std::time::Duration::ZERO;
+    let id = rig.create(TaskOptions::default());
+    assert!(matches!(rig.go(&id, Start::Fresh, &mut DieAt::new(Place::Flying, 2)), Err(Error::Crashed(_))));
+    until(|| !rig.workspace_file(&id, "log").is_empty());
+    rig.tell(&id, Command::Stop { by: "you".to_owned() });
+    assert_eq!(rig.instance.summary(&id).unwrap().state, "stopped");
+    let computer = rig.instance.folder(&id).unwrap().computer();
+    until(|| sandbox::Computer::attach(&computer).unwrap().is_none());
+    assert_eq!(rig.resume(&id).state, "done");
+    assert_eq!(rig.results(&id).len(), 1, "what came of it is told once");
+    assert_eq!(rig.workspace_file(&id, "log"), "begun\n", "and it is not run again");
+    rig.check(&id);
+}
+
 /// Kills the keeper of this very folder, and with it all that is inside.
 fn kill_keeper(folder: &std::path::Path) {
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 const IDLE: Duration = Duration::from_millis(150);
 
 pub(crate) struct Rig {
+    setup: Setup,
     pub(crate) instance: Instance,
     pub(crate) server: ModelServer,
     pub(crate) folder: tempfile::TempDir,
@@ -49,7 +50,8 @@ impl Rig {
             clock,
         };
         Self {
-            instance: Instance::new(setup).unwrap(),
+            instance: Instance::new(setup.clone()).unwrap(),
+            setup,
             server,
             folder,
             window: None,
@@ -61,6 +63,12 @@ impl Rig {
     /// With a clock that the test can put forward. It begins where the machine's stands, since the keeper has that one.
     pub(crate) fn ahead_of_time(server: ModelServer) -> Self {
         Self::build(server, policy::Engine::default_policy(), ahead_ms)
+    }
+
+    /// The machine went down and is up again.
+    pub(crate) fn reboot(&mut self) {
+        self.setup.boot = "the next boot".to_owned();
+        self.instance = Instance::new(self.setup.clone()).unwrap();
     }
 
     pub(crate) fn create(&self, options: TaskOptions) -> TaskId {
