@@ -200,6 +200,35 @@ fn a_computer_that_died_with_its_engine_leaves_an_unknown_outcome() {
 }
 
 #[test]
+fn keys_are_pressed_once_whenever_the_engine_dies() {
+    let turns = || {
+        vec![
+            Turn::call("shell_exec", &json!({ "command": "cat >> log", "id": "pen" })),
+            Turn::call("shell_write_to_process", &json!({ "id": "pen", "input": "typed" })),
+            Turn::exec("cat log"),
+            Turn::say("done"),
+        ]
+    };
+    let write = |place| {
+        let rig = Rig::new(ModelServer::playing(turns()).unwrap());
+        let id = rig.create(TaskOptions::default());
+        // Two requests, the program, and then what is typed into it.
+        assert!(matches!(rig.go(&id, Start::Fresh, &mut DieAt::new(place, 4)), Err(Error::Crashed(_))), "{place:?}");
+        assert_eq!(rig.resume(&id).state, "done", "{place:?}");
+        assert_eq!(rig.workspace_file(&id, "log"), "typed\n", "{place:?}");
+        let statuses: Vec<_> = rig.results(&id).iter().map(|result| result.status).collect();
+        assert_eq!(statuses, [ToolStatus::Ok; 3], "{place:?}");
+        rig.check(&id);
+    };
+    // Side by side, since a program that waits for input keeps each of them for the ten seconds of a command.
+    std::thread::scope(|scope| {
+        for place in [Place::Started, Place::Flying, Place::Landed, Place::Recorded] {
+            scope.spawn(move || write(place));
+        }
+    });
+}
+
+#[test]
 fn after_a_loss_of_power_no_trace_is_no_proof() {
     let turns = || vec![Turn::exec("echo x >> log"), Turn::call("deliver", &json!({ "files": [{ "path": "log" }] }))];
     for (power_lost, status, log) in [(false, ToolStatus::Ok, "x\n"), (true, ToolStatus::Unknown, "")] {
