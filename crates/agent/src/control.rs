@@ -35,6 +35,8 @@ pub enum Command {
     Stop { by: String },
     /// Other limits.
     Options { options: TaskOptions },
+    /// From the engine's own server: put the task down in good order. Its computer runs on.
+    PutDown { reason: String },
 }
 
 /// A command on its way to the loop, with the place for its answer.
@@ -166,6 +168,7 @@ pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
         },
         Command::Stop { .. } if state.ended.is_some() => refuse("the task has already ended"),
         Command::Stop { by } => accept("stopping", Event::StopRequested { by }),
+        Command::PutDown { reason } => accept("put down", Event::PutDown { reason }),
         Command::Options { options } => accept("the new limits hold", Event::OptionsChanged { options }),
     }
 }

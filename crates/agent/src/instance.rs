@@ -66,6 +66,10 @@ pub struct Listing {
     pub broken: Vec<(TaskId, Error)>,
 }
 
+/// The state of a journal's files; equal only while nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(journal::Stamp);
+
 /// Where a command went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reached {
@@ -185,6 +189,24 @@ impl Instance {
         let folder = self.folder(id)?;
         let state = self.state(id, &folder)?;
         Ok(Summary::new(id, &folder, &state, journal::holder(folder.root())?.is_some()))
+    }
+
+    /// Whether a process has the task in hand.
+    pub fn is_held(&self, id: &TaskId) -> Result<bool, Error> {
+        Ok(journal::holder(self.folder(id)?.root())?.is_some())
+    }
+
+    /// A value that changes whenever the journal does.
+    pub fn stamp(&self, id: &TaskId) -> Result<Stamp, Error> {
+        Ok(Stamp(journal::stamp(self.folder(id)?.root())?))
+    }
+
+    /// Ends a task that nobody holds as stopped, because it has no model now; a resume goes on.
+    pub fn put_off(&self, id: &TaskId, reason: &str) -> Result<(), Error> {
+        let mut record = Record::open(id, &self.folder(id)?, self.setup.clock)?;
+        let (state, cause) = (event::EndState::Stopped, event::StopCause::Model);
+        let ended = Event::TaskEnded { state, cause, reason: reason.to_owned(), text: String::new() };
+        record.append(vec![ended], &mut crate::watch::Nobody)
     }
 
     /// The events of a task, in order.

@@ -159,10 +159,20 @@ impl Run<'_> {
             tokio::select! {
                 biased;
                 Some(incoming) = door.recv() => {
+                    let put_down = matches!(incoming.command, Command::PutDown { .. });
                     let answer = self.command(incoming.command)?;
                     let _ = incoming.answer.try_send(answer);
+                    if put_down {
+                        return Ok(());
+                    }
                 }
-                Some(command) = commands.recv() => { self.command(command)?; }
+                Some(command) = commands.recv() => {
+                    let put_down = matches!(command, Command::PutDown { .. });
+                    self.command(command)?;
+                    if put_down {
+                        return Ok(());
+                    }
+                }
                 landed = land(&mut flight), if flight.is_some() => flight = self.landed(landed, flight.take())?,
                 () = tokio::time::sleep(Duration::from_millis(wait.unwrap_or(0))), if wait.is_some() => {
                     let at_ms = self.record.now();

@@ -165,6 +165,8 @@ impl State {
                 self.created = Some(created.clone());
             }
             Event::Resumed { previous_lived_ms, .. } => self.resumed(*previous_lived_ms),
+            // A resume after this says nothing about a task that kills its engine.
+            Event::PutDown { .. } => self.resumed_without_progress = false,
             Event::OptionsChanged { options } => {
                 self.options = options.clone();
                 self.limits_reached.clear();

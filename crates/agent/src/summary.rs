@@ -89,6 +89,28 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// Says how a task that has neither ended nor waits stands: in hand, queued, or left by its process.
+    pub fn stands(&mut self, running: bool, queued: bool) {
+        if self.cause.is_some() || self.state == "waiting" {
+            return;
+        }
+        (self.state, self.reason) = match (running, queued) {
+            (true, _) => ("running", String::new()),
+            (false, true) => ("queued", "it waits for its turn".to_owned()),
+            (false, false) => ("stopped", LEFT.to_owned()),
+        };
+    }
+
+    /// Whether its process ended in the middle of the work, and no other has it.
+    pub fn is_left(&self) -> bool {
+        self.cause.is_none() && self.state == "stopped"
+    }
+}
+
+/// The words for a task whose process ended under it.
+const LEFT: &str = "its process ended in the middle of the work; nothing is lost";
+
 fn standing(state: &State, held: bool) -> (&'static str, String) {
     if let Some(ended) = &state.ended {
         let name = match ended.state {
@@ -104,7 +126,7 @@ fn standing(state: &State, held: bool) -> (&'static str, String) {
     if held {
         return ("running", String::new());
     }
-    ("stopped", "its process ended in the middle of the work; nothing is lost".to_owned())
+    ("stopped", LEFT.to_owned())
 }
 
 /// Characters of one argument in a question to the person: enough to read all of an ordinary one before saying yes.

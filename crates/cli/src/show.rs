@@ -246,6 +246,7 @@ impl Watcher for Show {
             | Event::ApprovalRequested { .. }
             | Event::EffectStarted { .. }
             | Event::ModelFailed { .. }
+            | Event::PutDown { .. }
             | Event::TimeReached { .. }
             | Event::TaskEnded { .. } => {}
         }

@@ -15,6 +15,8 @@ pub enum Event {
     /// An engine took the task up again. `previous_lived_ms` is how long the engine before it held the task after its
     /// own start, where that can be told.
     Resumed { engine: String, boot: String, previous_lived_ms: Option<u64> },
+    /// The engine put the task down in good order, to be taken up again: its server was stopped or replaced.
+    PutDown { reason: String },
     /// The person gave the task other limits.
     OptionsChanged { options: TaskOptions },
     /// The person said something.
@@ -137,6 +139,7 @@ impl Event {
         match self {
             Self::TaskCreated(_) => "task_created",
             Self::Resumed { .. } => "resumed",
+            Self::PutDown { .. } => "put_down",
             Self::OptionsChanged { .. } => "options_changed",
             Self::MessageReceived { .. } => "message_received",
             Self::EffectRequested { .. } => "effect_requested",
@@ -169,6 +172,7 @@ impl Event {
             | Self::StopRequested { .. }
             | Self::TaskEnded { .. } => true,
             Self::Resumed { .. }
+            | Self::PutDown { .. }
             | Self::EffectRequested { .. }
             | Self::EffectDecided { .. }
             | Self::ApprovalRequested { .. }

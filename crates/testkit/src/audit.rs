@@ -117,6 +117,7 @@ impl Seen {
             | Event::MessageReceived { .. }
             | Event::ModelAttemptFailed { .. }
             | Event::LimitReached { .. }
+            | Event::PutDown { .. }
             | Event::TimeReached { .. }
             | Event::StopRequested { .. } => {}
         }

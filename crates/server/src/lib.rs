@@ -1,0 +1,12 @@
+//! The service: tasks that run side by side in one process, and the doors to them.
+//!
+//! [`Runner`] runs the tasks. It sees the agent only as [`agent::Instance`], knows no model, and decides nothing that the
+//! agent decides.
+
+mod bell;
+mod index;
+mod runner;
+
+pub use bell::{Answering, Bell, BellError, Heard, ring};
+pub use index::Index;
+pub use runner::{Load, Place, Refused, Runner, RunnerLimits};
