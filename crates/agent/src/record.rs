@@ -213,7 +213,7 @@ fn no_beginning(id: &TaskId) -> Error {
     Error::Invalid(format!("the journal of task {id} does not begin with its creation"))
 }
 
-fn decode(id: &TaskId, record: &journal::Record) -> Result<Recorded, Error> {
+pub(crate) fn decode(id: &TaskId, record: &journal::Record) -> Result<Recorded, Error> {
     let event = serde_json::from_slice(&record.payload).map_err(|source| Error::Event {
         id: id.to_string(),
         seq: record.seq,

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Watch a scripted run on real data: no key, no network
     Demo,
+    /// Run tasks in a process that stays, with a page and an API
+    Serve(Serve),
     /// Look at tasks and speak to them
     #[command(subcommand)]
     Task(Task),
@@ -85,6 +87,9 @@ pub(crate) struct Run {
     /// Answer yes to what the policy lets be answered so
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Let the running server do it; Ctrl-C leaves it at work there
+    #[arg(long)]
+    pub(crate) on_server: bool,
     /// Print one JSON object at the end instead of text
     #[arg(long)]
     pub(crate) json: bool,
@@ -94,6 +99,34 @@ pub(crate) struct Run {
     /// What you want, in a sentence
     #[arg(value_name = "TASK")]
     pub(crate) task: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It prints a link with an access token, which is kept in THENAR_HOME/access-token. Tasks that were under way when a
+server died go on by themselves. `thenar run --on-server` gives it a task from the command line.
+
+Examples:
+  thenar serve
+  thenar serve --addr 127.0.0.1:8000 --tasks 20
+  thenar serve --addr 0.0.0.0:7171 --host thenar.example      behind a proxy that speaks TLS")]
+pub(crate) struct Serve {
+    /// Where to listen
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7171")]
+    pub(crate) addr: std::net::SocketAddr,
+    /// A name by which browsers may reach it, beside the address (again for more)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
+    /// At most so many tasks at work at once; more wait their turn
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
+    pub(crate) tasks: usize,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number from 1 on".to_owned()),
+        Ok(number) => Ok(number),
+    }
 }
 
 #[derive(Debug, Args)]

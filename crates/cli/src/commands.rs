@@ -5,7 +5,9 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod journal;
 pub(crate) mod models;
+pub(crate) mod on_server;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod task;
 

@@ -12,7 +12,7 @@ use crate::exit::{Code, Problem};
 use crate::{env, words};
 
 /// The file's content.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     /// The model to use, as `provider:model`.
@@ -28,7 +28,7 @@ pub(crate) struct Config {
 }
 
 /// What is known of one model.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Known {
     /// Its server, as far as `/chat/completions`. Default: `OPENAI_BASE_URL`, else OpenAI.

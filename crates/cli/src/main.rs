@@ -14,6 +14,7 @@ mod house;
 mod reference;
 mod report;
 mod screen;
+mod shelf;
 mod show;
 mod toolset;
 mod words;
@@ -50,6 +51,7 @@ fn command(command: Command, screen: Screen) -> Result<commands::Ended, Problem>
     let outcome: Outcome = match command {
         Command::Run(run) => commands::run::run(run, screen),
         Command::Demo => commands::demo::run(screen),
+        Command::Serve(serve) => commands::serve::run(&serve, screen),
         Command::Task(task) => match task {
             Task::List { json } => commands::task::list(json, screen),
             Task::Show { id, json } => commands::task::show(&id, json, screen),

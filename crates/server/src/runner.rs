@@ -352,7 +352,7 @@ async fn work(shared: Arc<Shared>, places: usize) {
     }
     // The end: whatever is in hand puts itself down; each place comes back.
     let all = u32::try_from(places).unwrap_or(u32::MAX);
-    let _ = slots.acquire_many(all.saturating_sub(1).max(1)).await;
+    let _ = slots.acquire_many(all).await;
 }
 
 /// Runs one task until it comes to rest; what the machine refuses for a while is tried again. Returns whether it did.

@@ -15,7 +15,7 @@ use crate::choice::{self, Chosen};
 use crate::exit::{Code, Outcome, Problem, of_state};
 use crate::screen::{Look, Screen};
 use crate::show::Show;
-use crate::{clean, config, env, house, report, screen};
+use crate::{clean, commands, config, env, house, report, screen};
 
 /// Answers and stops on their way to the loop.
 const COMMANDS_QUEUED_MAX: usize = 16;
@@ -54,6 +54,9 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
         inputs,
         id: Some(id),
     };
+    if args.on_server {
+        return commands::on_server::run(&instance, task, &chosen, args.json, screen);
+    }
     let id = instance.create(task)?;
     head(screen, &id, &chosen, "");
     drive(&instance, &id, Start::Fresh, chosen, args.json, screen)
@@ -111,7 +114,7 @@ fn check_price(chosen: &Chosen, capped: bool) -> Result<(), Problem> {
     )))
 }
 
-fn head(screen: Screen, id: &TaskId, chosen: &Chosen, how: &str) {
+pub(crate) fn head(screen: Screen, id: &TaskId, chosen: &Chosen, how: &str) {
     let model = if chosen.scripted {
         screen.paint(Look::Warn, &format!("{}: A SCRIPT, NOT A MODEL", clean::line(&chosen.name, 80)))
     } else {
@@ -144,7 +147,7 @@ fn drive(instance: &Instance, id: &TaskId, start: Start, chosen: Chosen, json: b
     Ok(of_state(summary.state))
 }
 
-fn finish(summary: &Summary, already_read: &str, json: bool, screen: Screen) {
+pub(crate) fn finish(summary: &Summary, already_read: &str, json: bool, screen: Screen) {
     report::account(screen, summary);
     if json {
         screen::json(&report::json_of(summary));

@@ -27,6 +27,8 @@ pub(crate) struct Desk {
     pub(crate) here: PathBuf,
     environment: BTreeMap<String, String>,
     user: Option<u32>,
+    /// How many programs were started to run beside the test.
+    started: std::cell::Cell<u32>,
 }
 
 impl Desk {
@@ -36,7 +38,33 @@ impl Desk {
         fs::create_dir_all(&here).unwrap();
         fs::create_dir_all(folder.path().join("person")).unwrap();
         let home = folder.path().join("home");
-        Self { program: program(), home, here, environment: BTreeMap::new(), user: None, folder }
+        Self {
+            program: program(),
+            home,
+            here,
+            environment: BTreeMap::new(),
+            user: None,
+            started: Default::default(),
+            folder,
+        }
+    }
+
+    /// Copies of the programs, to be replaced while they run.
+    pub(crate) fn with_own_programs(mut self) -> Self {
+        let programs = self.path("programs");
+        fs::create_dir(&programs).unwrap();
+        self.replace_programs();
+        self.program = programs.join("thenar");
+        self
+    }
+
+    /// Puts new files in the place of the copies, as an upgrade does: whoever runs keeps the old ones.
+    pub(crate) fn replace_programs(&self) {
+        for name in ["thenar", KEEPER] {
+            let (new, place) = (self.path("programs").join(format!("{name}.new")), self.path("programs").join(name));
+            fs::copy(program().with_file_name(name), &new).unwrap();
+            fs::rename(&new, &place).unwrap();
+        }
     }
 
     /// The data folder somewhere else.
@@ -152,7 +180,9 @@ impl Desk {
 
     /// Starts the program and lets it run.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
-        let (out, errors) = (self.path("running.out"), self.path("running.err"));
+        let number = self.started.get();
+        self.started.set(number + 1);
+        let (out, errors) = (self.path(&format!("running-{number}.out")), self.path(&format!("running-{number}.err")));
         let mut command = self.command(arguments);
         command.stdin(Stdio::null()).stdout(File::create(&out).unwrap()).stderr(File::create(&errors).unwrap());
         Running { desk: self, child: command.spawn().unwrap(), out, errors }

@@ -12,4 +12,5 @@ mod limits;
 mod person;
 mod record;
 mod running;
+mod serve;
 mod terminal;

@@ -1,0 +1,98 @@
+//! `thenar serve`: tasks run in one process that stays, with doors for a browser and for programs. How tasks are run and
+//! what the doors say is the server's business; here it is put together, and ended in good order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use server::{Bell, BellError, Index, Runner, RunnerLimits};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::Serve;
+use crate::exit::{Code, Outcome, Problem};
+use crate::screen::{Look, Screen};
+use crate::shelf::Shelf;
+use crate::{config, env, house};
+
+/// `thenar serve`.
+pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
+    let config = config::read()?;
+    let instance = Arc::new(house::open(&config)?);
+    let home = house::data_folder()?;
+    let bell = Bell::hang(&home).map_err(|error| match &error {
+        BellError::Taken(_) => {
+            Problem::new(Code::Held, error.to_string()).hint("stop that one, or give this one a THENAR_HOME of its own")
+        }
+        BellError::Io { .. } => Problem::new(Code::Failed, error.to_string()),
+    })?;
+    let failed =
+        |what: &'static str| move |error: std::io::Error| Problem::new(Code::Failed, format!("{what}: {error}"));
+    let models = Arc::new(Shelf::default());
+    let limits = RunnerLimits { running_max: args.tasks, ..RunnerLimits::default() };
+    let runner = Runner::start(Arc::clone(&instance), models.clone(), limits).map_err(failed("start the runner"))?;
+    let index = Index::new(Arc::clone(&instance), runner.clone());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(failed("start the runtime"))?;
+    let outcome = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(args.addr).await.map_err(|error| {
+            Problem::new(Code::Setup, format!("listen on {}: {error}", args.addr)).hint("choose another with --addr")
+        })?;
+        let addr = listener.local_addr().map_err(failed("listen"))?;
+        // Only now: whoever is refused above must not have begun anything.
+        let _answering = bell.answer(runner.clone()).map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
+        let (taking, tasks) = (runner.clone(), index.clone());
+        let taken = tokio::task::spawn_blocking(move || taking.take_up(&tasks, env::now_ms())).await.unwrap_or(0);
+        welcome(screen, addr, taken);
+        let sweeping = runner.clone();
+        let sweep = {
+            let index = index.clone();
+            async move { sweeping.sweep(index, env::now_ms).await }
+        };
+        let sweeping = tokio::spawn(sweep);
+        let served: Result<(), Problem> = {
+            ended(screen).await;
+            drop(listener);
+            Ok(())
+        };
+        screen.say("Stopping: tasks are put down, their computers run on.");
+        runner.stop("the server was stopped").await;
+        sweeping.abort();
+        served
+    });
+    runtime.shutdown_background();
+    outcome.map(|()| Code::Done)
+}
+
+fn welcome(screen: Screen, addr: SocketAddr, taken: usize) {
+    screen.say(&format!("{} serves at http://{addr}", screen.paint(Look::Bold, "Thenar")));
+    if !addr.ip().is_loopback() {
+        let text = "this address can be reached from other machines, and the connection is not encrypted: put a proxy with TLS before it";
+        screen.say(&format!("{} {text}", screen.paint(Look::Warn, "warning:")));
+    }
+    match taken {
+        0 => {}
+        1 => screen.say("One task was under way and goes on."),
+        many => screen.say(&format!("{many} tasks were under way and go on.")),
+    }
+    screen.say("Ctrl-C stops the server; tasks go on at the next start.");
+}
+
+/// Ends with the first signal to stop; the second one ends the program at once.
+async fn ended(screen: Screen) {
+    let (first, mut seen) = tokio::sync::mpsc::channel(4);
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let first = first.clone();
+        tokio::spawn(async move {
+            let Ok(mut signals) = signal(kind) else { return };
+            while signals.recv().await.is_some() {
+                let _ = first.send(()).await;
+            }
+        });
+    }
+    let _ = seen.recv().await;
+    tokio::spawn(async move {
+        if seen.recv().await.is_some() {
+            screen.say("Ended at once. Nothing that was recorded is lost.");
+            std::process::exit(Code::Interrupted as i32);
+        }
+    });
+}

@@ -1,0 +1,164 @@
+//! The server as a process: killed, stopped, replaced, and met by other processes of the same data folder.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::desk::{Desk, Running, call, exec, exec_until_go, say, until};
+
+fn serve(desk: &Desk) -> Running<'_> {
+    let server = desk.start(&["serve", "--addr", "127.0.0.1:0"]);
+    until("the server serves", || server.said().contains("Ctrl-C stops the server"));
+    server
+}
+
+fn counting(desk: &Desk) -> String {
+    let first = exec_until_go("echo begun >> log.txt; seq 1 500", "seq 501 1000; echo ended >> log.txt");
+    let steps = (1..=5).map(|number| exec(&format!("echo step {number} >> log.txt")));
+    let mut turns: Vec<Value> = std::iter::once(first).chain(steps).collect();
+    turns.extend([call("deliver", json!({ "files": ["log.txt"] })), say("Finished.")]);
+    desk.script(&turns)
+}
+
+const LOG: &str = "begun\nended\nstep 1\nstep 2\nstep 3\nstep 4\nstep 5\n";
+
+#[track_caller]
+fn finished_once(desk: &Desk, id: &str) {
+    until("the task is done", || desk.shown(id)["state"] == "done");
+    assert_eq!(fs::read_to_string(desk.task(id).join("workspace/log.txt")).unwrap(), LOG);
+    let output = &desk.results(id)[0];
+    let numbers: Vec<u32> = output.lines().filter_map(|line| line.parse().ok()).collect();
+    assert_eq!(numbers, (1..=1_000).collect::<Vec<_>>(), "{output}");
+    desk.run(&["journal", "verify", id]).code(0);
+    until("its computer is gone", || !desk.has_computer(id));
+}
+
+#[test]
+fn a_killed_server_goes_on_by_itself_at_the_next_start() {
+    let desk = Desk::new();
+    let script = counting(&desk);
+    let server = serve(&desk);
+    let run = desk.start(&["run", "--on-server", "--model", &script, "--id", "t-one", "Count"]);
+    let workspace = desk.task("t-one").join("workspace");
+    desk.until_there(&workspace.join("begun"));
+    server.signal(Signal::KILL);
+    server.end().code(1_009);
+    fs::write(workspace.join("go"), "").unwrap();
+    let server = serve(&desk);
+    assert!(server.said().contains("One task was under way and goes on."), "{}", server.said());
+    finished_once(&desk, "t-one");
+    run.end().code(0).puts_out("Finished.\n[FOLDER]/here/thenar-out/t-one/log.txt\n");
+    server.signal(Signal::TERM);
+    server.end().code(0);
+}
+
+#[test]
+fn a_server_killed_again_and_again_loses_nothing_and_repeats_nothing() {
+    let desk = Desk::new();
+    let turns = (1..=30).map(|number| exec(&format!("echo {number} >> log.txt"))).chain([say("Finished.")]);
+    let script = desk.script(&turns.collect::<Vec<_>>());
+    let mut server = serve(&desk);
+    let tasks = ["t-one", "t-two", "t-three"];
+    let watching: Vec<_> =
+        tasks.iter().map(|id| desk.start(&["run", "--on-server", "--model", &script, "--id", id, "Count"])).collect();
+    for kill in 1..=4 {
+        // Not at a time of the clock but of the work.
+        let log = desk.task("t-two").join("workspace/log.txt");
+        until("the work has come on", || fs::read_to_string(&log).is_ok_and(|text| text.lines().count() >= kill * 6));
+        server.signal(Signal::KILL);
+        server.end().code(1_009);
+        server = serve(&desk);
+    }
+    for (id, run) in tasks.iter().zip(watching) {
+        run.end().code(0);
+        let log = fs::read_to_string(desk.task(id).join("workspace/log.txt")).unwrap();
+        assert_eq!(log, (1..=30).map(|number| format!("{number}\n")).collect::<String>(), "{id}");
+        desk.run(&["journal", "verify", id]).code(0);
+    }
+    server.signal(Signal::TERM);
+    server.end().code(0);
+}
+
+#[test]
+fn a_stopped_server_leaves_computers_running_and_attaches_again() {
+    let desk = Desk::new();
+    let script = counting(&desk);
+    let server = serve(&desk);
+    let _run = desk.start(&["run", "--on-server", "--model", &script, "--id", "t-one", "Count"]);
+    let workspace = desk.task("t-one").join("workspace");
+    desk.until_there(&workspace.join("begun"));
+    server.signal(Signal::TERM);
+    server.end().code(0).says("tasks are put down");
+    assert!(desk.has_computer("t-one"));
+    let events = desk.events("t-one");
+    assert_eq!(events.last().unwrap()["event"], "put_down", "{events:?}");
+    // More often than a task that kills its engine would be taken up.
+    for _ in 0..4 {
+        let server = serve(&desk);
+        until("the task is in hand", || desk.shown("t-one")["state"] == "running");
+        server.signal(Signal::TERM);
+        server.end().code(0);
+    }
+    fs::write(workspace.join("go"), "").unwrap();
+    let _server = serve(&desk);
+    finished_once(&desk, "t-one");
+}
+
+#[test]
+fn new_programs_take_over_in_mid_task() {
+    let desk = Desk::new().with_own_programs();
+    let script = counting(&desk);
+    let server = serve(&desk);
+    let _run = desk.start(&["run", "--on-server", "--model", &script, "--id", "t-one", "Count"]);
+    let workspace = desk.task("t-one").join("workspace");
+    desk.until_there(&workspace.join("begun"));
+    desk.replace_programs();
+    server.signal(Signal::TERM);
+    server.end().code(0);
+    let _server = serve(&desk);
+    fs::write(workspace.join("go"), "").unwrap();
+    finished_once(&desk, "t-one");
+}
+
+#[test]
+fn one_server_per_data_folder() {
+    let desk = Desk::new();
+    let _server = serve(&desk);
+    desk.run(&["serve", "--addr", "127.0.0.1:0"]).code(6).says("another server has the data folder");
+}
+
+#[test]
+fn a_task_in_a_terminal_is_left_alone_until_its_process_dies() {
+    let desk = Desk::new();
+    let script = counting(&desk);
+    let terminal = desk.start(&["run", "--model", &script, "--id", "t-one", "Count"]);
+    let workspace = desk.task("t-one").join("workspace");
+    desk.until_there(&workspace.join("begun"));
+    let _server = serve(&desk);
+    assert!(!desk.events("t-one").iter().any(|event| event["event"] == "resumed"));
+    terminal.signal(Signal::KILL);
+    terminal.end().code(1_009);
+    fs::write(workspace.join("go"), "").unwrap();
+    finished_once(&desk, "t-one");
+}
+
+#[test]
+fn without_a_server_the_task_is_kept_and_the_way_on_is_told() {
+    let desk = Desk::new();
+    let script = desk.script(&[say("Finished.")]);
+    let ran = desk.run(&["run", "--on-server", "--model", &script, "--id", "t-one", "Say it"]);
+    ran.code(5).says("thenar task resume t-one");
+    desk.run(&["task", "resume", "t-one"]).code(0).puts_out("Finished.\n");
+}
+
+#[test]
+fn a_task_that_waits_goes_on_with_the_answer_from_another_process() {
+    let desk = Desk::new();
+    let script = desk.script(&[call("message_ask_user", json!({ "text": "Which?" })), say("Finished.")]);
+    let _server = serve(&desk);
+    desk.run(&["run", "--on-server", "--model", &script, "--id", "t-one", "Ask"]).code(4);
+    until("nobody holds it", || desk.shown("t-one")["state"] == "waiting");
+    desk.run(&["task", "send", "t-one", "this one"]).code(0);
+    until("the task is done", || desk.shown("t-one")["state"] == "done");
+}
