@@ -1,0 +1,6 @@
+//! The service as its callers meet it: real loops and computers, a scripted model over HTTP.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a scenario ends where its stage breaks down")]
+
+mod rig;
+mod runner;

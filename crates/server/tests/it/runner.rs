@@ -1,0 +1,118 @@
+//! Tasks side by side: order, bounds, and what one task's trouble means for the others.
+
+use std::fs;
+
+use agent::Start;
+use server::{Place, Refused, RunnerLimits};
+use testkit::{Answer, Gate, ModelServer, Turn};
+
+use crate::rig::{Rig, until};
+
+fn one_place(queued_max: usize) -> RunnerLimits {
+    RunnerLimits { running_max: 1, queued_max, threads: 1, ..RunnerLimits::default() }
+}
+
+/// A model whose first request waits at the gate; every request is the end of its task.
+fn gated() -> (ModelServer, Gate) {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let server = ModelServer::start(move |before, _| match before {
+        0 => Answer::Gated(Turn::say("done"), held.clone()),
+        _ => Answer::Stream(Turn::say("done")),
+    });
+    (server.unwrap(), gate)
+}
+
+#[test]
+fn tasks_wait_their_turn_in_order_and_a_full_queue_refuses() {
+    let (server, gate) = gated();
+    let rig = Rig::new(server, one_place(2));
+    let ids: Vec<_> = ["t-1", "t-2", "t-3", "t-4"].map(|id| rig.create(id, "openai:scripted")).into();
+    rig.runner.begin(&ids[0], Start::Fresh).unwrap();
+    assert!(rig.server.wait_for(1));
+    for id in &ids[1..3] {
+        rig.runner.begin(id, Start::Fresh).unwrap();
+        // Asking twice is asking once.
+        rig.runner.begin(id, Start::Fresh).unwrap();
+    }
+    assert_eq!(rig.runner.begin(&ids[3], Start::Fresh), Err(Refused::Full(2)));
+    assert_eq!(rig.runner.place(&ids[0]), Some(Place::Running));
+    assert_eq!(rig.index.summary(&ids[0]).unwrap().state, "running");
+    assert_eq!(rig.index.summary(&ids[1]).unwrap().state, "queued");
+    gate.let_through(usize::MAX);
+    for id in &ids[..3] {
+        rig.until(id, "done");
+    }
+    let ended = |id| rig.index.summary(id).unwrap().updated_ms;
+    assert!(ended(&ids[0]) <= ended(&ids[1]) && ended(&ids[1]) <= ended(&ids[2]));
+    let bodies: Vec<_> =
+        rig.server.seen().iter().map(|seen| String::from_utf8_lossy(&seen.body).into_owned()).collect();
+    for (body, name) in bodies.iter().zip(["<t-1>", "<t-2>", "<t-3>"]) {
+        assert!(body.contains(name), "{name} was not next");
+    }
+    assert_eq!(rig.index.summary(&ids[3]).unwrap().state, "stopped");
+}
+
+#[test]
+fn a_task_without_a_model_is_put_off_with_the_reason() {
+    let (server, gate) = gated();
+    gate.let_through(usize::MAX);
+    let rig = Rig::new(server, RunnerLimits::default());
+    let id = rig.create("t-1", "openai:gone");
+    rig.runner.begin(&id, Start::Fresh).unwrap();
+    until("it is put off", || {
+        rig.index.summary(&id).unwrap().reason.contains("there is no model openai:gone. name another")
+    });
+    assert_eq!(rig.index.summary(&id).unwrap().state, "stopped");
+    // It has ended: nobody takes it up by itself.
+    assert_eq!(rig.runner.take_up(&rig.index, testkit::clock::now_ms()), 0);
+}
+
+#[test]
+fn a_broken_journal_harms_no_other_task() {
+    let (server, gate) = gated();
+    gate.let_through(usize::MAX);
+    let rig = Rig::new(server, one_place(10));
+    let (broken, sound) = (rig.create("t-1", "openai:scripted"), rig.create("t-2", "openai:scripted"));
+    fs::write(rig.instance.folder(&broken).unwrap().root().join("journal.db"), "no database").unwrap();
+    rig.runner.begin(&broken, Start::Fresh).unwrap();
+    rig.runner.begin(&sound, Start::Fresh).unwrap();
+    rig.until(&sound, "done");
+    until("the other is given up", || rig.runner.place(&broken).is_none());
+    let listing = rig.index.list();
+    assert_eq!(listing.tasks.len(), 1);
+    assert_eq!(listing.broken.len(), 1);
+    assert_eq!(rig.runner.load().broken, 1);
+}
+
+#[test]
+fn a_stopping_runner_puts_down_what_runs_and_takes_no_more() {
+    let (server, gate) = gated();
+    let rig = Rig::new(server, one_place(10));
+    let (first, second) = (rig.create("t-1", "openai:scripted"), rig.create("t-2", "openai:scripted"));
+    rig.runner.begin(&first, Start::Fresh).unwrap();
+    assert!(rig.server.wait_for(1));
+    rig.runner.begin(&second, Start::Fresh).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(rig.runner.stop("tested"));
+    assert_eq!(rig.runner.begin(&second, Start::Fresh), Err(Refused::Stopping));
+    assert!(rig.runner.place(&first).is_none() && rig.runner.place(&second).is_none());
+    let last = rig.instance.events(&first).unwrap().pop().unwrap().event;
+    assert_eq!(last.kind(), "put_down");
+    assert!(rig.index.summary(&first).unwrap().is_left());
+    gate.let_through(usize::MAX);
+}
+
+#[test]
+fn what_has_lain_too_long_waits_for_a_person() {
+    let (server, gate) = gated();
+    gate.let_through(usize::MAX);
+    let limits = RunnerLimits { recovery_age_ms: 60_000, ..RunnerLimits::default() };
+    let rig = Rig::new(server, limits);
+    let id = rig.create("t-1", "openai:scripted");
+    let now = testkit::clock::now_ms();
+    assert_eq!(rig.runner.take_up(&rig.index, now), 0, "just made: whoever made it runs it");
+    assert_eq!(rig.runner.take_up(&rig.index, now + 61_000), 0, "too old");
+    assert_eq!(rig.runner.take_up(&rig.index, now + 30_000), 1);
+    rig.until(&id, "done");
+}
