@@ -17,6 +17,7 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import warnings
 import zipfile
 import zlib
@@ -38,6 +39,8 @@ CELLS_MAX = 3_000_000                   # of a workbook, looked at
 PAGES_MAX = 5_000
 PAGES_READ_MAX = 300                    # pages whose text is looked for
 FIELD_BYTES_MAX = 16 << 20              # of one field of a CSV
+CELLS_OF_NOTEBOOK_MAX = 20_000
+SYNTAX_SECONDS_MAX = 20                 # for another program that reads source
 # The operators of a PDF that put something on the page.
 PDF_PAINTS = set(b"Tj TJ ' \" Do EI sh f F f* S s B B* b b*".split())
 
@@ -155,7 +158,57 @@ def check_source(file, head, kind="source"):
             pass
         except (ValueError, RecursionError) as error:
             raise Broken(f"is not TOML: {error}") from None
-    return f"{kind}, {counted(len(text.splitlines()), 'line')}"
+    lines = f"{kind}, {counted(len(text.splitlines()), 'line')}"
+    if kind in SYNTAX and not syntax(kind, data):
+        return f"{lines}, read as text: its syntax was not checked"
+    return lines
+
+
+def said_by(command, data, endings):
+    """Has a program read the text, once under each ending; None if it takes one of them, else its first complaint."""
+    complaints = []
+    with tempfile.TemporaryDirectory() as folder:
+        for ending in endings:
+            path = os.path.join(folder, "file" + ending)
+            with open(path, "wb") as copy:
+                copy.write(data)
+            try:
+                ran = subprocess.run([*command, path], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                     timeout=SYNTAX_SECONDS_MAX, check=False, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+            except subprocess.TimeoutExpired:
+                raise Broken(f"takes more than {SYNTAX_SECONDS_MAX} s to read") from None
+            if ran.returncode == 0:
+                return None
+            said = ran.stderr.decode("utf-8", "replace").replace(path, "the file")
+            lines = [line.strip() for line in said.splitlines() if line.strip()]
+            place = lines[0] if lines else f"ended with {ran.returncode}"
+            complaints.append(place + "".join(f": {line}" for line in lines[1:] if "SyntaxError" in line))
+    return next((one for one in complaints if "SyntaxError" in one and "outside a module" not in one), complaints[0])
+
+
+# Languages that another program may know: it reads, and runs nothing.
+SYNTAX = {"shell": (("bash", "-n"), (".sh",)), "JavaScript": (("node", "--check"), (".cjs", ".mjs"))}
+
+
+def syntax(kind, data):
+    """Whether there was a program to read it; broken if that refuses it."""
+    (program, *options), endings = SYNTAX[kind]
+    first = data[:64].split(b"\n", 1)[0]
+    if kind == "shell" and first.startswith(b"#!") and not first.rstrip().endswith((b"sh", b"bash")):
+        return False
+    found = next((place for place in (f"/usr/bin/{program}", f"/bin/{program}") if os.access(place, os.X_OK)), None)
+    # A program that cannot even read a good text here says nothing about this one.
+    if found is None or said_by([found, *options], b"true;\n", endings) is not None:
+        return False
+    complaint = said_by([found, *options], data, endings)
+    if complaint is not None:
+        raise Broken(f"is not {kind}: {complaint[:300]}")
+    return True
+
+
+def check_unparsed(file, head, kind):
+    """Source of which no parser is at hand: whole and readable, and that is said."""
+    return check_text(file, head, kind) + ", read as text: its syntax was not checked"
 
 
 def check_json(file, head, kind="JSON"):
@@ -171,13 +224,38 @@ def check_json(file, head, kind="JSON"):
         raise Broken(f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}{end}") from None
     except RecursionError:
         raise Broken("is nested too deeply") from None
-    if kind == "Jupyter notebook" and not (isinstance(value, dict) and isinstance(value.get("cells"), list)):
-        raise Broken("is JSON, but no notebook: it has no cells")
+    if kind == "Jupyter notebook":
+        return notebook(value)
     if isinstance(value, dict):
         return f"{kind}, an object with {counted(len(value), 'key')}"
     if isinstance(value, list):
         return f"{kind}, a list of {len(value):,}"
     return f"{kind}, one value"
+
+
+def notebook(value):
+    """The parts that every program needs that opens one (nbformat 4); nothing in it is run."""
+    if not (isinstance(value, dict) and isinstance(value.get("cells"), list)):
+        raise Broken("is JSON, but no notebook: it has no cells")
+    if value.get("nbformat") != 4 or not isinstance(value.get("metadata"), dict):
+        raise Broken("is no notebook of format 4: it needs \"nbformat\": 4, \"nbformat_minor\" and \"metadata\"")
+    cells, code, faults = value["cells"], 0, 0
+    if len(cells) > CELLS_OF_NOTEBOOK_MAX:
+        raise Broken(f"has {len(cells):,} cells; {CELLS_OF_NOTEBOOK_MAX:,} is the most that is opened")
+    for number, cell in enumerate(cells, 1):
+        if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
+            raise Broken(f"cell {number} is neither code, nor markdown, nor raw")
+        text = cell.get("source")
+        if not isinstance(text, str) and not (isinstance(text, list) and all(isinstance(line, str) for line in text)):
+            raise Broken(f"cell {number} has no source: a text or a list of lines")
+        if cell["cell_type"] == "code":
+            code += 1
+            if not isinstance(cell.get("outputs"), list) or any(not isinstance(one, dict) for one in cell["outputs"]):
+                raise Broken(f"cell {number} is code without a list of outputs (it may be empty)")
+            faults += any(one.get("output_type") == "error" for one in cell["outputs"])
+    if not any("".join(cell["source"]).strip() for cell in cells):
+        raise Broken("has no cell with anything in it")
+    return f"Jupyter notebook, {counted(len(cells), 'cell')}, {code:,} of code" + (f", {counted(faults, 'cell')} ended in an error" if faults else "")
 
 
 def check_json_lines(file, head):
@@ -443,10 +521,12 @@ def archive(file, head, kind):
         raise Broken(f"has {len(entries):,} entries; {ENTRIES_MAX:,} is the most that is opened")
     unpacked, size = 0, max(1, os.fstat(file.fileno()).st_size)
     for entry in entries:
-        if entry.filename.startswith("/") or ".." in entry.filename.split("/") or "\\" in entry.filename:
+        if entry.filename.startswith("/") or ".." in entry.filename.split("/") or "\\" in entry.filename or entry.filename[1:2] == ":":
             raise Broken(f"has an entry that would leave its folder: {entry.filename[:80]!r}")
         if entry.flag_bits & 1:
-            raise Broken("is locked with a password")
+            raise Broken(f"is locked with a password at {entry.filename[:80]!r}")
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise Broken(f"has an entry that is a symbolic link: {entry.filename[:80]!r}")
         if entry.is_dir():
             continue
         declares = entry.filename.endswith((".xml", ".rels")) and kind != "ZIP"
@@ -470,7 +550,8 @@ def check_zip(file, head):
     files = sum(not entry.is_dir() for entry in entries)
     if not files:
         raise Broken("holds no file")
-    return f"ZIP, {counted(files, 'file')}"
+    unpacked = sum(entry.file_size for entry in entries)
+    return f"ZIP, {counted(files, 'file')}, {unpacked:,} bytes unpacked"
 
 
 def part(packed, name, kind):
@@ -516,14 +597,15 @@ def check_docx(file, head):
     file.seek(0)
     try:
         document = docx.Document(file)
-        words = sum(len(paragraph.text.split()) for paragraph in document.paragraphs)
+        texts = [paragraph.text.split() for paragraph in document.paragraphs]
+        paragraphs, words = sum(map(bool, texts)), sum(map(len, texts))
         words += sum(len(cell.text.split()) for table in document.tables[:200] for row in table.rows for cell in row.cells)
         pictures = len(document.inline_shapes)
     except Exception as error:
         raise Broken(f"cannot be read as a document: {type(error).__name__}: {error}") from None
     if not words and not pictures:
         raise Broken("has no words and no picture")
-    return f"document, {counted(words, 'word')}" + (f", {counted(pictures, 'picture')}" if pictures else "")
+    return f"document, {counted(paragraphs, 'paragraph')}, {counted(words, 'word')}" + (f", {counted(pictures, 'picture')}" if pictures else "")
 
 
 def check_pptx(file, head):
@@ -608,12 +690,12 @@ KINDS = {
     "png": ("PNG", check_png), "jpg": picture("JPEG"), "jpeg": picture("JPEG"), "gif": picture("GIF"), "webp": picture("WEBP"), "bmp": picture("BMP"),
     "tif": picture("TIFF"), "tiff": picture("TIFF"), "zip": ("ZIP", check_zip), "xlsx": ("spreadsheet", check_xlsx), "docx": ("document", check_docx),
     "pptx": ("presentation", check_pptx), "pdf": ("PDF", check_pdf), "py": source("Python"), "toml": source("TOML"),
+    "js": source("JavaScript"), "mjs": source("JavaScript"), "cjs": source("JavaScript"), "sh": source("shell"), "bash": source("shell"),
 }
-for extension, language in (("js", "JavaScript"), ("mjs", "JavaScript"), ("ts", "TypeScript"), ("css", "CSS"), ("sh", "shell"), ("rs", "Rust"), ("go", "Go"),
+for extension, language in (("ts", "TypeScript"), ("css", "CSS"), ("rs", "Rust"), ("go", "Go"),
                             ("c", "C"), ("h", "C"), ("cpp", "C++"), ("java", "Java"), ("rb", "Ruby"), ("sql", "SQL"), ("yaml", "YAML"), ("yml", "YAML"),
                             ("ini", "INI"), ("tex", "TeX"), ("r", "R"), ("lua", "Lua"), ("ics", "calendar"), ("srt", "subtitles"), ("vtt", "subtitles")):
-    # Read as text: whole and readable, no more is said.
-    KINDS[extension] = (language, lambda file, head, language=language: check_text(file, head, language))
+    KINDS[extension] = (language, lambda file, head, language=language: check_unparsed(file, head, language))
 
 
 def check(name):

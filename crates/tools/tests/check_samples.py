@@ -105,6 +105,37 @@ def picture(kind):
     return saved(lambda out: image.save(out, kind))
 
 
+def notebook(**changes):
+    code = {"cell_type": "code", "source": "print(1)", "outputs": [], "execution_count": None, "metadata": {}} | changes
+    cells = [{"cell_type": "markdown", "source": ["# A\n", "text"], "metadata": {}}, code]
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells})
+
+
+def linked():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        link = zipfile.ZipInfo("a")
+        link.external_attr = 0o120777 << 16
+        packed.writestr(link, "/etc/passwd")
+    return out.getvalue()
+
+
+def locked():
+    """An archive whose entry says that it is locked."""
+    data = bytearray(archive([("a.txt", "x")]))
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+def huge_jpeg():
+    """A whole picture that says it is far larger."""
+    data = bytearray(picture("JPEG"))
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5:frame + 9] = struct.pack(">HH", 65_000, 65_000)
+    return bytes(data)
+
+
 HTML = "<!DOCTYPE html><html><head><title>t</title></head><body><h1>A report</h1><p>One <p>two<div>three</div></body></html>"
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="9" height="9"/></svg>'
 LAUGHS = '<!DOCTYPE svg [<!ENTITY a "ha">' + "".join(f'<!ENTITY {chr(98 + n)} "{("&" + chr(97 + n) + ";") * 10}">' for n in range(9)) + "]>"
@@ -142,13 +173,18 @@ class Good(unittest.TestCase):
 
     def test_code_and_archives(self):
         self.passes("a.py", "print('x')\n", "Python, 1 line")
-        self.passes("a.zip", archive([("a/b.txt", "x")]), "ZIP, 1 file")
+        self.passes("a.sh", "#!/bin/sh\nif true; then echo x; fi\n", "shell, 2 lines")
+        self.passes("a.js", "import x from 'y';\nexport const z = x;\n", "JavaScript, 2 lines")
+        self.passes("a.js", "const x = require('y');\nwith (x) { z = 1; }\n", "JavaScript, 2 lines")
+        self.passes("a.rs", "fn main() {}\n", "Rust, 1 line, read as text: its syntax was not checked")
+        self.passes("a.zip", archive([("a/b.txt", "x")]), "ZIP, 1 file, 1 bytes unpacked")
+        self.passes("a.ipynb", notebook(), "Jupyter notebook, 2 cells, 1 of code")
 
     @needs_toolset
     def test_with_the_toolset(self):
         self.passes("a.xlsx", spreadsheet(), "1 sheet, 150 filled cells")
         self.passes("a.pdf", pdf(), "PDF, 2 pages")
-        self.passes("a.docx", document(), "document, 7 words")
+        self.passes("a.docx", document(), "document, 1 paragraph, 7 words")
         self.passes("a.pptx", slides(), "presentation, 1 slide")
         for name, kind in (("a.jpg", "JPEG"), ("a.gif", "GIF"), ("a.webp", "WEBP")):
             self.passes(name, picture(kind), f"{kind}, 60 x 40 pixels")
@@ -212,6 +248,15 @@ class Broken(unittest.TestCase):
         self.refused("a.svg", "<svg viewBox='0 0 1 1'><rect/></svg>", "lacks xmlns")
         self.refused("a.svg", '<svg xmlns="http://www.w3.org/2000/svg"></svg>', "draws nothing")
         self.refused("a.py", "def (:\n", "is not Python")
+        self.refused("a.sh", "if true; then echo x\n", "is not shell")
+        if os.access("/usr/bin/node", os.X_OK):
+            self.refused("a.js", "let a = {;\n", "is not JavaScript: the file:1: SyntaxError")
+        self.refused("a.ipynb", "{}", "has no cells")
+        self.refused("a.ipynb", '{"cells": []}', "no notebook of format 4")
+        self.refused("a.ipynb", notebook(cell_type="chart"), "cell 2 is neither")
+        self.refused("a.ipynb", notebook(source=None), "cell 2 has no source")
+        self.refused("a.ipynb", notebook(outputs=None), "cell 2 is code without")
+        self.refused("a.ipynb", notebook()[:-9], "is not JSON")
         flipped = bytearray(png())
         flipped[80] ^= 1
         self.refused("a.png", bytes(flipped), "is damaged")
@@ -253,6 +298,18 @@ class Hostile(unittest.TestCase):
         self.refused("a.xlsx", archive([("xl/workbook.xml", b" " * (64 << 20))]), "would not end")
         self.refused("a.xlsx", archive([("xl/workbook.xml", LAUGHS + "<x/>")]), "declares entities")
         self.refused("a.zip", archive([("../../etc/cron.d/x", "x")]), "leave its folder")
+        self.refused("a.zip", archive([("C:/x", "x")]), "leave its folder")
+        self.refused("a.zip", linked(), "symbolic link: 'a'")
+        self.refused("a.zip", locked(), "locked with a password at 'a.txt'")
+        self.refused("a.docx", archive([]), "word/document.xml is missing")
+
+    @needs_toolset
+    def test_hostile_with_the_toolset(self):
+        self.refused("a.jpg", huge_jpeg(), "pixels")
+        self.refused("a.docx", archive([("word/document.xml", "<x/>")]), "cannot be read as a document")
+        self.refused("a.pptx", archive([("ppt/presentation.xml", "<x/>")]), "cannot be read as a presentation")
+        webp = bytearray(picture("WEBP"))
+        self.refused("a.webp", bytes(webp[:12]) + b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + b"\xff\xff\xff\xff\xff\xff" + bytes(webp[12:]), "")
 
     def test_links_and_folders(self):
         with tempfile.TemporaryDirectory() as folder:

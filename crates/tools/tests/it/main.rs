@@ -4,6 +4,7 @@
 
 mod deliver;
 mod files;
+mod kinds;
 mod person;
 mod resume;
 mod shell;
