@@ -6,6 +6,7 @@
 mod computer;
 mod engine;
 mod journal;
+mod many;
 mod output;
 mod statistics;
 mod tokens;
@@ -72,6 +73,7 @@ const MEASURES: &[Measure] = &[
     ("start", engine::start),
     ("gap", engine::gaps),
     ("load", engine::load),
+    ("many", many::tasks),
     ("prompt", tokens::prompt),
     ("append-only", engine::append_only),
     ("output", output::fifty_megabytes),
