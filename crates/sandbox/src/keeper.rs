@@ -17,6 +17,7 @@ use rustix::process::Signal;
 
 use crate::init::control::{self, Report};
 use crate::launch::{self, Failure, Launched};
+use crate::ledger::Ledger;
 use crate::sys::{self, Forked};
 use crate::wire::{self, Answer, Ask, Started};
 use crate::{ComputerSpec, init, record};
@@ -75,7 +76,7 @@ fn keep() -> io::Result<()> {
     }
     rustix::process::setsid()?;
     let Some(_lock) = record::lock(&spec.dir)? else { return tell(&Started::Busy) };
-    let (listener, launched) = match make(&spec) {
+    let (listener, ledger, launched) = match make(&spec) {
         Ok(made) => made,
         Err(Failure::Launch { reason, hint }) => return tell(&Started::Launch { reason, hint }),
         Err(Failure::Workspace { path, reason }) => return tell(&Started::Workspace { path, reason }),
@@ -87,7 +88,7 @@ fn keep() -> io::Result<()> {
     drop(null);
     sys::trim_memory();
     let mut keeper = Keeper {
-        table: Table::new(&spec, launched.control),
+        table: Table::new(&spec, ledger, launched.control),
         deadline_unix_ms: spec.deadline_unix_ms,
         idle: Duration::from_millis(spec.limits.idle_ms),
         init_fd: launched.init_fd,
@@ -108,9 +109,9 @@ fn tell(started: &Started) -> io::Result<()> {
     Ok(())
 }
 
-fn make(spec: &ComputerSpec) -> Result<(UnixListener, Launched), Failure> {
+fn make(spec: &ComputerSpec) -> Result<(UnixListener, Ledger, Launched), Failure> {
     record::prepare(&spec.dir).map_err(Failure::at("make the computer's folder"))?;
-    record::write_off(&spec.dir, call::now_ms()).map_err(Failure::at("read the records of earlier calls"))?;
+    let ledger = Ledger::open(&spec.dir, call::now_ms()).map_err(Failure::at("read the ledger of earlier calls"))?;
     let program = launch::own_program().map_err(Failure::at("open the keeper's own program"))?;
     let launched = launch::launch(spec, &program)?;
     // Commands go first when memory runs out. Some machines do not let us say so.
@@ -118,7 +119,7 @@ fn make(spec: &ComputerSpec) -> Result<(UnixListener, Launched), Failure> {
     wait_until_ready(launched.control.as_fd()).map_err(Failure::at("wait for PID 1"))?;
     let listener = wire::listen(&spec.dir).map_err(Failure::at("make the computer's socket"))?;
     listener.set_nonblocking(true).map_err(Failure::at("make the computer's socket"))?;
-    Ok((listener, launched))
+    Ok((listener, ledger, launched))
 }
 
 fn wait_until_ready(control: BorrowedFd<'_>) -> io::Result<()> {

@@ -14,6 +14,7 @@ mod find;
 mod init;
 mod keeper;
 mod launch;
+mod ledger;
 mod probe;
 mod record;
 mod request;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 
 use super::call::{Call, INPUT_BYTES_MAX, WRITES_MAX};
 use crate::init::control::{self, Order, Report};
+use crate::ledger::Ledger;
 use crate::request::{Exit, Request, Status};
 use crate::{ComputerSpec, record, sys};
 
@@ -25,7 +25,7 @@ const SYNC_STACK_BYTES: usize = 64 * 1024;
 const NOT_STARTED: i32 = 125;
 
 pub(super) struct Table {
-    dir: PathBuf,
+    ledger: Ledger,
     control: OwnedFd,
     output_bytes_max: u64,
     /// Variables of every command.
@@ -38,11 +38,11 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(spec: &ComputerSpec, control: OwnedFd) -> Self {
+    pub(super) fn new(spec: &ComputerSpec, ledger: Ledger, control: OwnedFd) -> Self {
         // An order that PID 1 does not take is refused: the keeper itself never waits for anybody inside.
         let _ = rustix::fs::fcntl_setfl(&control, OFlags::RDWR | OFlags::NONBLOCK);
         Self {
-            dir: spec.dir.clone(),
+            ledger,
             control,
             output_bytes_max: spec.limits.output_bytes,
             env: spec.env.clone(),
@@ -75,8 +75,8 @@ impl Table {
         if self.calls.contains_key(id) {
             return Ok(());
         }
-        if record::was_ordered(&self.dir, id) {
-            return match record::read_result(&self.dir, id) {
+        if self.ledger.was_ordered(id) {
+            return match self.ledger.result(id) {
                 Ok(Some(result)) if result.exit != Exit::Died => Ok(()),
                 _ => Err(format!("the call {id} was started in a computer that died: what it did is unknown")),
             };
@@ -88,8 +88,7 @@ impl Table {
             let own = std::mem::replace(env, self.env.clone());
             env.extend(own);
         }
-        let spool =
-            record::write_order(&self.dir, id, &request).map_err(|error| format!("record the call {id}: {error}"))?;
+        let spool = self.ledger.write_order(id).map_err(|error| format!("record the call {id}: {error}"))?;
         let is_file = matches!(request, Request::File(_));
         let mut call = Call::new(spool, self.output_bytes_max, is_file);
         if let Err(error) = self.order(id, &request) {
@@ -119,7 +118,7 @@ impl Table {
                 None => Status::Running { output_bytes: call.output_bytes() },
             });
         }
-        match record::read_result(&self.dir, id) {
+        match self.ledger.result(id) {
             Ok(Some(result)) if result.exit != Exit::Died => Ok(Status::Ended(result)),
             _ => Err(format!("no call {id} is known to this computer")),
         }
@@ -129,7 +128,7 @@ impl Table {
     pub(super) fn input(&mut self, id: &str, write_id: String, bytes: &[u8]) -> Result<(), String> {
         record::check_id(id).map_err(|error| error.to_string())?;
         let Some(call) = self.calls.get_mut(id) else {
-            return if record::was_written(&self.dir, id, &write_id) {
+            return if self.ledger.was_written(id, &write_id) {
                 Ok(())
             } else {
                 Err(format!("the call {id} is not running"))
@@ -144,7 +143,7 @@ impl Table {
         if call.typed.len() + bytes.len() > INPUT_BYTES_MAX || call.write_ids.len() >= WRITES_MAX {
             return Err(format!("the command does not read what was typed before ({} bytes wait)", call.typed.len()));
         }
-        record::note_write(&self.dir, id, &write_id).map_err(|error| format!("record what is typed: {error}"))?;
+        self.ledger.note_write(id, &write_id).map_err(|error| format!("record what is typed: {error}"))?;
         call.write_ids.insert(write_id);
         call.typed.extend(bytes);
         call.pump();
@@ -234,7 +233,7 @@ impl Table {
     fn end(&mut self, id: &str, exit: Exit, limit: Option<String>) {
         let Some(call) = self.calls.get_mut(id).filter(|call| call.result.is_none()) else { return };
         let result = call.end(exit, limit);
-        if record::write_result(&self.dir, id, &result).is_ok() {
+        if self.ledger.write_result(id, &result).is_ok() {
             self.unsynced.push(id.to_owned());
         }
     }
@@ -258,8 +257,7 @@ impl Table {
             return;
         }
         sys::trim_memory();
-        let (ids, dir) = (std::mem::take(&mut self.unsynced), self.dir.clone());
-        let work = move || ids.iter().for_each(|id| drop(record::sync_result(&dir, id)));
+        let Ok(work) = self.ledger.sync(std::mem::take(&mut self.unsynced)) else { return };
         self.syncing = std::thread::Builder::new().stack_size(SYNC_STACK_BYTES).spawn(work).ok();
     }
 
@@ -268,8 +266,11 @@ impl Table {
         if let Some(thread) = self.syncing.take() {
             let _ = thread.join();
         }
-        for id in std::mem::take(&mut self.unsynced) {
-            let _ = record::sync_result(&self.dir, &id);
+        let unsynced = std::mem::take(&mut self.unsynced);
+        if !unsynced.is_empty()
+            && let Ok(work) = self.ledger.sync(unsynced)
+        {
+            work();
         }
     }
 }
