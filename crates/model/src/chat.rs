@@ -50,12 +50,13 @@ impl Answer {
         if let Some(error) = error_in(value) {
             return Err(crate::openai::stream_error(error));
         }
-        if let Some(model) = value.get("model").and_then(Value::as_str) {
+        // Azure's first chunk has an empty name.
+        if let Some(model) = value.get("model").and_then(Value::as_str).filter(|model| !model.is_empty()) {
             self.served_by = model.chars().take(SERVED_BY_CHARS_MAX).collect();
         }
         let usages = [value.get("usage"), value.pointer("/x_groq/usage")];
-        if let Some(usage) = usages.into_iter().flatten().find(|usage| usage.is_object()) {
-            self.usage = Some(read_usage(usage));
+        if let Some(usage) = usages.into_iter().flatten().find_map(read_usage) {
+            self.usage = Some(usage);
         }
         for choice in value.get("choices").and_then(Value::as_array).into_iter().flatten() {
             let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
@@ -84,8 +85,8 @@ impl Answer {
                 on_delta(Delta::Text(text));
             }
         }
-        let thought = ["reasoning_content", "reasoning"].iter().find_map(|key| part.get(key).and_then(Value::as_str));
-        if let Some(thought) = thought.filter(|thought| !thought.is_empty()) {
+        let thoughts = ["reasoning_content", "reasoning"].map(|key| part.get(key).and_then(Value::as_str));
+        if let Some(thought) = thoughts.into_iter().flatten().find(|thought| !thought.is_empty()) {
             self.grow(thought.len())?;
             self.reasoning.push_str(thought);
             on_delta(Delta::Reasoning(thought.to_owned()));
@@ -137,8 +138,14 @@ impl Answer {
     fn place(&self, index: Option<u64>, id: &str, name: &str, arguments: &str) -> Option<usize> {
         let same_id = |piece: &Piece| id.is_empty() || piece.id.is_empty() || piece.id == id;
         let found = match index {
-            // One index for several calls: another id tells them apart.
-            Some(_) => self.calls.iter().rposition(|piece| piece.index == index && same_id(piece)),
+            // One index for several calls: another id tells them apart. With another id in each piece of one call, the
+            // missing name does.
+            Some(_) => {
+                let at = |same: &dyn Fn(&Piece) -> bool| {
+                    self.calls.iter().rposition(|piece| piece.index == index && same(piece))
+                };
+                at(&same_id).or_else(|| at(&|_| name.is_empty()))
+            }
             None if !id.is_empty() => self.calls.iter().rposition(|piece| piece.id == id),
             None if !name.is_empty() => None,
             None => self.calls.len().checked_sub(1),
@@ -205,17 +212,18 @@ fn read_finish(reason: &str) -> FinishReason {
     }
 }
 
-fn read_usage(usage: &Value) -> Usage {
-    let number = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or(0);
+/// What was counted, once input and output both are: Databricks sends the input alone until the end.
+fn read_usage(usage: &Value) -> Option<Usage> {
+    let number = |value: Option<&Value>| value.and_then(Value::as_u64);
     let details = usage.get("prompt_tokens_details");
     let cached = details
         .and_then(|details| details.get("cached_tokens"))
         .or_else(|| usage.get("prompt_cache_hit_tokens"))
         .or_else(|| usage.get("cached_tokens"));
-    let (input, output) = (number(usage.get("prompt_tokens")), number(usage.get("completion_tokens")));
+    let (input, output) = (number(usage.get("prompt_tokens"))?, number(usage.get("completion_tokens"))?);
     // Some servers count a model's thinking in the total alone; it is charged as output.
-    let output = output.max(number(usage.get("total_tokens")).saturating_sub(input));
-    Usage { input_tokens: input, cached_input_tokens: number(cached), output_tokens: output }
+    let output = output.max(number(usage.get("total_tokens")).unwrap_or(0).saturating_sub(input));
+    Some(Usage { input_tokens: input, cached_input_tokens: number(cached).unwrap_or(0), output_tokens: output })
 }
 
 /// The error that a chunk or a whole answer is: under `error`, or the chunk itself.

@@ -11,6 +11,9 @@ use crate::{Delta, Failure};
 /// Bytes of one answer with all that surrounds the reply: names repeated in each piece, comments that keep it alive.
 const ANSWER_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
+/// Lines of one event. Each may be the last, so each costs a look at the whole event.
+const EVENT_LINES_MAX: u32 = 256;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +35,7 @@ pub(crate) struct Decoder {
     whole: Vec<u8>,
     /// The lines of an event whose JSON goes on in the next line.
     held: Vec<u8>,
+    held_lines: u32,
     bytes: u64,
     done: bool,
 }
@@ -130,12 +134,17 @@ impl Decoder {
             self.held.push(b'\n');
         }
         self.held.extend_from_slice(data);
+        self.held_lines += 1;
         if self.held.len() > REPLY_BYTES_MAX {
             return Err(Failure::transient(format!("the model's stream has an event over {REPLY_BYTES_MAX} bytes")));
+        }
+        if self.held_lines > EVENT_LINES_MAX {
+            return Err(Failure::transient(format!("the model's stream has an event over {EVENT_LINES_MAX} lines")));
         }
         match serde_json::from_slice::<Value>(&self.held) {
             Ok(value) => {
                 self.held.clear();
+                self.held_lines = 0;
                 self.answer.take(&value, on_delta)
             }
             // One event may have several lines of data.

@@ -162,6 +162,55 @@ fn recorded_whole_answers_are_read_though_a_stream_was_asked_for() {
 }
 
 #[test]
+fn recorded_answers_of_more_servers_are_read_however_they_are_cut() {
+    let files = [
+        "openai_tool_call_parallel.sse",
+        "openai_function_call.json",
+        "azure_text.sse",
+        "azure_filtered_reply.json",
+        "databricks_tool_call.sse",
+        "deepseek_cached.sse",
+        "deepseek_tool_calls.sse",
+        "mistral_text.sse",
+        "openrouter_tool_call.sse",
+    ];
+    insta::assert_snapshot!(files.map(hold).concat(), @r#"
+    openai_tool_call_parallel.sse: ToolCalls, no usage, by gpt-3.5-turbo-0125
+      call call_cCPjAyfwTzboEKjVlqFrArNF: get_current_weather {"location": "San Francisco"}
+      call call_Zi4He1Ns0mozwT6f85nW1BOW: get_current_weather {"location": "Boston"}
+    openai_function_call.json: ToolCalls, 82 in, 0 cached, 16 out, by gpt-4-0613
+      call call_0: get_current_weather {
+      "location": "Boston"
+    }
+    azure_text.sse: Stop, no usage, by gpt-35-turbo
+      text (120 bytes): "Why did the Opentelemetry developer bring a ladder to the co"
+    azure_filtered_reply.json: ContentFilter, 15 in, 0 cached, 19 out, by gpt-35-turbo
+    databricks_tool_call.sse: ToolCalls, 402 in, 0 cached, 54 out, by us.anthropic.claude-3-7-sonnet-20250219-v1:0
+      text (56 bytes): "I'll help you get the current date in YYYY-MM-DD format."
+      call toolu_bdrk_01TPK8QRAHByJ1TANL9PDZQK: get_date 
+    deepseek_cached.sse: Stop, 368 in, 256 cached, 19 out, by deepseek-v4-flash
+      thought (31 bytes): "The current date is 2024-01-01."
+      text (10 bytes): "2024-01-01"
+    deepseek_tool_calls.sse: ToolCalls, 291 in, 0 cached, 56 out, by deepseek-v4-flash
+      thought (103 bytes): "The user wants the current date in YYYY-MM-DD format. Let me"
+      call call_00_dTTMe84vrYVi0IrrxM172804: get_current_date2 {}
+    mistral_text.sse: Stop, 22 in, 0 cached, 2 out, by mistral-large-latest
+      text (1 bytes): "2"
+    openrouter_tool_call.sse: ToolCalls, 63 in, 0 cached, 10 out, by openai/gpt-4o-mini-2024-07-18
+      call call_eJmyO5ANyXc20sPeLSuWSngc: get_date {}
+    "#);
+}
+
+#[test]
+fn an_error_after_the_reason_for_the_end_is_still_an_error() {
+    // Cut off right before it, it cannot be told from a reply: so it is not cut here.
+    let bytes = golden("openrouter_error_in_stream.sse");
+    let failure = read(&bytes, 7).0.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Transient);
+    assert!(failure.reason.contains("Token limit reached"), "{failure}");
+}
+
+#[test]
 fn every_recording_is_named_and_read() {
     let list = String::from_utf8(golden("README.md")).unwrap();
     let readers = [include_str!("tests.rs"), include_str!("../openai/tests.rs")];

@@ -36,6 +36,17 @@ fn recorded_refusals_say_what_to_do() {
 }
 
 #[test]
+fn more_recorded_refusals_say_what_to_do() {
+    let files =
+        [(400, "azure_filtered_prompt.json"), (401, "openai_wrong_key.json"), (429, "openrouter_rate_limited.json")];
+    insta::assert_snapshot!(files.map(|(status, file)| told(status, &golden(file))).concat(), @r#"
+    Rejected: the model's server refused the request (400): The response was filtered due to the prompt triggering Azure Content management policy. Please modify your prompt and retry. To learn more about our content filtering policies please read our documentation: https://go.microsoft.com/fwlink/?linkid=21298766
+    Rejected: the model's server refused the key (401): Incorrect API key provided: test. You can find your API key at https://platform.openai.com/account/api-keys. Check OPENAI_API_KEY
+    Transient: the model's server answered 429: Provider returned error
+    "#);
+}
+
+#[test]
 fn every_status_has_its_kind() {
     let answers: [(u16, &str); 15] = [
         (301, ""),
