@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build install uninstall setup demo test chaos bench fmt clean packages
+.PHONY: help build install uninstall setup demo test test-model chaos bench fmt clean packages
 
 CARGO ?= cargo
 # /usr/local for root, ~/.local for everybody else.
@@ -66,6 +66,9 @@ test: packages ## Everything a reviewer would check: format, tidy, lints, docume
 	@$(CARGO) test --locked --quiet --workspace --doc
 	@echo '== tests'
 	@$(CARGO) nextest run --locked --workspace
+
+test-model: build ## Run Thenar against a real, very small model on this machine (minutes; 98 MB)
+	@sh scripts/test-model.sh target/release/thenar
 
 chaos: build ## Kill the engine at POINTS random moments of real tasks; nothing may be lost or done twice
 	@$(CARGO) build --release --locked --package testkit --bins
