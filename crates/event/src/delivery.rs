@@ -35,6 +35,44 @@ pub struct AcceptanceItem {
     /// How it was checked, or what is wrong.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// How the hand-over checks it by itself; without one, what the model says stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<AcceptanceCheck>,
+}
+
+/// A check that a hand-over makes of its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptanceCheck {
+    pub kind: CheckKind,
+    /// The file it is made of, relative to the workspace; none means every file of the delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// How many there must be, where something is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<u64>,
+    /// The words that must be in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The files in which its numbers must stand, relative to the workspace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<String>,
+}
+
+/// What is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    Exists,
+    Opens,
+    Rows,
+    Pages,
+    Slides,
+    Sheets,
+    Words,
+    Contains,
+    Links,
+    NoPlaceholders,
+    Numbers,
 }
 
 /// The state of an acceptance item.

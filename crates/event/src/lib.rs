@@ -16,7 +16,9 @@ mod label;
 mod message;
 mod money;
 
-pub use delivery::{AcceptanceItem, AcceptanceStatus, Deliverable, Plan, PlanStep, StepStatus};
+pub use delivery::{
+    AcceptanceCheck, AcceptanceItem, AcceptanceStatus, CheckKind, Deliverable, Plan, PlanStep, StepStatus,
+};
 pub use digest::{BlobRef, Digest, InvalidDigest};
 pub use effect::{Decision, Effect, FailureKind, ModelCall, Outcome, Tier, ToolCall, ToolFact, ToolResult, ToolStatus};
 pub use event::{EndState, Event, LimitKind, StopCause, TaskCreated, TaskOptions};

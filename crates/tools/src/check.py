@@ -733,8 +733,9 @@ def check(name):
     return line
 
 
-def bounded(name):
-    """Checks in a child, so that a file that kills its parser costs one line and not the report."""
+def apart(work):
+    """What work() gives, made in a child, so that a file that kills its parser costs one line and not the report; beside
+    it, None or what became of the child."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -749,7 +750,7 @@ def bounded(name):
                 value = value if hard == resource.RLIM_INFINITY else min(value, hard)
                 resource.setrlimit(limit, (value, value))
             signal.alarm(SECONDS_MAX)
-            data = json.dumps(check(name)).encode()
+            data = json.dumps(work()).encode()
             while data:
                 data = data[os.write(writer, data):]
             status = 0
@@ -760,11 +761,15 @@ def bounded(name):
         data = pipe.read()
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     try:
-        return json.loads(data)
+        return json.loads(data), None
     except ValueError:
         slow = ended in (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL)
-        problem = f"takes more than {SECONDS_MAX} s to open" if slow else f"makes its parser fall over (ended with {ended})"
-        return {"name": name, "ok": False, "checked": True, "kind": None, "finding": None, "problem": problem}
+        return None, f"takes more than {SECONDS_MAX} s to open" if slow else f"makes its parser fall over (ended with {ended})"
+
+
+def bounded(name):
+    line, problem = apart(lambda: check(name))
+    return line or {"name": name, "ok": False, "checked": True, "kind": None, "finding": None, "problem": problem}
 
 
 def main(names):

@@ -2,12 +2,15 @@
 //! folder before every file has passed, and does nothing twice for one effect.
 
 mod acceptance;
+mod asked;
 mod check;
 mod folder;
+mod points;
 mod publish;
 mod stage;
 mod unfinished;
 
+pub(crate) use asked::{Check, adopt};
 pub use unfinished::{HAND_OVER, hand_over, hand_over_facts};
 
 use event::{AcceptanceItem, AcceptanceStatus, ToolFact};
@@ -18,12 +21,13 @@ use serde::Deserialize;
 use crate::call::{Call, lasting_facts, line};
 use crate::catalog::Tool;
 use crate::limits::{LINE_CHARS_MAX, TEXT_CHARS_MAX};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Words};
 
 /// Hand files in /workspace to the person. Each is opened and checked; a broken or empty one refuses the call. Say how
 /// each acceptance point stands: a failed one refuses too, unless request_waiver asks the person to accept that.
 ///
-/// Folders below the files' common one are kept. A point that is not mentioned stays as it was, at first `unchecked`.
+/// Folders below the files' common one are kept. A point that is not mentioned stays as it was, at first `unchecked`. A
+/// point with a check stands as the check finds it, whatever is said of it; checks are given with `plan_update`.
 /// The files are copied, so later changes need another delivery; one of the same name replaces what the task delivered
 /// before, and never a file that somebody else put there.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -69,13 +73,16 @@ impl Tool for Deliver {
         if let Some(plan) = publish::Plan::read(&staging)? {
             return publish::publish(&plan, &staging, call);
         }
-        let items = self.acceptance(call)?;
+        let mut items = self.acceptance(call)?;
+        self.refuse_failed(&mut items, call)?;
         let summary = match self.summary.as_deref().map(str::trim) {
             None | Some("") => None,
             Some(summary) => Some(line("summary", summary, TEXT_CHARS_MAX)?),
         };
         let staged = stage::stage(&self.files, &staging, call)?;
         let findings = check::check(&staged, &staging, call)?;
+        points::check(&mut items, &staged, &staging, call)?;
+        self.refuse_failed(&mut items, call)?;
         let plan = publish::Plan::make(staged, findings, items, summary, call)?;
         plan.write(&staging)?;
         publish::publish(&plan, &staging, call)
@@ -92,7 +99,7 @@ impl Tool for Deliver {
 }
 
 impl Deliver {
-    /// The acceptance list after what was said of it; refused where a point failed and nobody waives it.
+    /// The acceptance list after what was said of it.
     fn acceptance(&self, call: &Call<'_>) -> Result<Vec<AcceptanceItem>, Outcome> {
         let mut said = Vec::new();
         for point in self.acceptance.iter().flatten() {
@@ -103,25 +110,32 @@ impl Deliver {
             };
             let text = line("acceptance", &point.text, LINE_CHARS_MAX)?;
             let note: String = point.note.iter().flat_map(|note| note.chars()).take(LINE_CHARS_MAX).collect();
-            said.push(AcceptanceItem { text, status, note });
+            said.push(AcceptanceItem { text, status, note, check: None });
         }
-        let mut items = acceptance::settle(&call.world.acceptance, said);
+        acceptance::settle(&call.world.acceptance, said)
+    }
+
+    /// Refused where a point failed and nobody waives it.
+    fn refuse_failed(&self, items: &mut [AcceptanceItem], call: &Call<'_>) -> Result<(), Outcome> {
         // Policy put this very argument before the person: nothing that merely resembles it will do.
         let waived = call.call.arguments.get("request_waiver") == Some(&serde_json::Value::Bool(true))
             && self.request_waiver == Some(true);
-        let failed = acceptance::failed(&items);
+        let failed = acceptance::failed(items);
         if failed.is_empty() {
-            return Ok(items);
+            return Ok(());
         }
         if waived {
-            acceptance::waive(&mut items);
-            return Ok(items);
+            acceptance::waive(items);
+            return Ok(());
         }
         let text = format!(
             "Not delivered: the acceptance list has failed points:\n- {}\nMend them and deliver again. If they cannot be \
              mended, deliver with request_waiver true: the person is then asked whether to accept it so.",
             failed.join("\n- ")
         );
-        Err(Outcome::invalid(text).with(ToolFact::Acceptance { items }))
+        // A check's note holds words of the files it read.
+        let checked = items.iter().any(|item| item.check.is_some());
+        let words = if checked { Words::Computer } else { Words::Arguments };
+        Err(Outcome { words, ..Outcome::invalid(text) }.with(ToolFact::Acceptance { items: items.to_vec() }))
     }
 }

@@ -76,6 +76,10 @@ pub(crate) const HAND_OVER_DEPTH_MAX: usize = 8;
 pub(crate) const HAND_OVER_ENTRIES_MAX: usize = 10_000;
 pub(crate) const HAND_OVER_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
+/// Data files that one acceptance point's check names; bytes of those that a delivery copies to look numbers up in.
+pub(crate) const CHECK_DATA_FILES_MAX: usize = 10;
+pub(crate) const CHECK_DATA_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// Bytes of the checker's report.
 pub(crate) const CHECK_REPORT_BYTES_MAX: usize = 1024 * 1024;
 

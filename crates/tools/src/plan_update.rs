@@ -8,18 +8,27 @@ use serde::Deserialize;
 
 use crate::call::{Call, line, plain_facts, same_words};
 use crate::catalog::Tool;
+use crate::deliver::{Check, adopt};
 use crate::limits::{ACCEPTANCE_ITEMS_MAX, LINE_CHARS_MAX, PLAN_STEPS_MAX};
 use crate::outcome::Outcome;
 
 /// Replace the plan that the person sees. With the first one give acceptance: short, checkable points that the result
-/// must meet.
+/// must meet. A check is made by deliver itself; numbers: those in file must stand in the data files.
 ///
 /// The whole plan is given each time. Points of the acceptance list can be added later, never removed; `deliver` says
-/// how each of them stands.
+/// how each of them stands. `exists`, `contains`, `numbers` and what is counted need a `file`; `opens`, `links` (relative
+/// ones and anchors; the web is not asked) and `no_placeholders` (TODO, TBD, lorem ipsum, [insert ...], {{...}}) are
+/// made of every delivered file without one. Of a check that was agreed only `file` and `data` can be changed later.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct PlanUpdate {
     steps: Vec<Step>,
-    acceptance: Option<Vec<String>>,
+    acceptance: Option<Vec<Wanted>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Wanted {
+    text: String,
+    check: Option<Check>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -67,21 +76,25 @@ impl Tool for PlanUpdate {
         let done = steps.iter().filter(|step| step.status == StepStatus::Done).count();
         let mut text = format!("Plan noted: {done} of {} steps done.", steps.len());
         let mut items = call.world.acceptance.clone();
-        let before = items.len();
-        for point in self.acceptance.unwrap_or_default() {
-            let point = line("acceptance", &point, LINE_CHARS_MAX)?;
-            if !items.iter().any(|item| same_words(&item.text, &point)) {
-                items.push(AcceptanceItem { text: point, status: AcceptanceStatus::Unchecked, note: String::new() });
+        for wanted in self.acceptance.unwrap_or_default() {
+            let text = line("acceptance", &wanted.text, LINE_CHARS_MAX)?;
+            let check = wanted.check.map(Check::settled).transpose()?;
+            match items.iter_mut().find(|item| same_words(&item.text, &text)) {
+                Some(item) => adopt(item, check)?,
+                None => {
+                    let (status, note) = (AcceptanceStatus::Unchecked, String::new());
+                    items.push(AcceptanceItem { text, status, note, check });
+                }
             }
         }
         if items.len() > ACCEPTANCE_ITEMS_MAX {
             return Err(Outcome::invalid(format!("the acceptance list holds {ACCEPTANCE_ITEMS_MAX} points at most")));
         }
-        let grew = items.len() > before;
-        if grew {
+        let changed = items != call.world.acceptance;
+        if changed {
             text.push_str(&format!(" Acceptance list: {} points.", items.len()));
         }
         let outcome = Outcome::done(text).with(ToolFact::Plan { plan: Plan { steps } });
-        Ok(if grew { outcome.with(ToolFact::Acceptance { items }) } else { outcome })
+        Ok(if changed { outcome.with(ToolFact::Acceptance { items }) } else { outcome })
     }
 }

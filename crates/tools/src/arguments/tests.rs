@@ -47,7 +47,7 @@ fn words_for_a_state_are_understood() {
     mended(
         "plan_update",
         json!({"steps": steps, "acceptance": "opens"}),
-        json!({"steps": expected, "acceptance": ["opens"]}),
+        json!({"steps": expected, "acceptance": [{"text": "opens"}]}),
     );
     mended(
         "deliver",

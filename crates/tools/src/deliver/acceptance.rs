@@ -3,26 +3,42 @@
 use event::{AcceptanceItem, AcceptanceStatus};
 
 use crate::call::words;
+use crate::deliver::asked::adopt;
+use crate::outcome::Outcome;
 
-/// The list with what was said of it. Points not mentioned stay as they were; new ones are added.
-pub(super) fn settle(list: &[AcceptanceItem], said: Vec<AcceptanceItem>) -> Vec<AcceptanceItem> {
+/// The list with what was said of it. Points not mentioned stay as they were; new ones are added. Of a point with a check
+/// of ours, only that it failed is believed: the rest is found out.
+pub(super) fn settle(list: &[AcceptanceItem], said: Vec<AcceptanceItem>) -> Result<Vec<AcceptanceItem>, Outcome> {
     let mut items = list.to_vec();
+    for item in items.iter_mut().filter(|item| item.check.is_some() && item.status == AcceptanceStatus::Failed) {
+        (item.status, item.note) = (AcceptanceStatus::Unchecked, String::new());
+    }
     for point in said {
-        match find(&items, &point.text) {
-            Some(at) => {
-                items[at].status = point.status;
-                items[at].note = point.note;
+        let at = match find(&items, &point.text) {
+            Some(at) => at,
+            None => {
+                let (status, note) = (AcceptanceStatus::Unchecked, String::new());
+                items.push(AcceptanceItem { text: point.text, status, note, check: None });
+                items.len() - 1
             }
-            None => items.push(point),
+        };
+        adopt(&mut items[at], point.check)?;
+        if items[at].check.is_none() || point.status == AcceptanceStatus::Failed {
+            items[at].status = point.status;
+            items[at].note = point.note;
         }
     }
-    items
+    Ok(items)
 }
 
 /// The texts of the points that failed, each with its note.
 pub(super) fn failed(items: &[AcceptanceItem]) -> Vec<String> {
-    let failed = items.iter().filter(|item| item.status == AcceptanceStatus::Failed);
-    failed
+    with_notes(items, AcceptanceStatus::Failed)
+}
+
+fn with_notes(items: &[AcceptanceItem], status: AcceptanceStatus) -> Vec<String> {
+    let items = items.iter().filter(|item| item.status == status);
+    items
         .map(|item| if item.note.is_empty() { item.text.clone() } else { format!("{} ({})", item.text, item.note) })
         .collect()
 }
@@ -45,8 +61,7 @@ pub(super) fn summary(items: &[AcceptanceItem]) -> String {
             text.push_str(&format!(", {} {word}", count(status)));
         }
     }
-    let unchecked: Vec<&str> =
-        items.iter().filter(|item| item.status == AcceptanceStatus::Unchecked).map(|item| item.text.as_str()).collect();
+    let unchecked = with_notes(items, AcceptanceStatus::Unchecked);
     if !unchecked.is_empty() {
         text.push_str(&format!(", {} unchecked: {}", unchecked.len(), unchecked.join("; ")));
     }
@@ -75,7 +90,7 @@ mod tests {
     use super::*;
 
     fn item(text: &str, status: AcceptanceStatus) -> AcceptanceItem {
-        AcceptanceItem { text: text.to_owned(), status, note: String::new() }
+        AcceptanceItem { text: text.to_owned(), status, note: String::new(), check: None }
     }
 
     #[track_caller]
@@ -88,7 +103,7 @@ mod tests {
             |pairs: &[(&str, AcceptanceStatus)]| pairs.iter().map(|(text, status)| item(text, *status)).collect();
         let list: Vec<AcceptanceItem> = items(list);
         let expected: Vec<AcceptanceItem> = items(expected);
-        assert_eq!(settle(&list, items(said)), expected);
+        assert_eq!(settle(&list, items(said)), Ok(expected));
     }
 
     use AcceptanceStatus::{Failed, Passed, Unchecked};

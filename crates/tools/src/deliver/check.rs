@@ -14,7 +14,7 @@ use crate::outcome::Outcome;
 use crate::shown;
 
 /// The checker: standard Python plus what the toolset has.
-const CHECKER: &str = include_str!("../check.py");
+pub(super) const CHECKER: &str = include_str!("../check.py");
 
 /// The check's name in its own computer.
 const CHECK: &str = "check";
@@ -40,7 +40,8 @@ struct Line {
 
 /// What was found in each copy, in order; refused if one is broken.
 pub(super) fn check(staged: &[Staged], staging: &Staging, call: &Call<'_>) -> Result<Vec<String>, Outcome> {
-    let (report, ending) = run_checker(staged, staging, call)?;
+    let argv = ["python3", "-c", CHECKER].into_iter().chain(staged.iter().map(|file| file.name.as_str()));
+    let (report, ending) = run(CHECK, argv.map(str::to_owned).collect(), staging, call)?;
     let lines: Vec<Line> = report.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let mut findings = Vec::new();
     let mut problems = Vec::new();
@@ -72,12 +73,17 @@ fn finding(line: &Line) -> String {
     if line.checked { brief(found) } else { format!("{} (not checked: no parser for this type)", brief(found)) }
 }
 
-fn brief(text: &str) -> String {
+pub(super) fn brief(text: &str) -> String {
     shown::safe(text.as_bytes()).replace('\n', " ").chars().take(FINDING_CHARS_MAX).collect()
 }
 
-/// Runs the checker over the copies; what it put out and how it ended.
-fn run_checker(staged: &[Staged], staging: &Staging, call: &Call<'_>) -> Result<(String, String), Outcome> {
+/// Runs a program of ours over the copies in a fresh computer; what it put out and how it ended.
+pub(super) fn run(
+    name: &str,
+    argv: Vec<String>,
+    staging: &Staging,
+    call: &Call<'_>,
+) -> Result<(String, String), Outcome> {
     let task = &call.world.place.spec;
     let spec = ComputerSpec {
         dir: staging.computer(),
@@ -89,23 +95,21 @@ fn run_checker(staged: &[Staged], staging: &Staging, call: &Call<'_>) -> Result<
     let failed =
         |error: sandbox::Error| Outcome::failed(format!("Not delivered: the files could not be checked: {error}."));
     let computer = Computer::open(&spec).map_err(failed)?;
-    let argv = ["python3", "-c", CHECKER].into_iter().chain(staged.iter().map(|file| file.name.as_str()));
-    let argv = argv.map(str::to_owned).collect();
-    let ran = wait(&computer, &Request::Exec { argv, cwd: None, env: BTreeMap::new() }, call);
-    let report = computer.output(CHECK, 0, CHECK_REPORT_BYTES_MAX);
+    let ran = wait(&computer, name, &Request::Exec { argv, cwd: None, env: BTreeMap::new() }, call);
+    let report = computer.output(name, 0, CHECK_REPORT_BYTES_MAX);
     // A computer that does not end when told ends with its keeper's idle time; the result stands either way.
     let _ = computer.shutdown();
     let ending = ran?;
     Ok((String::from_utf8_lossy(&report.map_err(failed)?).into_owned(), ending))
 }
 
-fn wait(computer: &Computer, request: &Request, call: &Call<'_>) -> Result<String, Outcome> {
+fn wait(computer: &Computer, name: &str, request: &Request, call: &Call<'_>) -> Result<String, Outcome> {
     let failed =
         |error: sandbox::Error| Outcome::failed(format!("Not delivered: the files could not be checked: {error}."));
-    computer.start(CHECK, request).map_err(failed)?;
+    computer.start(name, request).map_err(failed)?;
     let until = Instant::now() + Duration::from_millis(DELIVER_CHECK_MS);
     loop {
-        match computer.wait(CHECK, Duration::from_millis(CANCEL_POLL_MS)).map_err(failed)? {
+        match computer.wait(name, Duration::from_millis(CANCEL_POLL_MS)).map_err(failed)? {
             Status::Ended(result) => {
                 return Ok(match result.exit {
                     Exit::Code(127) => "python3 is not there".to_owned(),

@@ -179,7 +179,7 @@ pub(super) fn copy_hashed(from: &mut impl Read, to: &mut impl Write) -> io::Resu
 }
 
 /// The parts of a path below the workspace.
-fn components(path: &str) -> Result<Vec<String>, Outcome> {
+pub(super) fn components(path: &str) -> Result<Vec<String>, Outcome> {
     let given = path.trim();
     let below = match given.strip_prefix("/workspace") {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,

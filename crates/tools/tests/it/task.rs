@@ -180,6 +180,7 @@ pub(crate) fn list(points: &[&str]) -> Vec<AcceptanceItem> {
         text: (*text).to_owned(),
         status: AcceptanceStatus::Unchecked,
         note: String::new(),
+        check: None,
     };
     points.iter().map(item).collect()
 }
