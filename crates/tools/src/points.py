@@ -386,7 +386,7 @@ def links(point, files, delivered):
 
 SPACES = "\u00a0\u202f\u2009 "
 NUMBER = re.compile(rf"(?<![\w.,])[-+\u2212]?[$€£¥]?(\d{{1,3}}(?:[{SPACES}'’]\d{{3}})+(?:[.,]\d+)?|\d+(?:[.,]\d+)*)(?:e([-+]?\d{{1,3}}))?"
-                    r"(?:\s?(%|per ?cent|thousand|million|billion|trillion|bn|mn|k|m|b)(?!\w))?(?![\w])", re.IGNORECASE)
+                    r"(?:\s?(%|per ?cent|thousand|million|billion|trillion|bn|mn|k|m|b)(?!\w))?(?!(?:st|nd|rd|th)\b)(?!\w*\d)", re.IGNORECASE)
 SCALES = {"thousand": 1e3, "k": 1e3, "million": 1e6, "mn": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9, "b": 1e9, "trillion": 1e12}
 # Numbers that count parts of the text itself.
 ORDER = re.compile(r"^[ \t]*(?:#{1,6}\s+)?\d{1,3}(?:\.\d{1,2})*[.)]?(?=\s+[^\W\d])", re.MULTILINE)
@@ -407,6 +407,11 @@ def readings(digits):
         found.add((float("".join(groups) + "." + (decimals or "0")), len(decimals)))
     # A version, a date with points: each part is a number of its own.
     return found or {(float(one), 0) for one in re.findall(r"\d+", digits)}
+
+
+def parts(digits):
+    """The numbers that a row may hold where a thousand is also written with a space."""
+    return digits.split() if re.search(r"\d \d", digits) else []
 
 
 def values_of(name):
@@ -435,7 +440,8 @@ def values_of(name):
         elif cell is not None:
             # A date's parts, a figure in a sentence: what follows a sign or stands between two is a number too.
             for match in NUMBER.finditer(re.sub(r"(?<=\d)[-/:T](?=\d)", " ; ", str(cell))):
-                values += [value * scale(match) for value, _ in readings(match.group(1))]
+                values += [value * factor for value, _ in readings(match.group(1)) for factor in {scale(match), 1.0}]
+                values += [value for part in parts(match.group(1)) for value, _ in readings(part)]
     if len(values) > VALUES_MAX:
         raise Unable(f"{name} has more than the {VALUES_MAX:,} values that are looked at")
     return values
@@ -448,7 +454,8 @@ def scale(match):
 
 def stands(values, value, decimals, factor, percent):
     """Whether some value of the data, rounded as the report writes it, is this one."""
-    for unit in (factor, 0.01) if percent else (factor,) if factor != 1.0 else (1.0,):
+    # Of `2 million`, `5 m` and `40 %` the data may hold the figure as it is written, or what it comes to.
+    for unit in {1.0, factor, 0.01 if percent else factor}:
         half = 0.5 * 10.0 ** -decimals * unit
         low = value * unit - half
         at = bisect.bisect_left(values, low - abs(low) * 1e-9 - 1e-12)
@@ -477,7 +484,11 @@ def numbers(point, files):
             if total > NUMBERS_MAX:
                 raise Unable(f"{files[0]} has more than the {NUMBERS_MAX:,} numbers that are looked up")
             percent = (match.group(3) or "").lower().startswith(("%", "per"))
-            if not any(stands(values, value, decimals, scale(match), percent) for value, decimals in readings(match.group(1))):
+            def known(digits):
+                return any(stands(values, value, decimals, scale(match), percent) for value, decimals in readings(digits))
+
+            row = parts(match.group(1))
+            if not known(match.group(1)) and not (row and all(map(known, row))):
                 missing.append(match.group().strip() + (f" ({place})" if place else ""))
     source = named([data["source"] for data in point["data"]])
     if missing:

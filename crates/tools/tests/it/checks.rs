@@ -94,6 +94,15 @@ fn each_check_passes_and_fails_by_what_is_found() {
     let numbers = |file: &str| json!({"kind": "numbers", "file": file, "data": "data.csv"});
     finds(task, numbers("out/report.md"), &report, Passed, "all 5 numbers of report.md stand in data.csv");
     finds(task, numbers("out/wrong.md"), &["out/wrong.md"], Failed, "do not stand in data.csv: 1,236, 7");
+    for (text, found, part) in [
+        ("Row: 1235 425 2", Failed, "in data.csv: 425"),
+        ("On 2024-02-01, the 3rd, in Q3: \u{20ac}2m or 2 000 000 or 2e6, 0.4 and 0.43.", Passed, "all 8 numbers"),
+        ("It weighs 12kg, 0.5 and 43 %.", Failed, "in data.csv: 12, 0.5"),
+        ("1. One\n2. Two\n\nSee Table 7 on page 9 of 11.", Unchecked, "has no number"),
+    ] {
+        task.text("file_write", json!({"path": "out/n.txt", "content": text}));
+        finds(task, numbers("out/n.txt"), &["out/n.txt"], found, part);
+    }
     let lost = json!({"kind": "numbers", "file": "out/report.md", "data": ["lost.csv"]});
     finds(task, lost, &report, Failed, "the data lost.csv: there is no such file");
     let broken = json!({"kind": "numbers", "file": "out/report.md", "data": ["out/bad.json"]});
