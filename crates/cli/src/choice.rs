@@ -13,6 +13,10 @@ use crate::words;
 
 const OPENAI: &str = "https://api.openai.com/v1";
 
+const ANTHROPIC: &str = "https://api.anthropic.com";
+
+const GEMINI: &str = "https://generativelanguage.googleapis.com/v1beta/openai";
+
 /// What is taken from OpenAI itself where a key is there and no model is named.
 const OPENAI_DEFAULT_MODEL: &str = "gpt-4.1";
 
@@ -97,7 +101,7 @@ pub(crate) fn client(name: &str, config: &Config) -> Result<Chosen, Problem> {
     let name = parsed.to_string();
     let settings = Settings {
         name: name.clone(),
-        endpoint: (!scripted).then(|| endpoint(&known)).transpose()?,
+        endpoint: (!scripted).then(|| endpoint(parsed.provider, &known)).transpose()?,
         script: if scripted { Some(script(&parsed.model)?) } else { None },
         price: known.price(),
         window_tokens: known.window,
@@ -109,14 +113,19 @@ pub(crate) fn client(name: &str, config: &Config) -> Result<Chosen, Problem> {
     Ok(Chosen { name, scripted, priced, client })
 }
 
-fn endpoint(known: &Known) -> Result<Endpoint, Problem> {
-    let base_url = known.base_url.clone().or_else(|| env::var(env::OPENAI_BASE_URL));
-    let key = env::var(known.api_key_env.as_deref().unwrap_or(env::OPENAI_API_KEY)).map(Secret::new);
+fn endpoint(provider: Provider, known: &Known) -> Result<Endpoint, Problem> {
+    let (key_variable, url_variable, usual) = match provider {
+        Provider::OpenAi | Provider::Script => (env::OPENAI_API_KEY, env::OPENAI_BASE_URL, OPENAI),
+        Provider::Anthropic => (env::ANTHROPIC_API_KEY, env::ANTHROPIC_BASE_URL, ANTHROPIC),
+        Provider::Gemini => (env::GEMINI_API_KEY, env::GEMINI_BASE_URL, GEMINI),
+    };
+    let base_url = known.base_url.clone().or_else(|| env::var(url_variable));
+    let key = env::var(known.api_key_env.as_deref().unwrap_or(key_variable)).map(Secret::new);
     if base_url.is_none() && key.is_none() {
         return Err(Problem::new(Code::Setup, "there is neither a key nor a server for this model")
-            .hint("export OPENAI_API_KEY=…, or OPENAI_BASE_URL=http://… for a server that needs none"));
+            .hint(format!("export {key_variable}=…, or {url_variable}=http://… for a server that needs none")));
     }
-    let base_url = base_url.unwrap_or_else(|| OPENAI.to_owned());
+    let base_url = base_url.unwrap_or_else(|| usual.to_owned());
     if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
         let text = format!("{base_url:?} is no address of a server: it begins with http:// or https://");
         return Err(Problem::new(Code::Setup, text));

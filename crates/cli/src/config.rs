@@ -31,9 +31,9 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Known {
-    /// Its server, as far as `/chat/completions`. Default: `OPENAI_BASE_URL`, else OpenAI.
+    /// Its server, as far as `/chat/completions`. Default: its provider's variable, as `OPENAI_BASE_URL`, else the provider's own.
     pub(crate) base_url: Option<String>,
-    /// The environment variable that holds its key. Default: `OPENAI_API_KEY`.
+    /// The environment variable that holds its key. Default: its provider's, as `OPENAI_API_KEY`.
     pub(crate) api_key_env: Option<String>,
     /// US dollars per million input tokens. A price holds only where input and output both have one.
     #[serde(deserialize_with = "price")]

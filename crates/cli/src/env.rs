@@ -26,6 +26,39 @@ pub(crate) const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
 /// Which model to take from there where none is named.
 pub(crate) const OPENAI_MODEL: &str = "OPENAI_MODEL";
 
+/// What to log to standard error: `info`, `warn`, `agent=debug`. Nothing by default.
+pub(crate) const LOG: &str = "THENAR_LOG";
+
+/// `json` for one JSON object a line; else text.
+pub(crate) const LOG_FORMAT: &str = "THENAR_LOG_FORMAT";
+
+/// `yes` puts what was said and done into logs and telemetry. By default none of it leaves.
+pub(crate) const TELEMETRY_CONTENT: &str = "THENAR_TELEMETRY_CONTENT";
+
+/// A collector of OpenTelemetry traces (OTLP over HTTP), without `/v1/traces`.
+pub(crate) const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+/// The same, as the whole address.
+pub(crate) const OTLP_TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+
+/// Headers for the collector: `name=value,name=value`.
+pub(crate) const OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+
+/// Under which name the collector files it. Default: `thenar`.
+pub(crate) const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
+
+/// The key for `anthropic:` models.
+pub(crate) const ANTHROPIC_API_KEY: &str = "ANTHROPIC_API_KEY";
+
+/// The server of `anthropic:` models, without `/v1/messages`. Default: Anthropic's own.
+pub(crate) const ANTHROPIC_BASE_URL: &str = "ANTHROPIC_BASE_URL";
+
+/// The key for `gemini:` models.
+pub(crate) const GEMINI_API_KEY: &str = "GEMINI_API_KEY";
+
+/// The server of `gemini:` models, as far as `/chat/completions`. Default: Google's own.
+pub(crate) const GEMINI_BASE_URL: &str = "GEMINI_BASE_URL";
+
 /// Any value: no colours.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
 
@@ -71,6 +104,12 @@ fn folder(own: &str, xdg: &str, below_home: &str, name: &str) -> Result<PathBuf>
 pub(crate) fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds since 1970 (UTC), for the times of telemetry.
+#[expect(clippy::disallowed_methods, reason = "the edge reads the clock for everybody")]
+pub(crate) fn now_nanos() -> u128 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos()
 }
 
 /// Identity of the machine's boot.

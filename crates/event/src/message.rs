@@ -28,6 +28,9 @@ pub struct AssistantMessage {
     pub reasoning: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolRequest>,
+    /// What the provider wants back as it came, signed or sealed by it; only its own adapter looks inside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<serde_json::Value>,
 }
 
 /// A tool call as the model wrote it: nothing is checked yet.

@@ -13,7 +13,7 @@ fn main() {
 fn step(conversation: &mut Conversation, number: usize) {
     let id = format!("call_{number}");
     let call = ToolRequest { id: id.clone(), name: "shell_exec".into(), arguments: r#"{"command":"ls -la"}"#.into() };
-    let message = AssistantMessage { text: "Looking.".into(), reasoning: String::new(), tool_calls: vec![call] };
+    let message = AssistantMessage { text: "Looking.".into(), tool_calls: vec![call], ..AssistantMessage::default() };
     conversation.push(&Item::Assistant { message });
     let text = "a line of what a command put out\n".repeat(20);
     conversation.push(&Item::Tool { call_id: id, tool: "shell_exec".into(), text, label: Label::person() });

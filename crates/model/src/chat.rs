@@ -10,7 +10,7 @@ use crate::{Delta, Failure};
 pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Tool calls of one reply.
-const TOOL_CALLS_MAX: usize = 256;
+pub(crate) const TOOL_CALLS_MAX: usize = 256;
 
 /// Characters of the name that the server gives its model.
 const SERVED_BY_CHARS_MAX: usize = 200;
@@ -36,6 +36,8 @@ struct Piece {
     id: String,
     name: String,
     arguments: String,
+    /// What Gemini wants back with the call: its signed thoughts.
+    extra: Value,
 }
 
 impl Piece {
@@ -113,16 +115,21 @@ impl Answer {
             Some(other) => other.to_string(),
         };
         self.grow(id.len() + name.len() + arguments.len())?;
+        let extra = call.get("extra_content").filter(|extra| extra.is_object()).cloned().unwrap_or_default();
+        self.grow(if extra.is_null() { 0 } else { extra.to_string().len() })?;
         let at = self.place(index, &id, &name, &arguments);
         let Some(at) = at else {
             if self.calls.len() >= TOOL_CALLS_MAX {
                 return Err(Failure::transient(format!("the model's reply has more than {TOOL_CALLS_MAX} tool calls")));
             }
             on_delta(Delta::ToolCall(name.clone()));
-            self.calls.push(Piece { index, id, name, arguments });
+            self.calls.push(Piece { index, id, name, arguments, extra });
             return Ok(());
         };
         let piece = &mut self.calls[at];
+        if !extra.is_null() {
+            piece.extra = extra;
+        }
         if piece.id.is_empty() {
             piece.id = id;
         }
@@ -175,6 +182,7 @@ impl Answer {
     /// The reply.
     pub(crate) fn into_reply(self) -> Reply {
         let mut taken = std::collections::HashSet::new();
+        let mut carried = Vec::new();
         let mut tool_calls = Vec::with_capacity(self.calls.len());
         for (at, piece) in self.calls.into_iter().enumerate() {
             // Results are matched by id: make one where it is missing or given twice, the same in every run.
@@ -184,9 +192,12 @@ impl Answer {
                 id = format!("call_{number}");
                 number += 1;
             }
+            if !piece.extra.is_null() {
+                carried.push(serde_json::json!({ "id": id, "extra_content": piece.extra }));
+            }
             tool_calls.push(ToolRequest { id, name: piece.name, arguments: piece.arguments });
         }
-        let message = AssistantMessage { text: self.text, reasoning: self.reasoning, tool_calls };
+        let message = AssistantMessage { text: self.text, reasoning: self.reasoning, tool_calls, carried };
         let finish = self.finish.unwrap_or(FinishReason::Other);
         Reply { message, finish, usage: self.usage, served_by: self.served_by }
     }

@@ -9,7 +9,7 @@ use crate::name::{Name, Provider, UnknownModel};
 use crate::{Body, Failure, Price, Script, Secret, openai};
 
 /// Output tokens held back for a model whose limit is not known.
-const OUTPUT_TOKENS_DEFAULT_MAX: u64 = 16_384;
+pub(crate) const OUTPUT_TOKENS_DEFAULT_MAX: u64 = 16_384;
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ pub struct Settings {
 
 #[derive(Debug)]
 enum Backend {
-    OpenAi { http: reqwest::Client, endpoint: Endpoint },
+    Http { http: reqwest::Client, endpoint: Endpoint, provider: Provider },
     Script(Script),
 }
 
@@ -75,9 +75,9 @@ impl Client {
         let missing = |what: &str| Failure::rejected(format!("{name}: {what} is missing"));
         let backend = match name.provider {
             Provider::Script => Backend::Script(settings.script.clone().ok_or_else(|| missing("the script"))?),
-            Provider::OpenAi => {
+            Provider::OpenAi | Provider::Anthropic | Provider::Gemini => {
                 let endpoint = settings.endpoint.clone().ok_or_else(|| missing("the address"))?;
-                Backend::OpenAi { http: http(&endpoint.base_url)?, endpoint }
+                Backend::Http { http: http(&endpoint.base_url)?, endpoint, provider: name.provider }
             }
         };
         Ok(Self { settings, backend })
@@ -96,8 +96,8 @@ impl Client {
         }
         match &self.backend {
             Backend::Script(script) => script.reply(&body, &mut on_delta),
-            Backend::OpenAi { http, endpoint } => {
-                let reply = openai::call(http, endpoint, self.settings.idle, body, &mut on_delta).await;
+            Backend::Http { http, endpoint, provider } => {
+                let reply = openai::call(http, endpoint, *provider, self.settings.idle, body, &mut on_delta).await;
                 reply.map_err(|failure| endpoint.keep_secret(failure))
             }
         }
@@ -107,7 +107,7 @@ impl Client {
     pub fn cost(&self, usage: &Usage) -> Option<MicroUsd> {
         match &self.backend {
             Backend::Script(_) => Some(MicroUsd(0)),
-            Backend::OpenAi { .. } => self.settings.price.map(|price| price.cost(usage)),
+            Backend::Http { .. } => self.settings.price.map(|price| price.cost(usage)),
         }
     }
 
@@ -115,9 +115,7 @@ impl Client {
     pub fn reserve(&self, input_tokens_max: u64, output_tokens_max: u64) -> Option<MicroUsd> {
         match &self.backend {
             Backend::Script(_) => Some(MicroUsd(0)),
-            Backend::OpenAi { .. } => {
-                self.settings.price.map(|price| price.reserve(input_tokens_max, output_tokens_max))
-            }
+            Backend::Http { .. } => self.settings.price.map(|price| price.reserve(input_tokens_max, output_tokens_max)),
         }
     }
 
@@ -139,11 +137,13 @@ impl Client {
 
     /// The names of the models that the server offers.
     pub async fn offered(&self) -> Result<Vec<String>, Failure> {
-        let (http, endpoint) = match &self.backend {
+        let (http, endpoint, provider) = match &self.backend {
             Backend::Script(_) => return Ok(vec![self.settings.name.clone()]),
-            Backend::OpenAi { http, endpoint } => (http, endpoint),
+            Backend::Http { http, endpoint, provider } => (http, endpoint, *provider),
         };
-        openai::models(http, endpoint, self.settings.idle).await.map_err(|failure| endpoint.keep_secret(failure))
+        openai::models(http, endpoint, provider, self.settings.idle)
+            .await
+            .map_err(|failure| endpoint.keep_secret(failure))
     }
 }
 

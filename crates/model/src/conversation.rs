@@ -8,7 +8,9 @@ use event::{Digest, Item, ToolRequest, Usage};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::name::{Name, UnknownModel};
+use crate::anthropic;
+use crate::client::OUTPUT_TOKENS_DEFAULT_MAX;
+use crate::name::{Name, Provider, UnknownModel};
 
 const TAIL: &[u8] = b"]}";
 
@@ -23,7 +25,7 @@ const BYTES_PER_TOKEN_MAX: u64 = 8;
 const TOOL_NAME_CHARS_MAX: usize = 64;
 
 /// Stands for a reply without words or calls.
-const NO_WORDS: &str = "(no words)";
+pub(crate) const NO_WORDS: &str = "(no words)";
 
 /// A conversation with a model, encoded.
 #[derive(Clone, Debug)]
@@ -32,7 +34,14 @@ pub struct Conversation {
     hasher: Sha256,
     messages: u64,
     input_tokens_max: u64,
-    thinking: Thinking,
+    dialect: Dialect,
+}
+
+/// In which words the conversation is written.
+#[derive(Clone, Debug)]
+enum Dialect {
+    Chat(Thinking),
+    Anthropic(anthropic::Encoder),
 }
 
 /// What becomes of a model's thinking in the requests after it.
@@ -81,46 +90,53 @@ impl Conversation {
     /// An empty conversation. `name` is `provider:model`; `tools` is the tool list as it stands in every request.
     pub fn new(name: &str, tools: &[u8], output_tokens_max: Option<u64>) -> Result<Self, UnknownModel> {
         let name: Name = name.parse()?;
-        let thinking = thinking_of(&name.model);
-        let mut bytes = Vec::with_capacity(tools.len() + 4096);
-        bytes.push(b'{');
-        if let Some(max) = output_tokens_max {
-            bytes.extend_from_slice(format!("\"{}\":{max},", output_limit_field(&name.model)).as_bytes());
-        }
-        bytes.extend_from_slice(format!("\"model\":{},\"stream\":true,", Value::from(name.model)).as_bytes());
-        bytes.extend_from_slice(b"\"stream_options\":{\"include_usage\":true},");
-        if !tools.is_empty() && tools != b"[]" {
-            bytes.extend_from_slice(b"\"tools\":");
-            bytes.extend_from_slice(tools);
-            bytes.push(b',');
-        }
-        bytes.extend_from_slice(b"\"messages\":[");
+        let (dialect, bytes) = match name.provider {
+            Provider::Anthropic => {
+                let max = output_tokens_max.unwrap_or(OUTPUT_TOKENS_DEFAULT_MAX);
+                let head = anthropic::Encoder::head(&name.model, tools, max);
+                (Dialect::Anthropic(anthropic::Encoder::default()), head)
+            }
+            Provider::OpenAi | Provider::Gemini | Provider::Script => {
+                (Dialect::Chat(thinking_of(&name.model)), chat_head(name.model, tools, output_tokens_max))
+            }
+        };
         let hasher = Sha256::new_with_prefix(&bytes);
         let input_tokens_max = bytes.len() as u64;
-        Ok(Self { bytes, hasher, messages: 0, input_tokens_max, thinking })
+        Ok(Self { bytes, hasher, messages: 0, input_tokens_max, dialect })
     }
 
     /// Appends an item.
     pub fn push(&mut self, item: &Item) {
         let before = self.bytes.len();
-        if self.messages > 0 {
-            self.bytes.push(b',');
+        match &mut self.dialect {
+            Dialect::Chat(thinking) => {
+                if self.messages > 0 {
+                    self.bytes.push(b',');
+                }
+                self.bytes.extend_from_slice(&encode(item, *thinking));
+            }
+            Dialect::Anthropic(encoder) => self.bytes.extend_from_slice(&encoder.push(item)),
         }
-        self.bytes.extend_from_slice(&encode(item, self.thinking));
         self.hasher.update(&self.bytes[before..]);
         self.messages += 1;
         self.input_tokens_max += tokens_max(item);
-        if let (Thinking::Returned, Item::Assistant { message }) = (self.thinking, item) {
-            self.input_tokens_max += message.reasoning.len() as u64;
+        if let Item::Assistant { message } = item {
+            let thinking = matches!(self.dialect, Dialect::Chat(Thinking::Returned));
+            self.input_tokens_max += if thinking { message.reasoning.len() as u64 } else { 0 };
+            self.input_tokens_max += message.carried.iter().map(|part| part.to_string().len() as u64).sum::<u64>();
         }
     }
 
     /// The request as it stands.
     pub fn body(&self) -> Body {
-        let mut bytes = Vec::with_capacity(self.bytes.len() + TAIL.len());
+        let tail = match &self.dialect {
+            Dialect::Chat(_) => TAIL.to_vec(),
+            Dialect::Anthropic(encoder) => encoder.tail(),
+        };
+        let mut bytes = Vec::with_capacity(self.bytes.len() + tail.len());
         bytes.extend_from_slice(&self.bytes);
-        bytes.extend_from_slice(TAIL);
-        let digest = Digest(self.hasher.clone().chain_update(TAIL).finalize().into());
+        bytes.extend_from_slice(&tail);
+        let digest = Digest(self.hasher.clone().chain_update(&tail).finalize().into());
         Body { bytes, digest }
     }
 
@@ -137,6 +153,30 @@ impl Conversation {
     pub fn input_tokens_max(&self) -> u64 {
         self.input_tokens_max
     }
+}
+
+/// The functions of a list of tools.
+pub(crate) fn functions(tools: &[u8]) -> impl Iterator<Item = Value> {
+    let list: Vec<Value> = serde_json::from_slice(tools).unwrap_or_default();
+    list.into_iter().filter_map(|mut tool| tool.get_mut("function").map(Value::take))
+}
+
+/// What stands before the messages of chat completions.
+fn chat_head(model: String, tools: &[u8], output_tokens_max: Option<u64>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(tools.len() + 4096);
+    bytes.push(b'{');
+    if let Some(max) = output_tokens_max {
+        bytes.extend_from_slice(format!("\"{}\":{max},", output_limit_field(&model)).as_bytes());
+    }
+    bytes.extend_from_slice(format!("\"model\":{},\"stream\":true,", Value::from(model)).as_bytes());
+    bytes.extend_from_slice(b"\"stream_options\":{\"include_usage\":true},");
+    if !tools.is_empty() && tools != b"[]" {
+        bytes.extend_from_slice(b"\"tools\":");
+        bytes.extend_from_slice(tools);
+        bytes.push(b',');
+    }
+    bytes.extend_from_slice(b"\"messages\":[");
+    bytes
 }
 
 /// What the limit on a reply is called. OpenAI's reasoning models refuse the old name, most other servers know only that.
@@ -179,7 +219,13 @@ fn encode(item: &Item, thinking: Thinking) -> Vec<u8> {
             json!({ "role": "assistant", "content": text })
         }
         Item::Assistant { message } => {
-            let calls: Vec<Value> = message.tool_calls.iter().map(encode_call).collect();
+            let mut calls: Vec<Value> = message.tool_calls.iter().map(encode_call).collect();
+            for (call, part) in calls.iter_mut().flat_map(|call| {
+                let of_it = message.carried.iter().find(|part| part["id"] == call["id"]);
+                of_it.map(|part| (call, part))
+            }) {
+                call["extra_content"] = part["extra_content"].clone();
+            }
             let content = if message.text.is_empty() { Value::Null } else { Value::from(message.text.clone()) };
             let mut encoded = json!({ "role": "assistant", "content": content, "tool_calls": calls });
             if thinking == Thinking::Returned {
@@ -196,12 +242,25 @@ fn encode(item: &Item, thinking: Thinking) -> Vec<u8> {
 fn encode_call(call: &ToolRequest) -> Value {
     let arguments = match serde_json::from_str::<Value>(&call.arguments) {
         Ok(Value::Object(_)) => call.arguments.clone(),
-        Ok(_) | Err(_) => json!({ "malformed": call.arguments }).to_string(),
+        Ok(_) | Err(_) => sound_arguments(&call.arguments).to_string(),
     };
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
-    let name: String = call.name.chars().take(TOOL_NAME_CHARS_MAX).map(plain).collect();
-    let name = if name.is_empty() { "unnamed".to_owned() } else { name };
+    let name = plain_name(&call.name);
     json!({ "id": call.id, "type": "function", "function": { "name": name, "arguments": arguments } })
+}
+
+/// Arguments as an object, whatever the model wrote.
+pub(crate) fn sound_arguments(arguments: &str) -> Value {
+    match serde_json::from_str::<Value>(arguments) {
+        Ok(object @ Value::Object(_)) => object,
+        Ok(_) | Err(_) => json!({ "malformed": arguments }),
+    }
+}
+
+/// A tool's name as servers take it.
+pub(crate) fn plain_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    let name: String = name.chars().take(TOOL_NAME_CHARS_MAX).map(plain).collect();
+    if name.is_empty() { "unnamed".to_owned() } else { name }
 }
 
 #[cfg(test)]
@@ -216,6 +275,7 @@ mod tests {
             text: String::new(),
             reasoning: "hm".into(),
             tool_calls: vec![call(arguments)],
+            carried: Vec::new(),
         };
         let result = |text: &str| Item::Tool {
             call_id: "c1".into(),
@@ -308,5 +368,58 @@ mod tests {
         // What a server has to parse is always an object, whatever the model wrote.
         let broken = parsed["messages"][4]["tool_calls"][0]["function"]["arguments"].as_str().unwrap();
         assert!(serde_json::from_str::<Value>(broken).unwrap().is_object());
+    }
+
+    /// One conversation in the words of every provider.
+    #[test]
+    fn a_conversation_is_written_as_each_provider_wants_it() {
+        let tools = br#"[{"function":{"description":"Looks.","name":"look","parameters":{"type":"object"}},"type":"function"}]"#;
+        let call = |id: &str| ToolRequest { id: id.into(), name: "look".into(), arguments: "{\"a\":1}".into() };
+        let result = |id: &str| Item::Tool {
+            call_id: id.into(),
+            tool: "look".into(),
+            text: "seen".into(),
+            label: Label::system(),
+        };
+        let message =
+            |tool_calls| AssistantMessage { text: "Looking.".into(), tool_calls, ..AssistantMessage::default() };
+        let thought =
+            json!([{ "type": "thinking", "thinking": "hm", "signature": "s" }, { "type": "text", "text": "ok" }]);
+        let thoughtful = AssistantMessage {
+            text: "ok".into(),
+            carried: thought.as_array().unwrap().clone(),
+            ..AssistantMessage::default()
+        };
+        let items = [
+            Item::System { text: "be good".into() },
+            Item::User { text: "hi".into(), label: Label::person() },
+            Item::Assistant { message: message(vec![call("a"), call("b")]) },
+            result("a"),
+            result("b"),
+            Item::User { text: "  ".into(), label: Label::person() },
+            Item::Assistant { message: thoughtful },
+            Item::User { text: "go on".into(), label: Label::person() },
+        ];
+        let write = |name: &str| {
+            let mut conversation = Conversation::new(name, tools, None).unwrap();
+            let mut kept = conversation.bytes.clone();
+            for item in &items {
+                conversation.push(item);
+                let body = conversation.body();
+                assert!(body.as_bytes().starts_with(&kept), "{name}");
+                assert_eq!(body.digest(), Digest::of(body.as_bytes()), "{name}");
+                serde_json::from_slice::<Value>(body.as_bytes()).unwrap();
+                kept = conversation.bytes.clone();
+            }
+            format!("{name}\n{}\n", String::from_utf8(conversation.body().into_bytes()).unwrap())
+        };
+        insta::assert_snapshot!(["openai:m", "gemini:m", "anthropic:m"].map(write).concat(), @r#"
+    openai:m
+    {"model":"m","stream":true,"stream_options":{"include_usage":true},"tools":[{"function":{"description":"Looks.","name":"look","parameters":{"type":"object"}},"type":"function"}],"messages":[{"content":"be good","role":"system"},{"content":"hi","role":"user"},{"content":"Looking.","role":"assistant","tool_calls":[{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"a","type":"function"},{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"b","type":"function"}]},{"content":"seen","role":"tool","tool_call_id":"a"},{"content":"seen","role":"tool","tool_call_id":"b"},{"content":"  ","role":"user"},{"content":"ok","role":"assistant"},{"content":"go on","role":"user"}]}
+    gemini:m
+    {"model":"m","stream":true,"stream_options":{"include_usage":true},"tools":[{"function":{"description":"Looks.","name":"look","parameters":{"type":"object"}},"type":"function"}],"messages":[{"content":"be good","role":"system"},{"content":"hi","role":"user"},{"content":"Looking.","role":"assistant","tool_calls":[{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"a","type":"function"},{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"b","type":"function"}]},{"content":"seen","role":"tool","tool_call_id":"a"},{"content":"seen","role":"tool","tool_call_id":"b"},{"content":"  ","role":"user"},{"content":"ok","role":"assistant"},{"content":"go on","role":"user"}]}
+    anthropic:m
+    {"max_tokens":16384,"model":"m","stream":true,"tools":[{"description":"Looks.","input_schema":{"type":"object"},"name":"look"}],"system":[{"text":"be good","type":"text","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"text":"hi","type":"text"}]},{"content":[{"text":"Looking.","type":"text"},{"id":"a","input":{"a":1},"name":"look","type":"tool_use"},{"id":"b","input":{"a":1},"name":"look","type":"tool_use"}],"role":"assistant"},{"role":"user","content":[{"content":"seen","tool_use_id":"a","type":"tool_result"},{"content":"seen","tool_use_id":"b","type":"tool_result"},{"text":"(no words)","type":"text"}]},{"content":[{"signature":"s","thinking":"hm","type":"thinking"},{"text":"ok","type":"text"}],"role":"assistant"},{"role":"user","content":[{"text":"go on","type":"text","cache_control":{"type":"ephemeral"}}]}]}
+    "#);
     }
 }

@@ -4,6 +4,7 @@
 use event::Reply;
 use serde_json::Value;
 
+use crate::anthropic;
 use crate::chat::{Answer, REPLY_BYTES_MAX};
 use crate::sse::Lines;
 use crate::{Delta, Failure};
@@ -25,10 +26,30 @@ enum Form {
     Whole,
 }
 
+/// In which words the server answers.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Dialect {
+    /// Chat completions.
+    #[default]
+    Chat,
+    /// Anthropic's messages.
+    Anthropic(anthropic::Reader),
+}
+
+impl Dialect {
+    fn translate(&mut self, value: Value) -> Result<Value, Failure> {
+        match self {
+            Self::Chat => Ok(value),
+            Self::Anthropic(reader) => reader.translate(&value),
+        }
+    }
+}
+
 /// An answer that is being read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Decoder {
     form: Form,
+    dialect: Dialect,
     answer: Answer,
     lines: Lines,
     /// What a whole answer has brought so far; of an unknown one, its beginning.
@@ -41,6 +62,11 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
+    /// For answers in these words.
+    pub(crate) fn of(dialect: Dialect) -> Self {
+        Self { dialect, ..Self::default() }
+    }
+
     /// Takes a chunk in; true once the server has said that there is no more.
     pub(crate) fn push(&mut self, chunk: &[u8], on_delta: &mut dyn FnMut(Delta)) -> Result<bool, Failure> {
         self.bytes += chunk.len() as u64;
@@ -73,7 +99,7 @@ impl Decoder {
             Form::Unknown => return Err(Failure::transient("the model's answer was empty")),
             Form::Whole => {
                 let value: Value = serde_json::from_slice(&self.whole).map_err(|error| not_json(&error))?;
-                self.answer.take(&value, on_delta)?;
+                self.answer.take(&self.dialect.translate(value)?, on_delta)?;
                 // A whole answer is whole by its JSON: some servers give no reason for its end.
                 self.done = true;
             }
@@ -93,7 +119,12 @@ impl Decoder {
         if !self.done && !self.answer.is_finished() {
             return Err(cut());
         }
-        Ok(self.answer.into_reply())
+        let mut reply = self.answer.into_reply();
+        match self.dialect {
+            Dialect::Chat => {}
+            Dialect::Anthropic(reader) => reply.message.carried = reader.carried(),
+        }
+        Ok(reply)
     }
 
     fn recognise(&mut self) -> Result<(), Failure> {
@@ -145,7 +176,7 @@ impl Decoder {
             Ok(value) => {
                 self.held.clear();
                 self.held_lines = 0;
-                self.answer.take(&value, on_delta)
+                self.answer.take(&self.dialect.translate(value)?, on_delta)
             }
             // One event may have several lines of data.
             Err(error) if error.is_eof() => Ok(()),

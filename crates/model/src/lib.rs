@@ -3,8 +3,10 @@
 //! [`Conversation`] encodes the context once and only ever appends; [`Client::call`] makes **one** attempt against a
 //! permit. Retrying, budgets and the record are the loop's business; nothing here reads a file or a clock.
 
+mod anthropic;
 mod chat;
 mod client;
+mod collector;
 mod conversation;
 mod decode;
 mod failure;
@@ -17,6 +19,7 @@ mod secret;
 mod sse;
 
 pub use client::{Client, Delta, Endpoint, Settings};
+pub use collector::Collector;
 pub use conversation::{Body, Conversation, tokens_max};
 pub use failure::Failure;
 pub use name::{Name, Provider, UnknownModel};

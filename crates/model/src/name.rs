@@ -5,8 +5,34 @@
 pub enum Provider {
     /// OpenAI's chat completions, or any server that speaks them.
     OpenAi,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Gemini, by its address that speaks chat completions.
+    Gemini,
     /// A script: no model at all.
     Script,
+}
+
+impl Provider {
+    /// The word before the colon.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Script => "script",
+        }
+    }
+
+    /// The environment variable that usually holds its key.
+    pub fn key_variable(self) -> &'static str {
+        match self {
+            Self::OpenAi => "OPENAI_API_KEY",
+            Self::Anthropic => "ANTHROPIC_API_KEY",
+            Self::Gemini => "GEMINI_API_KEY",
+            Self::Script => "no key",
+        }
+    }
 }
 
 /// A model's name, taken apart.
@@ -18,7 +44,9 @@ pub struct Name {
 
 /// A name that names no model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no model's name: write provider:model, for instance openai:gpt-4.1 or script:demo")]
+#[error(
+    "{0:?} is no model's name: write provider:model, for instance openai:gpt-4.1, anthropic:claude-sonnet-4-5, gemini:gemini-2.5-pro or script:demo"
+)]
 pub struct UnknownModel(String);
 
 impl std::str::FromStr for Name {
@@ -29,6 +57,8 @@ impl std::str::FromStr for Name {
         let (provider, model) = text.split_once(':').ok_or_else(unknown)?;
         let provider = match provider {
             "openai" => Provider::OpenAi,
+            "anthropic" => Provider::Anthropic,
+            "gemini" => Provider::Gemini,
             "script" => Provider::Script,
             _ => return Err(unknown()),
         };
@@ -41,10 +71,6 @@ impl std::str::FromStr for Name {
 
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let provider = match self.provider {
-            Provider::OpenAi => "openai",
-            Provider::Script => "script",
-        };
-        write!(f, "{provider}:{}", self.model)
+        write!(f, "{}:{}", self.provider.word(), self.model)
     }
 }

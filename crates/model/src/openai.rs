@@ -1,15 +1,16 @@
-//! OpenAI's chat completions over HTTP, and every server that speaks them. One attempt; what failed says whether another
+//! A model over HTTP: OpenAI's chat completions, every server that speaks them, and Anthropic's messages. One attempt; what failed says whether another
 //! may help.
 
 use std::time::Duration;
 
 use event::Reply;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
 use crate::chat::REPLY_BYTES_MAX;
 use crate::client::Endpoint;
-use crate::decode::{Decoder, not_json};
+use crate::decode::{Decoder, Dialect, not_json};
+use crate::name::Provider;
 use crate::{Body, Delta, Failure};
 
 /// Characters of a server's words that are repeated in a reason.
@@ -19,7 +20,8 @@ const WORDS_CHARS_MAX: usize = 500;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// How servers say that a request is longer than the model's window.
-const WINDOW_PHRASES: [&str; 9] = [
+const WINDOW_PHRASES: [&str; 10] = [
+    "exceed context limit",
     "context_length_exceeded",
     "maximum context length",
     "context window",
@@ -31,19 +33,22 @@ const WINDOW_PHRASES: [&str; 9] = [
     "input is too long",
 ];
 
+/// The form of Anthropic's messages that is spoken here.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
 /// One attempt.
 pub(crate) async fn call(
     http: &reqwest::Client,
     endpoint: &Endpoint,
+    provider: Provider,
     idle: Duration,
     body: Body,
     on_delta: &mut dyn FnMut(Delta),
 ) -> Result<Reply, Failure> {
-    let url = format!("{}/chat/completions", endpoint.base_url.trim_end_matches('/'));
-    let mut request = http.post(&url).header(CONTENT_TYPE, "application/json").body(body.into_bytes());
-    if let Some(key) = authorization(endpoint)? {
-        request = request.header(AUTHORIZATION, key);
-    }
+    let path = if provider == Provider::Anthropic { "messages" } else { "chat/completions" };
+    let url = address(endpoint, provider, path);
+    let request = http.post(&url).header(CONTENT_TYPE, "application/json").body(body.into_bytes());
+    let request = authorized(request, endpoint, provider)?;
     let silence = || silent(idle);
     let sent = tokio::time::timeout(idle, request.send()).await.map_err(|_| silence())?;
     let mut response = sent.map_err(|error| unreachable_server(&endpoint.base_url, &error))?;
@@ -51,9 +56,9 @@ pub(crate) async fn call(
     if status != 200 {
         let headers = response.headers().clone();
         let body = tokio::time::timeout(idle, read_error(&mut response)).await.unwrap_or_default();
-        return Err(refused(status, &headers, &body));
+        return Err(refused(provider, status, &headers, &body));
     }
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder::of(dialect(provider));
     let cut = |error: reqwest::Error| Failure::transient(format!("the model's answer was cut off: {}", root(&error)));
     while let Some(chunk) = tokio::time::timeout(idle, response.chunk()).await.map_err(|_| silence())?.map_err(cut)? {
         if decoder.push(&chunk, on_delta)? {
@@ -63,10 +68,38 @@ pub(crate) async fn call(
     decoder.finish(on_delta)
 }
 
-fn authorization(endpoint: &Endpoint) -> Result<Option<HeaderValue>, Failure> {
-    let Some(key) = &endpoint.key else { return Ok(None) };
+/// Anthropic's own clients take the address without the version.
+fn address(endpoint: &Endpoint, provider: Provider, path: &str) -> String {
+    let base = endpoint.base_url.trim_end_matches('/');
+    let version = if provider == Provider::Anthropic && !base.ends_with("/v1") { "/v1" } else { "" };
+    format!("{base}{version}/{path}")
+}
+
+fn dialect(provider: Provider) -> Dialect {
+    match provider {
+        Provider::Anthropic => Dialect::Anthropic(crate::anthropic::Reader::default()),
+        Provider::OpenAi | Provider::Gemini | Provider::Script => Dialect::Chat,
+    }
+}
+
+fn authorized(
+    request: reqwest::RequestBuilder,
+    endpoint: &Endpoint,
+    provider: Provider,
+) -> Result<reqwest::RequestBuilder, Failure> {
     let no_key = || Failure::rejected("the key holds characters that no key has, perhaps the end of a line");
-    key.bearer().map(Some).ok_or_else(no_key)
+    let key = endpoint.key.as_ref();
+    if provider == Provider::Anthropic {
+        let request = request.header("anthropic-version", ANTHROPIC_VERSION);
+        return match key {
+            Some(key) => Ok(request.header("x-api-key", key.bare().ok_or_else(no_key)?)),
+            None => Ok(request),
+        };
+    }
+    match key {
+        Some(key) => Ok(request.header(AUTHORIZATION, key.bearer().ok_or_else(no_key)?)),
+        None => Ok(request),
+    }
 }
 
 fn silent(idle: Duration) -> Failure {
@@ -104,7 +137,7 @@ async fn read_error(response: &mut reqwest::Response) -> Vec<u8> {
 }
 
 /// An answer with another status than 200.
-fn refused(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
+fn refused(provider: Provider, status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
     let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let words = match value.get("error") {
         Some(error) => words_of(error),
@@ -116,7 +149,8 @@ fn refused(status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
     let retry_after = retry_after(headers);
     match status {
         401 | 403 => {
-            Failure::rejected(format!("the model's server refused the key ({status}){said}. Check OPENAI_API_KEY"))
+            let variable = provider.key_variable();
+            Failure::rejected(format!("the model's server refused the key ({status}){said}. Check {variable}"))
         }
         404 => Failure::rejected(format!(
             "the model's server knows no such model or address (404){said}. See `thenar models`"
@@ -192,12 +226,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 pub(crate) async fn models(
     http: &reqwest::Client,
     endpoint: &Endpoint,
+    provider: Provider,
     idle: Duration,
 ) -> Result<Vec<String>, Failure> {
-    let mut request = http.get(format!("{}/models", endpoint.base_url.trim_end_matches('/')));
-    if let Some(key) = authorization(endpoint)? {
-        request = request.header(AUTHORIZATION, key);
-    }
+    let request = authorized(http.get(address(endpoint, provider, "models")), endpoint, provider)?;
     let sent = tokio::time::timeout(idle, request.send()).await.map_err(|_| silent(idle))?;
     let mut response = sent.map_err(|error| unreachable_server(&endpoint.base_url, &error))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -209,9 +241,11 @@ pub(crate) async fn models(
         }
     }
     if status != 200 {
-        return Err(refused(status, &headers, &body));
+        return Err(refused(provider, status, &headers, &body));
     }
-    names_in(&body)
+    let names = names_in(&body)?;
+    // Gemini lists its models with their kind before them.
+    Ok(names.into_iter().map(|name| name.strip_prefix("models/").map(str::to_owned).unwrap_or(name)).collect())
 }
 
 fn names_in(body: &[u8]) -> Result<Vec<String>, Failure> {

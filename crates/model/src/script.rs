@@ -98,6 +98,7 @@ impl Script {
                     text: filled(&turn.say, &values),
                     reasoning: String::new(),
                     tool_calls: turn.calls.iter().enumerate().map(call).collect(),
+                    carried: Vec::new(),
                 }
             }
         };

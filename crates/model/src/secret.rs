@@ -34,6 +34,13 @@ impl Secret {
         Some(value)
     }
 
+    /// The value of a header that holds the key alone, marked and refused like that of [`Self::bearer`].
+    pub(crate) fn bare(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(self.0.trim()).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
     /// The text with the secret taken out, for words of others that may repeat it.
     pub(crate) fn taken_out_of(&self, text: &str) -> String {
         let secret = self.0.trim();

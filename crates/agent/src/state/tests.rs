@@ -69,7 +69,7 @@ pub(crate) fn reply(id: u64, text: &str, calls: &[(&str, &str)]) -> Event {
             arguments: (*arguments).into(),
         })
         .collect();
-    let message = AssistantMessage { text: text.into(), reasoning: String::new(), tool_calls };
+    let message = AssistantMessage { text: text.into(), tool_calls, ..AssistantMessage::default() };
     let reply = Reply { message, finish: FinishReason::Stop, usage: None, served_by: String::new() };
     Event::ModelReplied { id: EffectId(id), reply: Box::new(reply), cost: None }
 }

@@ -21,6 +21,20 @@ pub(crate) fn list(json_wanted: bool, screen: Screen) -> Outcome {
             Err(failure) => trouble = Some(failure.to_string()),
         }
     }
+    for (variables, any) in [
+        ([env::ANTHROPIC_API_KEY, env::ANTHROPIC_BASE_URL], "anthropic:any"),
+        ([env::GEMINI_API_KEY, env::GEMINI_BASE_URL], "gemini:any"),
+    ] {
+        if variables.iter().all(|variable| env::var(variable).is_none()) {
+            continue;
+        }
+        let chosen = choice::client(any, &config)?;
+        let provider = any.trim_end_matches("any");
+        match crate::runtime()?.block_on(chosen.client.offered()) {
+            Ok(offered) => names.extend(offered.into_iter().map(|name| (format!("{provider}{name}"), "offered"))),
+            Err(failure) => trouble = Some(failure.to_string()),
+        }
+    }
     names.push((format!("script:{}", choice::DEMO), "a script, no model: the demo"));
     if json_wanted {
         let models: Vec<_> = names.iter().map(|(name, note)| json!({ "name": name, "note": note })).collect();

@@ -134,6 +134,43 @@ fn models_are_listed_and_tried() {
     desk.run(&["models", "test", "openai:scripted"]).code(5).says("this model does not call tools");
 }
 
+/// One answer to every request; what was asked comes back.
+fn answering(body: &'static str) -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut seen = [0; 64 * 1024];
+            let read = std::io::Read::read(&mut stream, &mut seen).unwrap_or(0);
+            let _ = tell.send(String::from_utf8_lossy(&seen[..read]).to_lowercase());
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = std::io::Write::write_all(&mut stream, format!("{head}{body}").as_bytes());
+        }
+    });
+    (format!("http://{address}"), told)
+}
+
+#[test]
+fn each_provider_is_asked_in_its_own_words() {
+    let (address, told) = answering(
+        r#"{"type":"message","model":"m","content":[{"type":"text","text":"ready"}],"stop_reason":"end_turn","usage":{"input_tokens":2,"output_tokens":5}}"#,
+    );
+    let desk = Desk::new().with("ANTHROPIC_BASE_URL", &address).with("ANTHROPIC_API_KEY", "not-a-real-key");
+    desk.run(&["models", "test", "anthropic:m"]).code(5).says("this model does not call tools");
+    let asked = told.recv().unwrap();
+    for part in ["post /v1/messages ", "x-api-key: not-a-real-key", "anthropic-version: 2023-06-01"] {
+        assert!(asked.contains(part), "{part} in {asked}");
+    }
+    assert!(!asked.contains("authorization"), "{asked}");
+    let (address, told) = answering(r#"{"choices":[{"message":{"content":"ready"},"finish_reason":"stop"}]}"#);
+    let desk = Desk::new().with("GEMINI_BASE_URL", &address).with("GEMINI_API_KEY", "not-a-real-key");
+    desk.run(&["models", "test", "gemini:m"]).code(5).says("this model does not call tools");
+    let asked = told.recv().unwrap();
+    assert!(asked.contains("post /chat/completions ") && asked.contains("bearer not-a-real-key"), "{asked}");
+    Desk::new().run(&["models", "test", "anthropic:m"]).code(5).says("export ANTHROPIC_API_KEY=");
+}
+
 #[test]
 fn the_doctor_finds_this_machine_able() {
     let desk = Desk::new();

@@ -10,8 +10,11 @@ fn golden(file: &str) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8], size: usize) -> (Result<Reply, Failure>, Vec<Delta>) {
+    read_as(Decoder::default(), bytes, size)
+}
+
+fn read_as(mut decoder: Decoder, bytes: &[u8], size: usize) -> (Result<Reply, Failure>, Vec<Delta>) {
     let mut deltas = Vec::new();
-    let mut decoder = Decoder::default();
     for chunk in bytes.chunks(size.max(1)) {
         match decoder.push(chunk, &mut |delta| deltas.push(delta)) {
             Ok(true) => break,
@@ -38,18 +41,27 @@ fn told(read: &Result<Reply, Failure>) -> String {
             text.push_str(&format!("\n  {kind} ({} bytes): {begins:?}", words.len()));
         }
     }
+    for part in &reply.message.carried {
+        let begins: String = part.to_string().chars().take(100).collect();
+        text.push_str(&format!("\n  carried {begins}"));
+    }
     for call in &reply.message.tool_calls {
-        text.push_str(&format!("\n  call {}: {} {}", call.id, call.name, call.arguments));
+        text.push_str(format!("\n  call {}: {} {}", call.id, call.name, call.arguments).trim_end());
     }
     text
 }
 
 /// Reads a recorded answer in every way it could arrive, and cut off at every byte.
 fn hold(file: &str) -> String {
+    let decoder = if file.starts_with("anthropic_") {
+        Decoder::of(Dialect::Anthropic(anthropic::Reader::default()))
+    } else {
+        Decoder::default()
+    };
     let bytes = golden(file);
-    let (whole, deltas) = read(&bytes, bytes.len());
+    let (whole, deltas) = read_as(decoder.clone(), &bytes, bytes.len());
     for size in [1, 7, 1_000] {
-        let (again, deltas_again) = read(&bytes, size);
+        let (again, deltas_again) = read_as(decoder.clone(), &bytes, size);
         assert_eq!(told(&again), told(&whole), "{file} in chunks of {size}");
         assert_eq!(deltas_again, deltas, "{file} in chunks of {size}");
     }
@@ -60,7 +72,7 @@ fn hold(file: &str) -> String {
             .collect();
         assert_eq!(shown, reply.message.text, "{file}: what was shown is what is kept");
     }
-    let mut decoder = Decoder::default();
+    let mut decoder = decoder;
     for (at, byte) in bytes.iter().enumerate() {
         match (decoder.clone().finish(&mut |_| ()), &whole) {
             (Err(failure), _) => assert_eq!(failure.kind, FailureKind::Transient, "{file} cut at byte {at}: {failure}"),
@@ -187,7 +199,7 @@ fn recorded_answers_of_more_servers_are_read_however_they_are_cut() {
     azure_filtered_reply.json: ContentFilter, 15 in, 0 cached, 19 out, by gpt-35-turbo
     databricks_tool_call.sse: ToolCalls, 402 in, 0 cached, 54 out, by us.anthropic.claude-3-7-sonnet-20250219-v1:0
       text (56 bytes): "I'll help you get the current date in YYYY-MM-DD format."
-      call toolu_bdrk_01TPK8QRAHByJ1TANL9PDZQK: get_date 
+      call toolu_bdrk_01TPK8QRAHByJ1TANL9PDZQK: get_date
     deepseek_cached.sse: Stop, 368 in, 256 cached, 19 out, by deepseek-v4-flash
       thought (31 bytes): "The current date is 2024-01-01."
       text (10 bytes): "2024-01-01"
@@ -208,6 +220,87 @@ fn an_error_after_the_reason_for_the_end_is_still_an_error() {
     let failure = read(&bytes, 7).0.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Transient);
     assert!(failure.reason.contains("Token limit reached"), "{failure}");
+}
+
+#[test]
+fn recorded_messages_of_anthropic_are_read_however_they_are_cut() {
+    let files = [
+        "anthropic_text.sse",
+        "anthropic_parallel_tool_calls.sse",
+        "anthropic_thinking.sse",
+        "anthropic_redacted_thinking.sse",
+    ];
+    insta::assert_snapshot!(files.map(hold).concat(), @r##"
+    anthropic_text.sse: Stop, 26 in, 0 cached, 5 out, by claude-haiku-4-5-20251001
+      text (1 bytes): "2"
+    anthropic_parallel_tool_calls.sse: ToolCalls, 608 in, 0 cached, 94 out, by claude-haiku-4-5-20251001
+      call toolu_012gbTrV1LahNLtHdAwDnKPV: favorite_color {"_person": "Joe"}
+      call toolu_016MfNFkQMqGdzDjXqKSAo6G: favorite_color {"_person": "Hadley"}
+    anthropic_thinking.sse: Stop, 42 in, 0 cached, 419 out, by claude-sonnet-4-5-20250929
+      thought (776 bytes): "The question is asking about how to safely cross a street, w"
+      text (994 bytes): "# How to Cross a Street Safely\n\nFollow these steps to cross "
+      carried {"type":"thinking","thinking":"The question is asking about how to safely cross a street, which is a
+      carried {"type":"text","text":"# How to Cross a Street Safely\n\nFollow these steps to cross a street safely
+    anthropic_redacted_thinking.sse: Stop, 92 in, 0 cached, 189 out, by claude-sonnet-4-5-20250929
+      text (359 bytes): "I notice that you've sent what appears to be some kind of te"
+      carried {"type":"redacted_thinking","data":"EqkECkYIBxgCKkA8AZ4noDfV5VcOJe/p3JTRB6Xz5297mrWhl3MbHSXDKTMfuB/Z
+      carried {"type":"redacted_thinking","data":"EtgBCkYIBxgCKkDQfGkwzflEJP5asG3oQfJXcTwJLoRznn8CmuczWCsJ36dv93X9
+      carried {"type":"text","text":"I notice that you've sent what appears to be some kind of test string or comm
+    "##);
+}
+
+#[test]
+fn messages_of_anthropic_break_off_or_come_whole() {
+    let tell = |body: &str| {
+        let decoder = Decoder::of(Dialect::Anthropic(anthropic::Reader::default()));
+        told(&read_as(decoder, body.as_bytes(), 5).0) + "\n"
+    };
+    let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"usage\":{\"input_tokens\":2,\"cache_read_input_tokens\":30,\"cache_creation_input_tokens\":400}}}\n\n";
+    let call = "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"look\",\"input\":{}}}\n\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
+    let end = |reason: &str| {
+        format!(
+            "data: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"{reason}\"}},\"usage\":{{\"output_tokens\":5}}}}\n\ndata: {{\"type\":\"message_stop\"}}\n\n"
+        )
+    };
+    let bodies = [
+        format!("{start}{call}{}", end("tool_use")),
+        format!("{start}{}", end("refusal")),
+        format!("{start}{}", end("max_tokens")),
+        format!("{start}data: {{\"type\":\"error\",\"error\":{{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}}}\n\n"),
+        format!("{start}{call}"),
+        r#"{"type":"message","model":"m","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"Looking."},{"type":"tool_use","id":"t","name":"look","input":{"a":1}}],"stop_reason":"tool_use","usage":{"input_tokens":2,"output_tokens":5}}"#.to_owned(),
+    ];
+    insta::assert_snapshot!(bodies.map(|body| tell(&body)).concat(), @r#"
+    ToolCalls, 432 in, 30 cached, 5 out, by m
+      call t: look {}
+    ContentFilter, 432 in, 30 cached, 5 out, by m
+    Length, 432 in, 30 cached, 5 out, by m
+    Transient: the model's server broke off: Overloaded
+    Transient: the model's answer was cut off before its end
+    ToolCalls, 2 in, 0 cached, 5 out, by m
+      thought (2 bytes): "hm"
+      text (8 bytes): "Looking."
+      carried {"type":"thinking","thinking":"hm","signature":"s"}
+      carried {"type":"text","text":"Looking."}
+      carried {"type":"tool_use","id":"t","name":"look","input":{"a":1}}
+      call t: look {"a":1}
+    "#);
+}
+
+#[test]
+fn signed_thoughts_of_gemini_are_kept_with_their_call() {
+    let stream = piece(
+        r#"{"tool_calls":[{"index":0,"id":"a","extra_content":{"google":{"thought_signature":"s"}},"function":{"name":"f","arguments":"{}"}}]}"#,
+    ) + END;
+    let message = read(stream.as_bytes(), 7).0.unwrap().message;
+    assert_eq!(
+        message.carried,
+        [serde_json::json!({ "id": "a", "extra_content": { "google": { "thought_signature": "s" } } })]
+    );
+    let mut conversation = crate::Conversation::new("gemini:m", b"[]", None).unwrap();
+    conversation.push(&event::Item::Assistant { message });
+    let body = String::from_utf8(conversation.body().into_bytes()).unwrap();
+    assert!(body.contains(r#"{"extra_content":{"google":{"thought_signature":"s"}},"function""#), "{body}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn golden(file: &str) -> Vec<u8> {
 }
 
 fn told(status: u16, body: &[u8]) -> String {
-    let failure = refused(status, &HeaderMap::new(), body);
+    let failure = refused(Provider::OpenAi, status, &HeaderMap::new(), body);
     format!("{:?}: {failure}\n", failure.kind)
 }
 
@@ -90,7 +90,7 @@ fn every_status_has_its_kind() {
 #[test]
 fn long_words_of_a_server_are_cut() {
     let body = serde_json::json!({ "error": { "message": "x".repeat(10_000) } }).to_string();
-    assert!(refused(500, &HeaderMap::new(), body.as_bytes()).reason.len() < WORDS_CHARS_MAX + 100);
+    assert!(refused(Provider::OpenAi, 500, &HeaderMap::new(), body.as_bytes()).reason.len() < WORDS_CHARS_MAX + 100);
 }
 
 #[track_caller]
