@@ -2,6 +2,10 @@
 //! nothing itself; it reads the checker's report.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sandbox::{Computer, ComputerSpec, Exit, Limits, Request, Status, Workspace};
@@ -14,10 +18,14 @@ use crate::outcome::Outcome;
 use crate::shown;
 
 /// The checker: standard Python plus what the toolset has.
-pub(super) const CHECKER: &str = include_str!("../check.py");
+const CHECKER: &str = include_str!("../check.py");
 
 /// The check's name in its own computer.
 const CHECK: &str = "check";
+
+/// Our own files beside the copies. No delivered file's name begins with a dot, and what is run from here never takes a
+/// delivered `json.py` for a library: Python looks beside its program, not where it was started.
+pub(super) const FOLDER: &str = ".checks";
 
 /// Characters of what a parser found or missed.
 const FINDING_CHARS_MAX: usize = 500;
@@ -40,7 +48,9 @@ struct Line {
 
 /// What was found in each copy, in order; refused if one is broken.
 pub(super) fn check(staged: &[Staged], staging: &Staging, call: &Call<'_>) -> Result<Vec<String>, Outcome> {
-    let argv = ["python3", "-c", CHECKER].into_iter().chain(staged.iter().map(|file| file.name.as_str()));
+    let failed = |error: io::Error| Outcome::failed(format!("Not delivered: the files could not be checked: {error}."));
+    put(&staging.files().join(FOLDER), &[("check.py", CHECKER.as_bytes())]).map_err(failed)?;
+    let argv = ["python3", "-B", ".checks/check.py"].into_iter().chain(staged.iter().map(|file| file.name.as_str()));
     let (report, ending) = run(CHECK, argv.map(str::to_owned).collect(), staging, call)?;
     let lines: Vec<Line> = report.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let mut findings = Vec::new();
@@ -66,6 +76,18 @@ pub(super) fn check(staged: &[Staged], staging: &Staging, call: &Call<'_>) -> Re
     let text =
         format!("Not delivered: these files are broken.\n- {}\nMend them and deliver again.", problems.join("\n- "));
     Err(Outcome { words: crate::outcome::Words::Computer, ..Outcome::invalid(text) })
+}
+
+/// Puts files of ours beside the copies, to be read by the computer's user whatever the umask says.
+pub(super) fn put(folder: &Path, files: &[(&str, &[u8])]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        fs::write(&path, bytes)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
 }
 
 fn finding(line: &Line) -> String {

@@ -1,16 +1,14 @@
 //! The acceptance points that name a check: made of the copies, in a fresh computer. How a point stands is what was found,
 //! whatever the model said of it; this never decides what follows from that.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use event::{AcceptanceCheck, AcceptanceItem, AcceptanceStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
-use crate::deliver::check::{self, CHECKER};
+use crate::deliver::check::{self, FOLDER};
 use crate::deliver::folder::Folder;
 use crate::deliver::stage::{self, Staged, Staging};
 use crate::limits::CHECK_DATA_BYTES_MAX;
@@ -21,9 +19,6 @@ const POINTS: &str = include_str!("../points.py");
 
 /// Its name in its own computer.
 const NAME: &str = "points";
-
-/// Our own files and the data beside the copies. No delivered file's name begins with a dot.
-const FOLDER: &str = ".checks";
 
 /// What is asked of the program.
 #[derive(Debug, Serialize)]
@@ -94,7 +89,8 @@ pub(super) fn check(
         return Ok(());
     }
     let failed = |error: io::Error| Outcome::failed(format!("Not delivered: the checks could not be made: {error}."));
-    write(&staging.files().join(FOLDER), &asked).map_err(failed)?;
+    let ours = [("points.py", POINTS.as_bytes()), ("asked.json", &event::canonical(&asked))];
+    check::put(&staging.files().join(FOLDER), &ours).map_err(failed)?;
     let argv = ["python3", "-B", ".checks/points.py", ".checks/asked.json"].map(str::to_owned).to_vec();
     let (report, ending) = check::run(NAME, argv, staging, call)?;
     let lines: Vec<Line> = report.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -139,21 +135,6 @@ fn settle(item: &mut AcceptanceItem, found: Found, note: String) {
         (_, Found::Unchecked) => AcceptanceStatus::Unchecked,
     };
     (item.status, item.note) = (status, note);
-}
-
-/// Puts the programs and the question beside the copies, to be read by the computer's user whatever the umask says.
-fn write(folder: &Path, asked: &Asked<'_>) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
-    let asked = event::canonical(asked);
-    for (name, bytes) in
-        [("check.py", CHECKER.as_bytes()), ("points.py", POINTS.as_bytes()), ("asked.json", asked.as_slice())]
-    {
-        let path = folder.join(name);
-        fs::write(&path, bytes)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
-    }
-    Ok(())
 }
 
 /// Copies of the data: what is delivered is there already.
