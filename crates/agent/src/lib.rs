@@ -21,6 +21,7 @@ mod record;
 mod run;
 mod state;
 mod summary;
+mod trace;
 mod watch;
 
 pub use context::{Context, Entry};
@@ -37,4 +38,5 @@ pub use prompt::SYSTEM;
 pub use run::Start;
 pub use state::{Call, Ended, OpenModelCall, Stage, State};
 pub use summary::{Approval, Summary};
+pub use trace::CONTENT;
 pub use watch::{Nobody, Patience, Watcher};

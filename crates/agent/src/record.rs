@@ -84,6 +84,7 @@ impl Record {
         let _ = self.nudge.try_send(());
         for (event, at) in events.iter().zip(written) {
             self.folds.fold(&mut self.state, at.seq, at.time_ms, event);
+            crate::trace::event(event);
             watcher.event(at.seq, at.time_ms, event, &self.state);
         }
         Ok(())

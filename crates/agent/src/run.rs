@@ -16,6 +16,7 @@ use event::{
 use policy::{Engine, Facts, Permit};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tracing::{Instrument as _, Span};
 
 use crate::Error;
 use crate::control::{Answer, Command, Door, Incoming, heard};
@@ -25,6 +26,7 @@ use crate::instance::Instance;
 use crate::limits::{COMMANDS_QUEUED_MAX, HEARTBEAT_MS, MODEL_ATTEMPTS_MAX, STOP_GRACE_MS};
 use crate::record::Record;
 use crate::summary::Summary;
+use crate::trace;
 use crate::watch::{Patience, Watcher};
 
 /// Why a run begins.
@@ -51,6 +53,25 @@ impl Instance {
 
     /// As [`Instance::run`], with planned crashes.
     pub async fn run_with_faults(
+        &self,
+        id: &TaskId,
+        start: Start,
+        client: Arc<model::Client>,
+        commands: mpsc::Receiver<Command>,
+        watcher: &mut dyn Watcher,
+        faults: &mut dyn Faults,
+    ) -> Result<Summary, Error> {
+        let span = trace::task_span(id);
+        let run = self.run_traced(id, start, client, commands, watcher, faults).instrument(span.clone());
+        let outcome = Box::pin(run).await;
+        if outcome.is_err() {
+            // The error itself may name a file of the person's: whoever called says it.
+            span.record("error.type", "engine");
+        }
+        outcome
+    }
+
+    async fn run_traced(
         &self,
         id: &TaskId,
         start: Start,
@@ -109,12 +130,14 @@ enum Flight {
         attempt: u32,
         reply: ReplyFuture,
         deltas: mpsc::UnboundedReceiver<model::Delta>,
+        span: Span,
     },
     /// `answer` is what the person said yes to, for a call that turns out not to have begun.
     Tool {
         call: Box<ToolCall>,
         answer: Option<Digest>,
         result: JoinHandle<Option<ToolResult>>,
+        span: Span,
     },
 }
 
@@ -273,10 +296,12 @@ impl Run<'_> {
         let Some(permit) = verdict.permit else { return Ok(Performed::Recorded) };
         self.crash_at(Place::Started)?;
         let attempt = self.record.state.model_call.as_ref().map_or(0, |open| open.attempts_failed) + 1;
+        let span = trace::model_span(&self.record.id, permit.effect(), attempt);
+        trace::asked(&span, &body);
         let (sender, deltas) = mpsc::unbounded_channel();
         let client = Arc::clone(&self.client);
         let reply = Box::pin(async move { client.call(permit, body, move |delta| drop(sender.send(delta))).await });
-        Ok(Performed::Flying(Flight::Model { id, attempt, reply, deltas }))
+        Ok(Performed::Flying(Flight::Model { id, attempt, reply, deltas, span }))
     }
 
     /// The engine's own call that gives the person what there is; what they brought themselves stays out of it.
@@ -342,7 +367,10 @@ impl Run<'_> {
         let leaves = own || tools::durable_first(&call.tool);
         let sync = self.record.sync_handle();
         let id = call.id;
+        let span = trace::tool_span(&self.record.id, &call);
+        let inside = span.clone();
         let result = tokio::task::spawn_blocking(move || {
+            let _inside = inside.entered();
             if leaves && let Err(error) = sync.sync() {
                 let text = format!("Not done: the record could not be written to the disk: {error}");
                 return Some(ToolResult {
@@ -354,7 +382,7 @@ impl Run<'_> {
             }
             Some(if own { tools::hand_over(permit, &world) } else { tools::run(permit, &world) })
         });
-        Flight::Tool { call, answer: None, result }
+        Flight::Tool { call, answer: None, result, span }
     }
 
     /// Finds out what became of a call that had started under an engine that is gone.
@@ -362,13 +390,14 @@ impl Run<'_> {
         let world = self.world();
         let power_was_lost = boot != self.boot;
         let attached = (*call).clone();
+        let span = trace::tool_span(&self.record.id, &call);
         let result = tokio::task::spawn_blocking(move || {
             tools::attach(&attached, &world).or_else(|| {
                 // The keeper's own trace may have been lost with the power: absence proves nothing then.
                 (power_was_lost && !REPEATABLE.contains(&attached.tool.as_str())).then(unknown)
             })
         });
-        Flight::Tool { call, answer, result }
+        Flight::Tool { call, answer, result, span }
     }
 
     fn landed(&mut self, landed: Landed, flight: Option<Flight>) -> Result<Option<Flight>, Error> {
@@ -435,7 +464,7 @@ impl Run<'_> {
                 self.watcher.withdrawn(id);
                 Ok(())
             }
-            Some(Flight::Tool { call, mut result, .. }) => {
+            Some(Flight::Tool { call, mut result, span, .. }) => {
                 self.place.cancel.store(true, Ordering::Relaxed);
                 let grace = Duration::from_millis(STOP_GRACE_MS);
                 let landed = match tokio::time::timeout(grace, &mut result).await {
@@ -447,6 +476,7 @@ impl Run<'_> {
                     }
                 };
                 self.place.cancel.store(false, Ordering::Relaxed);
+                trace::tool_ended(&span, &landed);
                 self.append(vec![Event::ToolFinished { id: call.id, result: landed }])
             }
         }
@@ -517,13 +547,19 @@ enum Next {
 async fn land(flight: &mut Option<Flight>) -> Landed {
     match flight {
         None => std::future::pending().await,
-        Some(Flight::Model { id, attempt, reply, deltas }) => tokio::select! {
+        Some(Flight::Model { id, attempt, reply, deltas, span }) => tokio::select! {
             biased;
             Some(delta) = deltas.recv() => Landed::Delta(*id, *attempt, delta),
-            outcome = reply => Landed::Reply(*id, *attempt, outcome),
+            outcome = reply => {
+                trace::replied(span, &outcome);
+                Landed::Reply(*id, *attempt, outcome)
+            }
         },
-        Some(Flight::Tool { call, answer, result }) => match result.await {
-            Ok(Some(result)) => Landed::Tool(call.clone(), result),
+        Some(Flight::Tool { call, answer, result, span }) => match result.await {
+            Ok(Some(result)) => {
+                trace::tool_ended(span, &result);
+                Landed::Tool(call.clone(), result)
+            }
             Ok(None) => Landed::NotBegun(call.clone(), *answer),
             Err(error) => {
                 let text = format!("The tool broke down in the middle of its work: {error}. Check what it did.");

@@ -16,6 +16,7 @@ mod report;
 mod screen;
 mod shelf;
 mod show;
+mod telemetry;
 mod toolset;
 mod words;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         }
     };
     let screen = Screen::new();
+    let _telemetry = telemetry::start(screen);
     match command(cli.command, screen) {
         Ok(commands::Ended::Code(code)) => code.into(),
         Ok(commands::Ended::Raw(code)) => ExitCode::from(code),

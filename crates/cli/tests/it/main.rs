@@ -13,4 +13,5 @@ mod person;
 mod record;
 mod running;
 mod serve;
+mod telemetry;
 mod terminal;
