@@ -75,7 +75,7 @@ impl Client {
         let missing = |what: &str| Failure::rejected(format!("{name}: {what} is missing"));
         let backend = match name.provider {
             Provider::Script => Backend::Script(settings.script.clone().ok_or_else(|| missing("the script"))?),
-            Provider::OpenAi | Provider::Anthropic | Provider::Gemini => {
+            Provider::OpenAi | Provider::Responses | Provider::Anthropic | Provider::Gemini => {
                 let endpoint = settings.endpoint.clone().ok_or_else(|| missing("the address"))?;
                 Backend::Http { http: http(&endpoint.base_url)?, endpoint, provider: name.provider }
             }

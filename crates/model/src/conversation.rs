@@ -41,6 +41,7 @@ pub struct Conversation {
 #[derive(Clone, Debug)]
 enum Dialect {
     Chat(Thinking),
+    Responses,
     Anthropic(anthropic::Encoder),
 }
 
@@ -96,6 +97,7 @@ impl Conversation {
                 let head = anthropic::Encoder::head(&name.model, tools, max);
                 (Dialect::Anthropic(anthropic::Encoder::default()), head)
             }
+            Provider::Responses => (Dialect::Responses, crate::responses::head(&name.model, tools, output_tokens_max)),
             Provider::OpenAi | Provider::Gemini | Provider::Script => {
                 (Dialect::Chat(thinking_of(&name.model)), chat_head(name.model, tools, output_tokens_max))
             }
@@ -115,6 +117,12 @@ impl Conversation {
                 }
                 self.bytes.extend_from_slice(&encode(item, *thinking));
             }
+            Dialect::Responses => {
+                if self.messages > 0 {
+                    self.bytes.push(b',');
+                }
+                self.bytes.extend_from_slice(&crate::responses::encode(item));
+            }
             Dialect::Anthropic(encoder) => self.bytes.extend_from_slice(&encoder.push(item)),
         }
         self.hasher.update(&self.bytes[before..]);
@@ -130,7 +138,7 @@ impl Conversation {
     /// The request as it stands.
     pub fn body(&self) -> Body {
         let tail = match &self.dialect {
-            Dialect::Chat(_) => TAIL.to_vec(),
+            Dialect::Chat(_) | Dialect::Responses => TAIL.to_vec(),
             Dialect::Anthropic(encoder) => encoder.tail(),
         };
         let mut bytes = Vec::with_capacity(self.bytes.len() + tail.len());

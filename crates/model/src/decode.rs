@@ -34,6 +34,8 @@ pub(crate) enum Dialect {
     Chat,
     /// Anthropic's messages.
     Anthropic(anthropic::Reader),
+    /// OpenAI's responses.
+    Responses(crate::responses::Reader),
 }
 
 impl Dialect {
@@ -41,6 +43,7 @@ impl Dialect {
         match self {
             Self::Chat => Ok(value),
             Self::Anthropic(reader) => reader.translate(&value),
+            Self::Responses(reader) => reader.translate(&value),
         }
     }
 }
@@ -122,6 +125,7 @@ impl Decoder {
         let mut reply = self.answer.into_reply();
         match self.dialect {
             Dialect::Chat => {}
+            Dialect::Responses(reader) => reply.message.carried = reader.carried(),
             Dialect::Anthropic(reader) => reply.message.carried = reader.carried(),
         }
         Ok(reply)

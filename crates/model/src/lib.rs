@@ -13,6 +13,7 @@ mod failure;
 mod name;
 mod openai;
 mod price;
+mod responses;
 mod retry;
 mod script;
 mod secret;

@@ -5,6 +5,8 @@
 pub enum Provider {
     /// OpenAI's chat completions, or any server that speaks them.
     OpenAi,
+    /// OpenAI's responses.
+    Responses,
     /// Anthropic's messages.
     Anthropic,
     /// Gemini, by its address that speaks chat completions.
@@ -18,6 +20,7 @@ impl Provider {
     pub fn word(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
+            Self::Responses => "responses",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
             Self::Script => "script",
@@ -27,7 +30,7 @@ impl Provider {
     /// The environment variable that usually holds its key.
     pub fn key_variable(self) -> &'static str {
         match self {
-            Self::OpenAi => "OPENAI_API_KEY",
+            Self::OpenAi | Self::Responses => "OPENAI_API_KEY",
             Self::Anthropic => "ANTHROPIC_API_KEY",
             Self::Gemini => "GEMINI_API_KEY",
             Self::Script => "no key",
@@ -57,6 +60,7 @@ impl std::str::FromStr for Name {
         let (provider, model) = text.split_once(':').ok_or_else(unknown)?;
         let provider = match provider {
             "openai" => Provider::OpenAi,
+            "responses" => Provider::Responses,
             "anthropic" => Provider::Anthropic,
             "gemini" => Provider::Gemini,
             "script" => Provider::Script,

@@ -45,7 +45,11 @@ pub(crate) async fn call(
     body: Body,
     on_delta: &mut dyn FnMut(Delta),
 ) -> Result<Reply, Failure> {
-    let path = if provider == Provider::Anthropic { "messages" } else { "chat/completions" };
+    let path = match provider {
+        Provider::Anthropic => "messages",
+        Provider::Responses => "responses",
+        Provider::OpenAi | Provider::Gemini | Provider::Script => "chat/completions",
+    };
     let url = address(endpoint, provider, path);
     let request = http.post(&url).header(CONTENT_TYPE, "application/json").body(body.into_bytes());
     let request = authorized(request, endpoint, provider)?;
@@ -78,6 +82,7 @@ fn address(endpoint: &Endpoint, provider: Provider, path: &str) -> String {
 fn dialect(provider: Provider) -> Dialect {
     match provider {
         Provider::Anthropic => Dialect::Anthropic(crate::anthropic::Reader::default()),
+        Provider::Responses => Dialect::Responses(crate::responses::Reader::default()),
         Provider::OpenAi | Provider::Gemini | Provider::Script => Dialect::Chat,
     }
 }

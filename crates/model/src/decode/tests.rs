@@ -55,6 +55,8 @@ fn told(read: &Result<Reply, Failure>) -> String {
 fn hold(file: &str) -> String {
     let decoder = if file.starts_with("anthropic_") {
         Decoder::of(Dialect::Anthropic(anthropic::Reader::default()))
+    } else if file.starts_with("responses_") {
+        Decoder::of(Dialect::Responses(crate::responses::Reader::default()))
     } else {
         Decoder::default()
     };
@@ -247,6 +249,35 @@ fn recorded_messages_of_anthropic_are_read_however_they_are_cut() {
       carried {"type":"redacted_thinking","data":"EtgBCkYIBxgCKkDQfGkwzflEJP5asG3oQfJXcTwJLoRznn8CmuczWCsJ36dv93X9
       carried {"type":"text","text":"I notice that you've sent what appears to be some kind of test string or comm
     "##);
+}
+
+#[test]
+fn recorded_responses_of_openai_are_read_however_they_are_cut() {
+    insta::assert_snapshot!(["responses_text.sse", "responses_tool_calls.sse"].map(hold).concat(), @r#"
+    responses_text.sse: Stop, 26 in, 0 cached, 5 out, by gpt-5.4-2026-03-05
+      text (1 bytes): "2"
+    responses_tool_calls.sse: ToolCalls, 82 in, 0 cached, 51 out, by gpt-5.4-2026-03-05
+      call call_oQ7mDXOkLxAXCZL2NC0u1smy: favorite_color {"_person":"Joe"}
+      call call_qv1uxXmvRZdaGd5z69o0cuMf: favorite_color {"_person":"Hadley"}
+    "#);
+}
+
+#[test]
+fn thoughts_under_seal_go_back_to_responses_as_they_came() {
+    let body = r#"{"object":"response","error":null,"model":"m","output":[{"type":"reasoning","id":"rs","summary":[],"encrypted_content":"e"},{"type":"function_call","id":"fc","call_id":"c","name":"f","arguments":"{}","status":"completed"}],"usage":{"input_tokens":9,"output_tokens":3,"input_tokens_details":{"cached_tokens":4}}}"#;
+    let decoder = Decoder::of(Dialect::Responses(crate::responses::Reader::default()));
+    let reply = read_as(decoder, body.as_bytes(), 7).0.unwrap();
+    assert_eq!(reply.usage.unwrap().cached_input_tokens, 4);
+    assert_eq!(reply.message.tool_calls[0].id, "c");
+    let mut conversation = crate::Conversation::new("responses:gpt-5", b"[]", None).unwrap();
+    conversation.push(&event::Item::User { text: "hi".into(), label: event::Label::person() });
+    conversation.push(&event::Item::Assistant { message: reply.message });
+    let body: Value = serde_json::from_slice(conversation.body().as_bytes()).unwrap();
+    assert_eq!(body["store"], false);
+    assert_eq!(body["include"][0], "reasoning.encrypted_content");
+    assert_eq!(body["input"][1]["encrypted_content"], "e");
+    assert_eq!(body["input"][2]["call_id"], "c");
+    assert_eq!(body["input"].as_array().unwrap().len(), 3);
 }
 
 #[test]
