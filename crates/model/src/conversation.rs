@@ -421,6 +421,10 @@ mod tests {
             }
             format!("{name}\n{}\n", String::from_utf8(conversation.body().into_bytes()).unwrap())
         };
+        insta::assert_snapshot!(write("responses:m"), @r#"
+    responses:m
+    {"model":"m","prompt_cache_key":"thenar-3c683cde00bfdf8e","store":false,"stream":true,"tools":[{"description":"Looks.","name":"look","parameters":{"type":"object"},"strict":false,"type":"function"}],"input":[{"content":"be good","role":"system"},{"content":"hi","role":"user"},{"content":"Looking.","role":"assistant"},{"arguments":"{\"a\":1}","call_id":"a","name":"look","type":"function_call"},{"arguments":"{\"a\":1}","call_id":"b","name":"look","type":"function_call"},{"call_id":"a","output":"seen","type":"function_call_output"},{"call_id":"b","output":"seen","type":"function_call_output"},{"content":"  ","role":"user"},{"signature":"s","thinking":"hm","type":"thinking"},{"text":"ok","type":"text"},{"content":"go on","role":"user"}]}
+    "#);
         insta::assert_snapshot!(["openai:m", "gemini:m", "anthropic:m"].map(write).concat(), @r#"
     openai:m
     {"model":"m","stream":true,"stream_options":{"include_usage":true},"tools":[{"function":{"description":"Looks.","name":"look","parameters":{"type":"object"}},"type":"function"}],"messages":[{"content":"be good","role":"system"},{"content":"hi","role":"user"},{"content":"Looking.","role":"assistant","tool_calls":[{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"a","type":"function"},{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"b","type":"function"}]},{"content":"seen","role":"tool","tool_call_id":"a"},{"content":"seen","role":"tool","tool_call_id":"b"},{"content":"  ","role":"user"},{"content":"ok","role":"assistant"},{"content":"go on","role":"user"}]}
