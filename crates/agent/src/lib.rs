@@ -9,8 +9,10 @@
 mod context;
 mod control;
 mod decide;
+mod delete;
 mod error;
 mod faults;
+mod follow;
 mod home;
 mod instance;
 mod limits;
@@ -29,6 +31,7 @@ pub use control::{Answer, Command};
 pub use decide::{Action, Limits, decide, missing};
 pub use error::Error;
 pub use faults::{Crash, Faults, NoFaults, Place};
+pub use follow::Follower;
 pub use home::{Home, TaskFolder};
 pub use instance::{Instance, Listing, NewTask, Reached, Recorded, Setup, Stamp};
 pub use limits::{BRIEF_BYTES_MAX, INPUT_FILES_MAX, MESSAGE_BYTES_MAX, STEPS_DEFAULT_MAX};

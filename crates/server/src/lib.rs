@@ -4,9 +4,11 @@
 //! agent decides.
 
 mod bell;
+mod http;
 mod index;
 mod runner;
 
 pub use bell::{Answering, Bell, BellError, Heard, ring};
+pub use http::{App, Token, app};
 pub use index::Index;
 pub use runner::{Load, Place, Refused, Runner, RunnerLimits};

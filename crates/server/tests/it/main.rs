@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a scenario ends where its stage breaks down")]
 
+mod http;
 mod rig;
 mod runner;

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One model, `openai:scripted`.
 pub(crate) struct OneModel {
-    base_url: String,
+    pub(crate) base_url: String,
 }
 
 impl Models for OneModel {
