@@ -122,7 +122,7 @@ pub(super) async fn check(State(shared): State<Shared>, request: Request, next: 
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "the body is of another type than is taken here",
             _ => "the request is not one that is taken here",
         };
-        response = Problem::new(status, detail, "see /v1/openapi.json for what is taken here").into_response();
+        response = Problem::new(status, detail, "docs/api.md says what is taken here").into_response();
     }
     shared.gate.count(status);
     let headers = response.headers_mut();

@@ -27,7 +27,7 @@ impl Problem {
     }
 
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail, "see /v1/openapi.json for what is taken here")
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail, "docs/api.md says what is taken here")
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {

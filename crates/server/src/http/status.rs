@@ -108,10 +108,10 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Answer {
 }
 
 pub(super) async fn nowhere() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "there is nothing here", "GET /v1/openapi.json says what there is")
+    Problem::new(StatusCode::NOT_FOUND, "there is nothing here", "docs/api.md says what there is")
 }
 
 pub(super) async fn not_so() -> Problem {
-    let hint = "GET /v1/openapi.json says what can be done here";
+    let hint = "docs/api.md says what can be done here";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "that cannot be done here", hint)
 }

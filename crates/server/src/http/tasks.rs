@@ -96,7 +96,7 @@ pub(super) async fn create(
 
 /// Why a JSON body was not taken.
 pub(super) fn refused_body(rejection: JsonRejection) -> Problem {
-    Problem::new(rejection.status(), rejection.body_text(), "see /v1/openapi.json for what is taken here")
+    Problem::new(rejection.status(), rejection.body_text(), "docs/api.md says what is taken here")
 }
 
 pub(super) async fn create_with(
