@@ -115,7 +115,9 @@ pub(crate) fn client(name: &str, config: &Config) -> Result<Chosen, Problem> {
 
 fn endpoint(provider: Provider, known: &Known) -> Result<Endpoint, Problem> {
     let (key_variable, url_variable, usual) = match provider {
-        Provider::OpenAi | Provider::Responses | Provider::Script => (env::OPENAI_API_KEY, env::OPENAI_BASE_URL, OPENAI),
+        Provider::OpenAi | Provider::Responses | Provider::Script => {
+            (env::OPENAI_API_KEY, env::OPENAI_BASE_URL, OPENAI)
+        }
         Provider::Anthropic => (env::ANTHROPIC_API_KEY, env::ANTHROPIC_BASE_URL, ANTHROPIC),
         Provider::Gemini => (env::GEMINI_API_KEY, env::GEMINI_BASE_URL, GEMINI),
     };

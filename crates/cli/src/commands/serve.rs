@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use server::{Bell, BellError, Index, Runner, RunnerLimits};
+use server::{App, Bell, BellError, Index, Runner, RunnerLimits, Token};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Serve;
@@ -26,6 +26,11 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
     })?;
     let failed =
         |what: &'static str| move |error: std::io::Error| Problem::new(Code::Failed, format!("{what}: {error}"));
+    // Every task and every listener takes some; what the system's owner set is the limit.
+    let files = rustix::process::Resource::Nofile;
+    let bounds = rustix::process::getrlimit(files);
+    let _ = rustix::process::setrlimit(files, rustix::process::Rlimit { current: bounds.maximum, ..bounds });
+    let token = Token::open(&home).map_err(failed("make the access token"))?;
     let models = Arc::new(Shelf::default());
     let limits = RunnerLimits { running_max: args.tasks, ..RunnerLimits::default() };
     let runner = Runner::start(Arc::clone(&instance), models.clone(), limits).map_err(failed("start the runner"))?;
@@ -41,18 +46,17 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
         let _answering = bell.answer(runner.clone()).map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
         let (taking, tasks) = (runner.clone(), index.clone());
         let taken = tokio::task::spawn_blocking(move || taking.take_up(&tasks, env::now_ms())).await.unwrap_or(0);
-        welcome(screen, addr, taken);
+        welcome(screen, addr, &token, taken);
         let sweeping = runner.clone();
         let sweep = {
             let index = index.clone();
             async move { sweeping.sweep(index, env::now_ms).await }
         };
         let sweeping = tokio::spawn(sweep);
-        let served: Result<(), Problem> = {
-            ended(screen).await;
-            drop(listener);
-            Ok(())
-        };
+        let hosts = args.host.clone();
+        let clock = env::now_ms;
+        let app = App { instance, runner: runner.clone(), index, models, token, hosts, clock };
+        let served = server::serve(listener, app, ended(screen)).await.map_err(failed("answer requests"));
         screen.say("Stopping: tasks are put down, their computers run on.");
         runner.stop("the server was stopped").await;
         sweeping.abort();
@@ -62,8 +66,9 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
     outcome.map(|()| Code::Done)
 }
 
-fn welcome(screen: Screen, addr: SocketAddr, taken: usize) {
+fn welcome(screen: Screen, addr: SocketAddr, token: &Token, taken: usize) {
     screen.say(&format!("{} serves at http://{addr}", screen.paint(Look::Bold, "Thenar")));
+    screen.say(&format!("  open     http://{addr}/?token={}", token.reveal()));
     if !addr.ip().is_loopback() {
         let text = "this address can be reached from other machines, and the connection is not encrypted: put a proxy with TLS before it";
         screen.say(&format!("{} {text}", screen.paint(Look::Warn, "warning:")));

@@ -1,6 +1,7 @@
 //! The server as a process: killed, stopped, replaced, and met by other processes of the same data folder.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -119,6 +120,36 @@ fn new_programs_take_over_in_mid_task() {
     let _server = serve(&desk);
     fs::write(workspace.join("go"), "").unwrap();
     finished_once(&desk, "t-one");
+}
+
+/// Asks over a connection of its own; the status and all that came.
+fn ask(server: &Running<'_>, request: &str) -> (u16, String) {
+    let said = server.said();
+    let address = said.split("http://").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    write!(stream, "{}\r\nHost: {address}\r\nConnection: close\r\n\r\n", request.trim()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+#[test]
+fn a_program_with_the_token_reaches_the_tasks_and_nobody_else_does() {
+    let desk = Desk::new();
+    let script = desk.script(&[say("Finished.")]);
+    let server = serve(&desk);
+    desk.run(&["run", "--on-server", "--model", &script, "--id", "t-one", "Say it"]).code(0);
+    assert_eq!(ask(&server, "GET /healthz HTTP/1.1").0, 200);
+    assert_eq!(ask(&server, "GET /v1/tasks HTTP/1.1").0, 401);
+    let token = fs::read_to_string(desk.path("home/access-token")).unwrap();
+    let (status, answer) = ask(&server, &format!("GET /v1/tasks HTTP/1.1\r\nAuthorization: Bearer {}", token.trim()));
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains(r#""id":"t-one","state":"done""#), "{answer}");
+    let foreign =
+        format!("GET /v1/tasks HTTP/1.1\r\nOrigin: http://evil.example\r\nAuthorization: Bearer {}", token.trim());
+    assert_eq!(ask(&server, &foreign).0, 403);
+    server.signal(Signal::TERM);
+    server.end().code(0);
 }
 
 #[test]

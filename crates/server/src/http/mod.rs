@@ -7,6 +7,7 @@ mod guard;
 mod page;
 mod problem;
 mod say;
+mod serve;
 mod status;
 mod tasks;
 mod token;
@@ -17,6 +18,7 @@ use agent::{Instance, Models};
 use axum::Router;
 use axum::routing::{get, post};
 
+pub use serve::serve;
 pub use token::Token;
 
 use crate::{Index, Runner};
