@@ -16,6 +16,9 @@ use crate::request::{CallResult, Exit};
 
 const LEDGER: &str = "calls.jsonl";
 
+/// Where versions before the ledger kept a file per fact: a task of theirs may still be under way.
+const EARLIER: &str = "calls";
+
 /// The format that this version writes, in the first line. A reader refuses a later one: to misread what has run is to run
 /// it twice.
 const FORMAT: u32 = 2;
@@ -70,7 +73,10 @@ impl Ledger {
         let mut ledger = Self { dir: dir.to_owned(), file, length, torn: length > 0, ordered, typed, ended };
         if length == 0 {
             ledger.append(&Header { thenar_calls: FORMAT })?;
+            // Found in the files of an earlier version, not in this one.
+            (ledger.ordered, ledger.typed, ledger.ended) = Default::default();
         }
+        each_earlier(dir, |entry| ledger.take_over(entry))?;
         let unfinished: Vec<_> =
             ledger.ordered.iter().filter(|call| !ledger.ended.contains_key(*call)).cloned().collect();
         for call in unfinished {
@@ -141,6 +147,20 @@ impl Ledger {
         })
     }
 
+    /// Carries a fact of an earlier version into the ledger, unless a keeper did before it died.
+    fn take_over(&mut self, entry: Entry) -> io::Result<()> {
+        match entry {
+            Entry::Ordered { call } if !self.ordered.contains(&call) => {
+                self.append(&Entry::Ordered { call: call.clone() })?;
+                self.ordered.insert(call);
+            }
+            Entry::Typed { call, write } if !self.was_written(&call, &write) => self.note_write(&call, &write)?,
+            Entry::Ended { call, result } if !self.ended.contains_key(&call) => self.write_result(&call, &result)?,
+            Entry::Ordered { .. } | Entry::Typed { .. } | Entry::Ended { .. } => {}
+        }
+        Ok(())
+    }
+
     /// One line in one write. Returns where it stands.
     fn append(&mut self, line: &impl Serialize) -> io::Result<(u64, usize)> {
         let mut bytes = if self.torn { b"\n".to_vec() } else { Vec::new() };
@@ -164,7 +184,12 @@ impl Ledger {
 pub(crate) fn each_entry(dir: &Path, mut each: impl FnMut((u64, usize), Entry)) -> io::Result<()> {
     let file = match File::open(dir.join(LEDGER)) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return each_earlier(dir, |entry| {
+                each((0, 0), entry);
+                Ok(())
+            });
+        }
         Err(error) => return Err(error),
     };
     let (mut reader, mut line, mut offset) = (BufReader::new(file), Vec::new(), 0);
@@ -188,6 +213,33 @@ pub(crate) fn each_entry(dir: &Path, mut each: impl FnMut((u64, usize), Entry)) 
         }
         offset += read as u64;
     }
+}
+
+/// Reads what a version before the ledger left: whole files, in no order between calls.
+fn each_earlier(dir: &Path, mut each: impl FnMut(Entry) -> io::Result<()>) -> io::Result<()> {
+    let files = match std::fs::read_dir(dir.join(EARLIER)) {
+        Ok(files) => files,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for file in files {
+        let file = file?;
+        let Ok(name) = file.file_name().into_string() else { continue };
+        if let Some(call) = name.strip_suffix(".order.json") {
+            each(Entry::Ordered { call: call.to_owned() })?;
+        } else if let Some(call) = name.strip_suffix(".result.json") {
+            if let Ok(result) = serde_json::from_slice(&std::fs::read(file.path())?) {
+                each(Entry::Ended { call: call.to_owned(), result })?;
+            }
+        } else if let Some(call) = name.strip_suffix(".writes") {
+            for line in std::fs::read_to_string(file.path())?.lines() {
+                if let Ok(write) = serde_json::from_str(line) {
+                    each(Entry::Typed { call: call.to_owned(), write })?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -235,6 +287,26 @@ mod tests {
             assert_eq!(next.result("e9").unwrap().unwrap(), result(), "cut at {cut}");
             assert_eq!(recorded(folder.path(), "e9").unwrap(), Recorded::Ended(result()), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn what_an_earlier_version_ran_is_known_and_never_run_again() {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path()).unwrap();
+        let calls = folder.path().join("calls");
+        std::fs::create_dir(&calls).unwrap();
+        for call in ["e1", "e2"] {
+            std::fs::write(calls.join(format!("{call}.order.json")), "{}").unwrap();
+        }
+        std::fs::write(calls.join("e1.result.json"), serde_json::to_vec(&result()).unwrap()).unwrap();
+        std::fs::write(calls.join("e1.writes"), "\"w\"\n").unwrap();
+        let known = || ["e1", "e2", "e3"].map(|call| recorded(folder.path(), call).unwrap());
+        let expected = [Recorded::Ended(result()), Recorded::Lost, Recorded::NeverSeen];
+        assert_eq!(known(), expected);
+        let ledger = Ledger::open(folder.path(), 0).unwrap();
+        assert!(ledger.was_ordered("e1") && ledger.was_ordered("e2") && ledger.was_written("e1", "w"));
+        assert_eq!(ledger.result("e1").unwrap(), Some(result()));
+        assert_eq!(known(), expected);
     }
 
     #[test]
