@@ -47,7 +47,7 @@ fn watch(instance: &Instance, id: &TaskId, json: bool, screen: Screen) -> Outcom
     let (sender, mut answers) = mpsc::channel(ANSWERS_QUEUED_MAX);
     let mut show = Waits { show: Show::new(screen, screen.can_ask().then(|| Answers::new(sender))), asked: None };
     let mut look = instance.look_on(id)?;
-    let rested = crate::runtime()?.block_on(async {
+    let rested: Result<bool, Problem> = crate::runtime()?.block_on(async {
         let mut interrupted =
             signal(SignalKind::interrupt()).map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
         let mut tick = tokio::time::interval(Duration::from_millis(LOOK_MS));
@@ -64,7 +64,7 @@ fn watch(instance: &Instance, id: &TaskId, json: bool, screen: Screen) -> Outcom
             }
         }
     });
-    let rested = rested.map_err(|problem: Problem| problem)?;
+    let rested = rested?;
     let summary = instance.summary(id).map_err(house::about(id))?;
     if !rested {
         screen
