@@ -136,8 +136,13 @@ impl Record {
     pub(crate) fn limits(&self, client: &model::Client) -> Limits {
         let pending: u64 = self.folds.context.pending().map(model::tokens_max).sum();
         let input_tokens_max = self.folds.conversation.input_tokens_max() + pending;
-        let output_tokens_max = client.output_tokens_max();
-        let reserve = client.reserve(input_tokens_max, output_tokens_max);
+        // What every request of this task says, whatever is configured by now.
+        let sent = self.folds.conversation.output_tokens_max();
+        let output_tokens_max = sent.unwrap_or_else(|| client.output_tokens_max());
+        // Where nothing bounds a reply, only the window does; where that is not known either, no cap can be kept.
+        let unbounded = sent.is_none() && self.state.options.max_cost.is_some();
+        let priced_max = if unbounded { client.window_tokens().unwrap_or(u64::MAX) } else { output_tokens_max };
+        let reserve = client.reserve(input_tokens_max, priced_max);
         Limits { input_tokens_max, output_tokens_max, window_tokens: client.window_tokens(), reserve }
     }
 

@@ -34,6 +34,7 @@ pub struct Conversation {
     hasher: Sha256,
     messages: u64,
     input_tokens_max: u64,
+    output_tokens_max: Option<u64>,
     dialect: Dialect,
 }
 
@@ -91,9 +92,10 @@ impl Conversation {
     /// An empty conversation. `name` is `provider:model`; `tools` is the tool list as it stands in every request.
     pub fn new(name: &str, tools: &[u8], output_tokens_max: Option<u64>) -> Result<Self, UnknownModel> {
         let name: Name = name.parse()?;
+        let mut output_tokens_max = output_tokens_max;
         let (dialect, bytes) = match name.provider {
             Provider::Anthropic => {
-                let max = output_tokens_max.unwrap_or(OUTPUT_TOKENS_DEFAULT_MAX);
+                let max = *output_tokens_max.get_or_insert(OUTPUT_TOKENS_DEFAULT_MAX);
                 let head = anthropic::Encoder::head(&name.model, tools, max);
                 (Dialect::Anthropic(anthropic::Encoder::default()), head)
             }
@@ -104,7 +106,7 @@ impl Conversation {
         };
         let hasher = Sha256::new_with_prefix(&bytes);
         let input_tokens_max = bytes.len() as u64;
-        Ok(Self { bytes, hasher, messages: 0, input_tokens_max, dialect })
+        Ok(Self { bytes, hasher, messages: 0, input_tokens_max, output_tokens_max, dialect })
     }
 
     /// Appends an item.
@@ -160,6 +162,11 @@ impl Conversation {
     /// No more tokens than this: what was counted, and at least a byte per token of what is sent beside it.
     pub fn input_tokens_max(&self) -> u64 {
         self.input_tokens_max
+    }
+
+    /// The bound on the reply that is sent with every request; none where the server is left to its own.
+    pub fn output_tokens_max(&self) -> Option<u64> {
+        self.output_tokens_max
     }
 }
 

@@ -101,6 +101,25 @@ fn a_server_that_counts_nothing_cannot_break_the_cap() {
 }
 
 #[test]
+fn a_cap_given_later_holds_where_no_request_bounds_the_reply() {
+    for (window, limit) in [(None, true), (Some(200_000), true), (Some(20_000), false)] {
+        let mut rig = Rig::new(ModelServer::playing(work()).unwrap());
+        // No price was known, so the task was begun without a bound on replies.
+        let options = |max_cost| TaskOptions { max_steps: Some(1), max_cost, ..TaskOptions::default() };
+        let id = rig.create(options(None));
+        cut_short(&rig.run(&id), LimitKind::Steps);
+        rig.price = Some(PRICE);
+        rig.window = window;
+        let out = rig.instance.summary(&id).unwrap().options.out;
+        let options = TaskOptions { max_steps: None, out, ..options(Some(MicroUsd(60_000))) };
+        rig.tell(&id, Command::Options { options });
+        let summary = rig.resume(&id);
+        assert_eq!(summary.cause == Some(StopCause::Limit(LimitKind::Cost)), limit, "{window:?}: {}", summary.reason);
+        rig.check(&id);
+    }
+}
+
+#[test]
 fn calls_that_died_with_their_engine_are_held_against_the_cap() {
     let mut rig = Rig::new(ModelServer::playing(work()).unwrap());
     rig.price = Some(PRICE);
