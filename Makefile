@@ -65,7 +65,7 @@ test: packages ## Everything a reviewer would check: format, tidy, lints, docume
 	@echo '== examples in the documentation'
 	@$(CARGO) test --locked --quiet --workspace --doc
 	@echo '== tests'
-	@$(CARGO) nextest run --locked --workspace
+	@TOOLSET_REQUIRED=1 $(CARGO) nextest run --locked --workspace
 
 test-model: build ## Run Thenar against a real, very small model on this machine (minutes; 98 MB)
 	@sh scripts/test-model.sh target/release/thenar
