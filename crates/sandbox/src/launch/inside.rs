@@ -24,6 +24,8 @@ const STAGE: &str = "/usr";
 /// Room for the folders, links and small files of the root itself.
 const ROOT_BYTES: &str = "4m";
 const ROOT_FILES: &str = "2048";
+/// Terminals of one computer; the machine has some thousand for everybody.
+const PTYS_MAX: &str = "256";
 
 /// Entries of `/proc` that tell about the host or act on it.
 const PROC_HIDDEN_FILES: &[&str] = &[
@@ -137,9 +139,10 @@ fn make_root(parts: &Parts<'_>) -> Step<OwnedFd> {
     }
     parts.plan.attach(top).map_err(|(what, error)| (format!("attach {what}"), error))?;
     mounts::attach(proc.as_fd(), top, "proc").map_err(at("attach /proc"))?;
+    lockdown::lower_user_counts(top).map_err(at("set the limits of the computer's user"))?;
     hide(top).map_err(at("hide parts of /proc"))?;
     scratch(top, limits, plain).map_err(at("make the scratch folders"))?;
-    let ptys = [("ptmxmode", "0666"), ("mode", "0600")];
+    let ptys = [("ptmxmode", "0666"), ("mode", "0600"), ("max", PTYS_MAX)];
     let ptys = mounts::make("devpts", &ptys, MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC)
         .map_err(at("make the terminals"))?;
     mounts::attach(ptys.as_fd(), top, "dev/pts").map_err(at("attach the terminals"))?;

@@ -1,8 +1,11 @@
 //! Limits and rights of everything inside. The call filter comes last, in PID 1 itself; this file opens nothing.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
 
 use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit};
 
 use crate::spec::Limits;
@@ -12,6 +15,14 @@ use crate::sys;
 const INIT_PROCESSES: u64 = 16;
 /// Memory that may be locked.
 const LOCKED_BYTES: u64 = 8 * 1024 * 1024;
+
+/// What the kernel counts per user, over all computers and the person's own programs: each computer gets a part.
+const USER_COUNTS: &[(&str, u32)] = &[
+    ("max_inotify_instances", 64),
+    ("max_inotify_watches", 32_768),
+    ("max_fanotify_groups", 8),
+    ("max_fanotify_marks", 4_096),
+];
 
 /// The call filter: first what exists, then what of it is refused. The later one is asked first.
 const KNOWN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/known.bpf"));
@@ -28,6 +39,20 @@ pub(super) fn lower_limits(limits: &Limits) -> io::Result<()> {
     lower(Resource::Data, limits.memory_bytes)?;
     lower(Resource::Memlock, LOCKED_BYTES)?;
     lower(Resource::Msgqueue, 819_200)?;
+    Ok(())
+}
+
+/// Lowers what of the user's own counts this computer may take, through the new `/proc` and before it is closed. The limits
+/// hold in the new user namespace only. A kernel that does not count one of them has no file for it.
+pub(super) fn lower_user_counts(root: BorrowedFd<'_>) -> io::Result<()> {
+    for (name, most) in USER_COUNTS {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        match rustix::fs::openat(root, format!("proc/sys/user/{name}"), flags, Mode::empty()) {
+            Ok(file) => File::from(file).write_all(most.to_string().as_bytes())?,
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 mod desk;
 
 mod calls;
+mod exhaust;
 mod outside;
 
 #[test]
