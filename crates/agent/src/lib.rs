@@ -39,6 +39,8 @@ pub use models::{Models, Offered, Opened, Unavailable};
 pub use onlook::Onlooker;
 pub use prompt::SYSTEM;
 pub use run::Start;
+/// How the doors to a task reach its files; they know the computer only through this crate.
+pub use sandbox::Folder;
 pub use state::{Call, Ended, OpenModelCall, Stage, State};
 pub use summary::{Approval, Summary};
 pub use trace::CONTENT;

@@ -11,6 +11,7 @@
 mod computer;
 mod error;
 mod find;
+mod folder;
 mod init;
 mod keeper;
 mod launch;
@@ -25,6 +26,7 @@ mod wire;
 pub use computer::Computer;
 pub use error::Error;
 pub use find::find_keeper;
+pub use folder::{Folder, Over};
 pub use keeper::main as keeper_main;
 pub use launch::lendable;
 pub use probe::{Capability, probe};

@@ -4,7 +4,6 @@
 mod acceptance;
 mod asked;
 mod check;
-mod folder;
 mod points;
 mod publish;
 mod stage;

@@ -7,6 +7,7 @@ mod desk;
 mod calls;
 mod exhaust;
 mod outside;
+mod swap;
 
 #[test]
 fn everything_holds_for_an_ordinary_user_too() {

@@ -1,19 +1,18 @@
-//! Files out of a task: its workspace and what it delivered. A path is walked from the task's own folder, a name at a time,
-//! and never through a link; nothing here writes.
+//! Files out of a task: its workspace and what it delivered, reached from the folder's descriptor and never through a link;
+//! nothing here writes.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Component, Path as Name};
+use std::path::Path as Name;
 use std::sync::Arc;
 
+use agent::Folder;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use rustix::fs::{Mode, OFlags, openat};
 use serde_json::{Value, json};
 
 use super::problem::{Answer, Problem};
@@ -35,7 +34,9 @@ pub(super) async fn list(State(shared): State<Shared>, Path(name): Path<String>)
     let workspace = summary(&shared, &id(&name)?).await?.workspace;
     let listed = blocking(move || {
         let (mut files, mut looked_at) = (Vec::new(), 0);
-        walk(&workspace, "", DEPTH_MAX, &mut looked_at, &mut files);
+        if let Ok(folder) = Folder::open(&workspace) {
+            walk(&folder, "", DEPTH_MAX, &mut looked_at, &mut files);
+        }
         files.sort_by(|a, b| a["path"].as_str().cmp(&b["path"].as_str()));
         let whole = files.len() < LISTED_FILES_MAX && looked_at < LOOKED_AT_MAX;
         Ok(json!({"files": files, "whole": whole}))
@@ -43,24 +44,27 @@ pub(super) async fn list(State(shared): State<Shared>, Path(name): Path<String>)
     Ok(Json(listed.await?).into_response())
 }
 
-fn walk(folder: &Name, before: &str, depth: usize, looked_at: &mut usize, files: &mut Vec<Value>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
+fn walk(folder: &Folder, before: &str, depth: usize, looked_at: &mut usize, files: &mut Vec<Value>) {
+    // A name that is no text cannot be asked for, and what has gone meanwhile is not there.
+    let Ok((folders, names)) = folder.entries() else { return };
+    let path = |name: &str| if before.is_empty() { name.to_owned() } else { format!("{before}/{name}") };
+    for name in names {
         *looked_at += 1;
         if *looked_at >= LOOKED_AT_MAX || files.len() >= LISTED_FILES_MAX {
             return;
         }
-        // A name that is no text cannot be asked for.
-        let (Ok(kind), Some(name)) = (entry.file_type(), entry.file_name().to_str().map(str::to_owned)) else {
-            continue;
-        };
-        let path = if before.is_empty() { name } else { format!("{before}/{name}") };
-        if kind.is_dir() && depth > 0 {
-            walk(&entry.path(), &path, depth - 1, looked_at, files);
-        } else if kind.is_file()
-            && let Ok(data) = entry.metadata()
-        {
-            files.push(json!({"path": path, "bytes": data.len(), "modified_ms": data.mtime().max(0) * 1_000}));
+        if let Ok(data) = folder.about(&name) {
+            files
+                .push(json!({"path": path(&name), "bytes": data.st_size, "modified_ms": data.st_mtime.max(0) * 1_000}));
+        }
+    }
+    for name in folders {
+        *looked_at += 1;
+        if *looked_at >= LOOKED_AT_MAX || files.len() >= LISTED_FILES_MAX || depth == 0 {
+            return;
+        }
+        if let Ok(below) = folder.existing(Name::new(&name)) {
+            walk(&below, &path(&name), depth - 1, looked_at, files);
         }
     }
 }
@@ -175,23 +179,10 @@ impl Range {
     }
 }
 
-/// Opens a regular file beneath a folder, a name at a time; a link on the way is a refusal.
+/// Opens a regular file beneath a folder; a link on the way is a refusal.
 fn open_beneath(root: &Name, path: &str) -> Option<(File, std::fs::Metadata)> {
-    let folder_flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut folder: OwnedFd = File::open(root).ok()?.into();
-    let mut names = Vec::new();
-    for part in Name::new(path).components() {
-        let Component::Normal(name) = part else { return None };
-        names.push(name);
-    }
-    let (last, before) = names.split_last()?;
-    for name in before {
-        folder = openat(&folder, *name, folder_flags, Mode::empty()).ok()?;
-    }
-    // A pipe must not make us wait.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(openat(&folder, *last, flags, Mode::empty()).ok()?);
-    let data = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let file = Folder::open(root).ok()?.file(Name::new(path)).ok()?;
+    let data = file.metadata().ok()?;
     Some((file, data))
 }
 

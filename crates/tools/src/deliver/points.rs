@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::deliver::check::{self, FOLDER};
-use crate::deliver::folder::Folder;
 use crate::deliver::stage::{self, Staged, Staging};
 use crate::limits::CHECK_DATA_BYTES_MAX;
 use crate::outcome::Outcome;
+use sandbox::Folder;
 
 /// What checks points: standard Python, the toolset, and the checker of files beside it.
 const POINTS: &str = include_str!("../points.py");

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::deliver::acceptance;
-use crate::deliver::folder::{Folder, Over};
 use crate::deliver::stage::{Staged, Staging, copy_hashed};
 use crate::outcome::Outcome;
+use sandbox::{Folder, Over};
 
 /// Numbers tried for a name that is taken.
 const NUMBER_MAX: u32 = 10_000;

@@ -10,9 +10,9 @@ use event::Digest;
 use sha2::Digest as _;
 
 use crate::call::Call;
-use crate::deliver::folder::Folder;
 use crate::limits::{DELIVER_BYTES_MAX, DELIVER_FILE_BYTES_MAX, DELIVER_FILES_MAX};
 use crate::outcome::Outcome;
+use sandbox::Folder;
 
 /// The folder of one delivery: `tasks/ID/deliver/eN`.
 #[derive(Clone, Debug)]

@@ -11,12 +11,12 @@ use policy::{Permit, ToolFacts};
 use serde_json::Value;
 
 use crate::call::{Call, lasting_facts};
-use crate::deliver::folder::Folder;
 use crate::deliver::publish;
 use crate::deliver::stage::{self, Staged, Staging};
 use crate::limits::{DELIVER_FILES_MAX, HAND_OVER_BYTES_MAX, HAND_OVER_DEPTH_MAX, HAND_OVER_ENTRIES_MAX};
 use crate::outcome::Outcome;
 use crate::world::{Place, World};
+use sandbox::Folder;
 
 /// The name under which policy and the record know it.
 pub const HAND_OVER: &str = "hand_over";

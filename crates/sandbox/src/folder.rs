@@ -1,12 +1,13 @@
-//! A folder by its descriptor. Everything below it is reached without following a symbolic link and without leaving it,
-//! whatever a program in the computer does to the tree meanwhile. It never resolves a path from the root.
+//! A folder of the computer's seen from the host, by its descriptor: the only way in which anything outside the box touches
+//! files that programs inside can change. Everything below is reached without following a symbolic link and without leaving
+//! the folder, whatever is done to the tree meanwhile. It never resolves a path from the root.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 /// How often a lookup is tried again that a rename elsewhere disturbed.
@@ -14,16 +15,16 @@ const DISTURBED_MAX: usize = 32;
 
 /// An open folder.
 #[derive(Debug)]
-pub(super) struct Folder(OwnedFd);
+pub struct Folder(OwnedFd);
 
 impl Folder {
     /// Opens a folder that the person named: links on the way to it are theirs.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?))
     }
 
     /// Opens a regular file below; never waits for a FIFO's other end.
-    pub(super) fn file(&self, path: &Path) -> io::Result<File> {
+    pub fn file(&self, path: &Path) -> io::Result<File> {
         let file = self.lookup(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
         if kind != FileType::RegularFile {
@@ -34,7 +35,7 @@ impl Folder {
     }
 
     /// The folders and the regular files directly in this one, by name; what has no name in UTF-8 is left out.
-    pub(super) fn entries(&self) -> io::Result<(Vec<String>, Vec<String>)> {
+    pub fn entries(&self) -> io::Result<(Vec<String>, Vec<String>)> {
         let (mut folders, mut files) = (Vec::new(), Vec::new());
         for entry in rustix::fs::Dir::read_from(&self.0)? {
             let entry = entry?;
@@ -50,6 +51,7 @@ impl Folder {
             match kind {
                 FileType::Directory if !matches!(name, "." | "..") => folders.push(name.to_owned()),
                 FileType::RegularFile => files.push(name.to_owned()),
+                // Links, pipes, sockets and devices are nothing that anybody outside reads.
                 _ => {}
             }
         }
@@ -58,13 +60,18 @@ impl Folder {
         Ok((folders, files))
     }
 
+    /// What is known of an entry directly in this folder, itself where it is a link.
+    pub fn about(&self, name: &str) -> io::Result<Stat> {
+        Ok(rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
     /// Opens a folder below that is there.
-    pub(super) fn existing(&self, path: &Path) -> io::Result<Self> {
+    pub fn existing(&self, path: &Path) -> io::Result<Self> {
         Ok(Self(self.lookup(path, OFlags::RDONLY | OFlags::DIRECTORY)?))
     }
 
     /// Opens a folder below, made if it is not there.
-    pub(super) fn folder(&self, path: &Path) -> io::Result<Self> {
+    pub fn folder(&self, path: &Path) -> io::Result<Self> {
         let mut at = Self(self.0.try_clone()?);
         for component in path.components() {
             let Component::Normal(name) = component else {
@@ -80,12 +87,12 @@ impl Folder {
     }
 
     /// Lets everybody look into this folder, whatever the umask says.
-    pub(super) fn readable_by_all(&self) -> io::Result<()> {
+    pub fn readable_by_all(&self) -> io::Result<()> {
         Ok(rustix::fs::fchmod(&self.0, Mode::from_raw_mode(0o755))?)
     }
 
     /// Makes a new file for writing directly in this folder; a left-over of the same name goes.
-    pub(super) fn create(&self, name: &str) -> io::Result<File> {
+    pub fn create(&self, name: &str) -> io::Result<File> {
         match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(error.into()),
@@ -95,7 +102,7 @@ impl Folder {
     }
 
     /// Gives a file in this folder its final name and makes that durable.
-    pub(super) fn rename(&self, from: &str, to: &str, over: Over) -> io::Result<()> {
+    pub fn rename(&self, from: &str, to: &str, over: Over) -> io::Result<()> {
         let flags = match over {
             Over::Nothing => RenameFlags::NOREPLACE,
             Over::Known => RenameFlags::empty(),
@@ -112,7 +119,7 @@ impl Folder {
     }
 
     /// Removes a file of this folder if it is there.
-    pub(super) fn remove(&self, name: &str) {
+    pub fn remove(&self, name: &str) {
         // What is left over is only a file that nobody asked for.
         let _ = rustix::fs::unlinkat(&self.0, name, AtFlags::empty());
     }
@@ -138,7 +145,8 @@ impl Folder {
 
 /// What a rename may replace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub enum Over {
+    /// Nothing: an existing name is an error.
     Nothing,
     /// A file that was looked at and may go.
     Known,
