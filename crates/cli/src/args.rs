@@ -250,9 +250,12 @@ Exit codes: the command's own; 128 + N where signal N ended it; 125 where the co
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Models {
-    /// Try a model: address, key, a streamed reply, a tool call
+    /// Try a model: does it answer, stream, call tools, keep to a schema, cache, tell its window?
     Test {
         /// The model, as provider:model [default: the one `run` would take]
         name: Option<String>,
+        /// Print one JSON object instead of lines
+        #[arg(long)]
+        json: bool,
     },
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use model::{Client, Endpoint, Name, Provider, Script, Secret, Settings};
+use model::{Client, Endpoint, Local, LocalServer, Name, Provider, Script, Secret, Settings};
 
 use crate::config::{Config, Known};
 use crate::env;
@@ -22,6 +22,9 @@ const OPENAI_DEFAULT_MODEL: &str = "gpt-4.1";
 
 /// How long a model may be silent.
 const IDLE_DEFAULT_MS: u64 = 120_000;
+
+/// Models of one server that are named in an error.
+const NAMES_TOLD_MAX: usize = 6;
 
 /// The largest script file.
 const SCRIPT_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -52,19 +55,62 @@ pub(crate) fn name(wanted: Option<&str>, config: &Config) -> Result<String, Prob
         (Some(model), _, _) => Ok(format!("openai:{model}")),
         (None, _, Some(base_url)) => only_model_of(&base_url, config),
         (None, Some(_), None) => Ok(format!("openai:{OPENAI_DEFAULT_MODEL}")),
-        (None, None, None) => Err(none()),
+        (None, None, None) => Err(none(&local_servers()?)),
     }
 }
 
-fn none() -> Problem {
-    Problem::new(
-        Code::Setup,
-        "there is no model yet. Ways to get one:\n  \
+/// The servers that answer on this machine. What is found is told and never taken by itself: any program of this machine
+/// may listen there.
+pub(crate) fn local_servers() -> Result<Vec<LocalServer>, Problem> {
+    let places = places()?;
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(crate::runtime()?.block_on(model::found(&places)))
+}
+
+fn places() -> Result<Vec<Local>, Problem> {
+    let Some(text) = env::var(env::LOCAL_SERVERS) else { return Ok(Local::usual()) };
+    if text.trim() == "none" {
+        return Ok(Vec::new());
+    }
+    let place = |text: &str| text.trim().parse().ok().and_then(Local::at);
+    let wrong = |text: &str| {
+        let words =
+            format!("{}: {text:?} is no address of this machine: write 127.0.0.1:PORT, or none", env::LOCAL_SERVERS);
+        Problem::new(Code::Setup, words)
+    };
+    text.split(',').map(|text| place(text).ok_or_else(|| wrong(text))).collect()
+}
+
+fn none(servers: &[LocalServer]) -> Problem {
+    let ways = "\
          export OPENAI_API_KEY=…                             OpenAI, or any service that speaks its API\n  \
          export OPENAI_BASE_URL=http://127.0.0.1:11434/v1    a model on this machine (Ollama, llama.cpp, vLLM, LM Studio)\n  \
          thenar run --model openai:NAME …                    or THENAR_MODEL, or model = \"openai:NAME\" in config.toml\n  \
-         make demo (or: thenar demo)                         works without any: a script drives the real tools",
-    )
+         make demo (or: thenar demo)                         works without any: a script drives the real tools";
+    if servers.is_empty() {
+        return Problem::new(Code::Setup, format!("there is no model yet. Ways to get one:\n  {ways}"));
+    }
+    let mut text = "no model is chosen yet, but this machine has a server that answers. To use it:".to_owned();
+    for server in servers {
+        text.push_str(&format!("\n  export OPENAI_BASE_URL={}", server.place.base_url()));
+        let names = server.models.iter().take(NAMES_TOLD_MAX);
+        for model in names {
+            text.push_str(&format!("\n  export THENAR_MODEL={}", quoted(&format!("openai:{}", model.name))));
+        }
+        let more = server.models.len().saturating_sub(NAMES_TOLD_MAX);
+        if more > 0 {
+            text.push_str(&format!("\n  … or one of {more} more"));
+        }
+    }
+    Problem::new(Code::Setup, text).hint("`thenar models test` then says what the model can do")
+}
+
+/// A model's name for a shell: who listens on a port chose it, and the person may paste it.
+fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+".contains(c);
+    if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }
 
 /// A server with one model needs no name.
@@ -76,10 +122,11 @@ fn only_model_of(base_url: &str, config: &Config) -> Result<String, Problem> {
             .hint("start the server, or name the model: --model openai:NAME")
     })?;
     match offered.as_slice() {
-        [only] => Ok(format!("openai:{only}")),
+        [only] => Ok(format!("openai:{}", only.name)),
         [] => Err(Problem::new(Code::Setup, format!("the server at {base_url} offers no model"))),
         several => {
-            let names = several.iter().take(12).map(|name| format!("openai:{name}")).collect::<Vec<_>>().join(", ");
+            let names =
+                several.iter().take(12).map(|model| format!("openai:{}", model.name)).collect::<Vec<_>>().join(", ");
             Err(Problem::new(Code::Setup, format!("the server at {base_url} offers several models: name one"))
                 .hint(format!("--model with one of: {names}")))
         }

@@ -10,6 +10,7 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod task;
+pub(crate) mod try_out;
 
 use crate::exit::Code;
 

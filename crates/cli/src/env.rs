@@ -26,6 +26,10 @@ pub(crate) const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
 /// Which model to take from there where none is named.
 pub(crate) const OPENAI_MODEL: &str = "OPENAI_MODEL";
 
+/// Where to look for model servers on this machine, as `127.0.0.1:8080,127.0.0.1:8000`, or `none`. Default: the usual
+/// ports of Ollama, llama.cpp, vLLM and LM Studio.
+pub(crate) const LOCAL_SERVERS: &str = "THENAR_LOCAL_SERVERS";
+
 /// What to log to standard error: `info`, `warn`, `agent=debug`. Nothing by default.
 pub(crate) const LOG: &str = "THENAR_LOG";
 

@@ -72,8 +72,8 @@ fn command(command: Command, screen: Screen) -> Result<commands::Ended, Problem>
             return commands::computer::exec(workspace.as_deref(), command).map(commands::Ended::Raw);
         }
         Command::Models { test: None, json } => commands::models::list(json, screen),
-        Command::Models { test: Some(Models::Test { name }), json: _ } => {
-            commands::models::test(name.as_deref(), screen)
+        Command::Models { test: Some(Models::Test { name, json: below }), json } => {
+            commands::try_out::test(name.as_deref(), json || below, screen)
         }
         Command::Doctor { json } => commands::doctor::run(json, screen),
         Command::Setup => commands::setup::run(screen),

@@ -42,6 +42,13 @@ impl Models for Shelf {
         {
             offered.insert(0, Offered { name, note: "used where none is named".to_owned() });
         }
+        for server in choice::local_servers().map_err(unavailable)? {
+            let note = format!("found on this machine: {} at {}", server.place.program, server.place.base_url());
+            let new = server.models.into_iter().map(|model| format!("openai:{}", model.name));
+            for name in new.filter(|name| offered.iter().all(|known| known.name != *name)).collect::<Vec<_>>() {
+                offered.push(Offered { name, note: note.clone() });
+            }
+        }
         let note = "a script, no model: the demo".to_owned();
         offered.push(Offered { name: format!("script:{}", choice::DEMO), note });
         Ok(offered)

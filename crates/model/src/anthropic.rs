@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Failure;
 use crate::chat::{REPLY_BYTES_MAX, TOOL_CALLS_MAX};
-use crate::conversation::{NO_WORDS, plain_name, sound_arguments};
+use crate::conversation::{NO_WORDS, Shape, plain_name, sound_arguments};
 
 /// Blocks of one reply.
 const BLOCKS_MAX: usize = 4 * TOOL_CALLS_MAX;
@@ -37,9 +37,17 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// Everything that stands before the first item.
-    pub(crate) fn head(model: &str, tools: &[u8], output_tokens_max: u64) -> Vec<u8> {
+    pub(crate) fn head(model: &str, tools: &[u8], output_tokens_max: u64, shape: &Shape) -> Vec<u8> {
         let mut head =
             format!("{{\"max_tokens\":{output_tokens_max},\"model\":{},\"stream\":true,", Value::from(model));
+        head.push_str(&match shape {
+            Shape::Free => String::new(),
+            Shape::Call(tool) => format!("\"tool_choice\":{},", json!({ "type": "tool", "name": tool })),
+            Shape::Json(schema) | Shape::OldJson(schema) => {
+                let format = json!({ "type": "json_schema", "schema": schema });
+                format!("\"output_config\":{},", json!({ "format": format }))
+            }
+        });
         let tools: Vec<Value> = crate::conversation::functions(tools)
             .map(|function| {
                 let schema = function.get("parameters").cloned().unwrap_or_else(|| json!({ "type": "object" }));

@@ -50,7 +50,7 @@ impl Answer {
     /// Takes in one chunk of a stream, or a whole answer.
     pub(crate) fn take(&mut self, value: &Value, on_delta: &mut dyn FnMut(Delta)) -> Result<(), Failure> {
         if let Some(error) = error_in(value) {
-            return Err(crate::openai::stream_error(error));
+            return Err(crate::http::stream_error(error));
         }
         // Azure's first chunk has an empty name.
         if let Some(model) = value.get("model").and_then(Value::as_str).filter(|model| !model.is_empty()) {
@@ -71,7 +71,7 @@ impl Answer {
 
     fn choice(&mut self, choice: &Value, on_delta: &mut dyn FnMut(Delta)) -> Result<(), Failure> {
         if let Some(error) = choice.get("error").filter(|error| !error.is_null()) {
-            return Err(crate::openai::stream_error(error));
+            return Err(crate::http::stream_error(error));
         }
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
             if reason == "error" {

@@ -6,13 +6,10 @@ use event::{MicroUsd, ModelCall, Reply, Usage};
 use policy::Permit;
 
 use crate::name::{Name, Provider, UnknownModel};
-use crate::{Body, Failure, Price, Script, Secret, openai};
+use crate::{Body, Failure, Listed, Price, Script, Secret, http};
 
 /// Output tokens held back for a model whose limit is not known.
 pub(crate) const OUTPUT_TOKENS_DEFAULT_MAX: u64 = 16_384;
-
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// A piece of a reply as it streams in. Ephemeral: only the finished reply is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +54,7 @@ pub struct Settings {
 
 #[derive(Debug)]
 enum Backend {
-    Http { http: reqwest::Client, endpoint: Endpoint, provider: Provider },
+    Http { connections: reqwest::Client, endpoint: Endpoint, provider: Provider },
     Script(Script),
 }
 
@@ -77,7 +74,7 @@ impl Client {
             Provider::Script => Backend::Script(settings.script.clone().ok_or_else(|| missing("the script"))?),
             Provider::OpenAi | Provider::Responses | Provider::Anthropic | Provider::Gemini => {
                 let endpoint = settings.endpoint.clone().ok_or_else(|| missing("the address"))?;
-                Backend::Http { http: http(&endpoint.base_url)?, endpoint, provider: name.provider }
+                Backend::Http { connections: http::connections(&endpoint.base_url)?, endpoint, provider: name.provider }
             }
         };
         Ok(Self { settings, backend })
@@ -96,8 +93,8 @@ impl Client {
         }
         match &self.backend {
             Backend::Script(script) => script.reply(&body, &mut on_delta),
-            Backend::Http { http, endpoint, provider } => {
-                let reply = openai::call(http, endpoint, *provider, self.settings.idle, body, &mut on_delta).await;
+            Backend::Http { connections, endpoint, provider } => {
+                let reply = http::call(connections, endpoint, *provider, self.settings.idle, body, &mut on_delta).await;
                 reply.map_err(|failure| endpoint.keep_secret(failure))
             }
         }
@@ -135,28 +132,14 @@ impl Client {
         self.settings.output_tokens_max.or_else(|| self.settings.price.map(|_| OUTPUT_TOKENS_DEFAULT_MAX))
     }
 
-    /// The names of the models that the server offers.
-    pub async fn offered(&self) -> Result<Vec<String>, Failure> {
-        let (http, endpoint, provider) = match &self.backend {
-            Backend::Script(_) => return Ok(vec![self.settings.name.clone()]),
-            Backend::Http { http, endpoint, provider } => (http, endpoint, *provider),
+    /// The models that the server offers.
+    pub async fn offered(&self) -> Result<Vec<Listed>, Failure> {
+        let (connections, endpoint, provider) = match &self.backend {
+            Backend::Script(_) => return Ok(vec![Listed { name: self.settings.name.clone(), window_tokens: None }]),
+            Backend::Http { connections, endpoint, provider } => (connections, endpoint, *provider),
         };
-        openai::models(http, endpoint, provider, self.settings.idle)
+        http::models(connections, endpoint, provider, self.settings.idle)
             .await
             .map_err(|failure| endpoint.keep_secret(failure))
     }
-}
-
-/// One connection pool. Certificates are only read where the address needs them.
-fn http(base_url: &str) -> Result<reqwest::Client, Failure> {
-    // Another crate of the process may have chosen already: then that choice holds.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .tcp_nodelay(true)
-        .user_agent(concat!("thenar/", env!("CARGO_PKG_VERSION")));
-    let builder = if base_url.starts_with("http://") { builder.tls_certs_only([]) } else { builder };
-    builder.build().map_err(|error| Failure::rejected(format!("prepare the connection to {base_url}: {error}")))
 }

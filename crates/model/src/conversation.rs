@@ -27,6 +27,19 @@ const TOOL_NAME_CHARS_MAX: usize = 64;
 /// Stands for a reply without words or calls.
 pub(crate) const NO_WORDS: &str = "(no words)";
 
+/// What a reply has to be. A task's replies are free; the others try what a server can do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    #[default]
+    Free,
+    /// A call of this tool.
+    Call(String),
+    /// JSON by this schema.
+    Json(Value),
+    /// The same as older servers of chat completions want it.
+    OldJson(Value),
+}
+
 /// A conversation with a model, encoded.
 #[derive(Clone, Debug)]
 pub struct Conversation {
@@ -91,17 +104,29 @@ impl Body {
 impl Conversation {
     /// An empty conversation. `name` is `provider:model`; `tools` is the tool list as it stands in every request.
     pub fn new(name: &str, tools: &[u8], output_tokens_max: Option<u64>) -> Result<Self, UnknownModel> {
+        Self::shaped(name, tools, output_tokens_max, &Shape::Free)
+    }
+
+    /// An empty conversation whose replies have a given shape.
+    pub fn shaped(
+        name: &str,
+        tools: &[u8],
+        output_tokens_max: Option<u64>,
+        shape: &Shape,
+    ) -> Result<Self, UnknownModel> {
         let name: Name = name.parse()?;
         let mut output_tokens_max = output_tokens_max;
         let (dialect, bytes) = match name.provider {
             Provider::Anthropic => {
                 let max = *output_tokens_max.get_or_insert(OUTPUT_TOKENS_DEFAULT_MAX);
-                let head = anthropic::Encoder::head(&name.model, tools, max);
+                let head = anthropic::Encoder::head(&name.model, tools, max, shape);
                 (Dialect::Anthropic(anthropic::Encoder::default()), head)
             }
-            Provider::Responses => (Dialect::Responses, crate::responses::head(&name.model, tools, output_tokens_max)),
+            Provider::Responses => {
+                (Dialect::Responses, crate::responses::head(&name.model, tools, output_tokens_max, shape))
+            }
             Provider::OpenAi | Provider::Gemini | Provider::Script => {
-                (Dialect::Chat(thinking_of(&name.model)), chat_head(name.model, tools, output_tokens_max))
+                (Dialect::Chat(thinking_of(&name.model)), chat_head(name.model, tools, output_tokens_max, shape))
             }
         };
         let hasher = Sha256::new_with_prefix(&bytes);
@@ -177,7 +202,7 @@ pub(crate) fn functions(tools: &[u8]) -> impl Iterator<Item = Value> {
 }
 
 /// What stands before the messages of chat completions.
-fn chat_head(model: String, tools: &[u8], output_tokens_max: Option<u64>) -> Vec<u8> {
+fn chat_head(model: String, tools: &[u8], output_tokens_max: Option<u64>, shape: &Shape) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(tools.len() + 4096);
     bytes.push(b'{');
     if let Some(max) = output_tokens_max {
@@ -190,6 +215,20 @@ fn chat_head(model: String, tools: &[u8], output_tokens_max: Option<u64>) -> Vec
         bytes.extend_from_slice(tools);
         bytes.push(b',');
     }
+    let shape = match shape {
+        Shape::Free => String::new(),
+        Shape::Call(tool) => {
+            format!("\"tool_choice\":{},", json!({ "type": "function", "function": { "name": tool } }))
+        }
+        Shape::Json(schema) => {
+            let format = json!({ "name": "answer", "schema": schema, "strict": true });
+            format!("\"response_format\":{},", json!({ "type": "json_schema", "json_schema": format }))
+        }
+        Shape::OldJson(schema) => {
+            format!("\"response_format\":{},", json!({ "type": "json_object", "schema": schema }))
+        }
+    };
+    bytes.extend_from_slice(shape.as_bytes());
     bytes.extend_from_slice(b"\"messages\":[");
     bytes
 }

@@ -7,10 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Failure;
 use crate::chat::TOOL_CALLS_MAX;
-use crate::conversation::{NO_WORDS, functions, plain_name, sound_arguments};
+use crate::conversation::{NO_WORDS, Shape, functions, plain_name, sound_arguments};
 
 /// Everything that stands before the first item.
-pub(crate) fn head(model: &str, tools: &[u8], output_tokens_max: Option<u64>) -> Vec<u8> {
+pub(crate) fn head(model: &str, tools: &[u8], output_tokens_max: Option<u64>, shape: &Shape) -> Vec<u8> {
     // Models that do not think refuse to be asked for their thoughts.
     let thinks = ["gpt-5", "o1", "o3", "o4"].iter().any(|start| model.starts_with(start));
     let include = if thinks { "\"include\":[\"reasoning.encrypted_content\"]," } else { "" };
@@ -29,8 +29,16 @@ pub(crate) fn head(model: &str, tools: &[u8], output_tokens_max: Option<u64>) ->
         true => String::new(),
         false => format!("\"tools\":{},", String::from_utf8_lossy(&event::canonical(&tools))),
     };
+    let shape = match shape {
+        Shape::Free => String::new(),
+        Shape::Call(tool) => format!("\"tool_choice\":{},", json!({ "type": "function", "name": tool })),
+        Shape::Json(schema) | Shape::OldJson(schema) => {
+            let format = json!({ "type": "json_schema", "name": "answer", "schema": schema, "strict": true });
+            format!("\"text\":{},", json!({ "format": format }))
+        }
+    };
     let model = Value::from(model);
-    format!("{{{include}{limit}\"model\":{model},\"prompt_cache_key\":\"thenar-{key}\",\"store\":false,\"stream\":true,{tools}\"input\":[")
+    format!("{{{include}{limit}\"model\":{model},\"prompt_cache_key\":\"thenar-{key}\",\"store\":false,\"stream\":true,{tools}{shape}\"input\":[")
         .into_bytes()
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use insta::assert_snapshot;
 use serde_json::json;
-use testkit::{Answer, ModelServer, Turn};
+use testkit::{ModelServer, Turn};
 
 use crate::desk::{Desk, say};
 
@@ -86,52 +86,6 @@ fn rules_that_do_not_load_permit_nothing() {
     desk.run(&["task", "list"]).code(5).says("has no @id");
     fs::write(desk.path("home/rules.cedar"), "@id(\"x\") permit (principal action);\n").unwrap();
     desk.run(&["task", "list"]).code(5).says("line 1");
-}
-
-#[test]
-fn models_are_listed_and_tried() {
-    let server = ModelServer::start(|_, request| {
-        let text = request["messages"].to_string();
-        let turn =
-            if text.contains("19") { Turn::call("add", &json!({ "a": 19, "b": 23 })) } else { Turn::say("ready") };
-        Answer::Stream(Turn { usage: Some((20, 0, 1)), ..turn })
-    });
-    let server = server.unwrap();
-    let desk = Desk::new();
-    assert_snapshot!(desk.run(&["models"]).seen(), @r#"
-    exit 0
-    --- out
-    script:demo                              a script, no model: the demo
-    --- err
-    there is no model yet. Ways to get one:
-      export OPENAI_API_KEY=…                             OpenAI, or any service that speaks its API
-      export OPENAI_BASE_URL=http://127.0.0.1:11434/v1    a model on this machine (Ollama, llama.cpp, vLLM, LM Studio)
-      thenar run --model openai:NAME …                    or THENAR_MODEL, or model = "openai:NAME" in config.toml
-      make demo (or: thenar demo)                         works without any: a script drives the real tools
-    "#);
-    let desk = desk.with("OPENAI_BASE_URL", &server.base_url());
-    assert_snapshot!(desk.run(&["models"]).seen(), @r#"
-    exit 0
-    --- out
-    openai:scripted                          offered
-    script:demo                              a script, no model: the demo
-    --- err
-    `thenar run` takes openai:scripted unless told otherwise.
-    "#);
-    assert_eq!(desk.run(&["models", "--json"]).code(0).json()[0]["name"], "openai:scripted");
-    assert_snapshot!(desk.run(&["models", "test"]).seen(), @r#"
-    exit 0
-    --- out
-    reply        ok   it said "ready"
-    usage        ok   20 tokens in, 1 out
-    tool calls   ok
-    price        no   not in config.toml: --max-cost cannot be used
-    --- err
-    Testing openai:scripted …
-    "#);
-    let deaf = ModelServer::playing(vec![]).unwrap();
-    let desk = desk.with("OPENAI_BASE_URL", &deaf.base_url());
-    desk.run(&["models", "test", "openai:scripted"]).code(5).says("this model does not call tools");
 }
 
 /// One answer to every request; what was asked comes back.

@@ -42,7 +42,8 @@ impl Desk {
             program: program(),
             home,
             here,
-            environment: BTreeMap::new(),
+            // What happens to run on the machine is nobody's business here.
+            environment: BTreeMap::from([("THENAR_LOCAL_SERVERS".to_owned(), "none".to_owned())]),
             user: None,
             started: Default::default(),
             folder,

@@ -9,6 +9,7 @@ mod demo;
 mod desk;
 mod full;
 mod limits;
+mod models;
 mod person;
 mod record;
 mod running;

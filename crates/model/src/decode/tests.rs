@@ -337,7 +337,7 @@ fn signed_thoughts_of_gemini_are_kept_with_their_call() {
 #[test]
 fn every_recording_is_named_and_read() {
     let list = String::from_utf8(golden("README.md")).unwrap();
-    let readers = [include_str!("tests.rs"), include_str!("../openai/tests.rs")];
+    let readers = [include_str!("tests.rs"), include_str!("../http/tests.rs")];
     let named = |file: &str| list.contains(&format!("| `{file}` |"));
     let mut files = 0;
     for entry in std::fs::read_dir(format!("{}/tests/golden", env!("CARGO_MANIFEST_DIR"))).unwrap() {

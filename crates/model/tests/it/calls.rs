@@ -68,7 +68,7 @@ fn one_client_asks_again_and_again_with_a_growing_body() {
 fn the_list_of_models_comes_from_the_server() {
     let server = ModelServer::playing(Vec::new()).unwrap();
     let client = model::Client::new(settings(&server.base_url())).unwrap();
-    assert_eq!(run(client.offered()).unwrap(), ["scripted"]);
+    assert_eq!(run(client.offered()).unwrap()[0].name, "scripted");
 }
 
 #[test]

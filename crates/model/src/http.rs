@@ -1,5 +1,5 @@
-//! A model over HTTP: OpenAI's chat completions, every server that speaks them, and Anthropic's messages. One attempt; what failed says whether another
-//! may help.
+//! A model over HTTP, whichever words it wants: the address, the key, one attempt, the list of models; what failed says
+//! whether another attempt may help. It reads no reply itself.
 
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use crate::client::Endpoint;
 use crate::decode::{Decoder, Dialect, not_json};
 use crate::name::Provider;
 use crate::{Body, Delta, Failure};
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// Characters of a server's words that are repeated in a reason.
 const WORDS_CHARS_MAX: usize = 500;
@@ -35,6 +38,20 @@ const WINDOW_PHRASES: [&str; 10] = [
 
 /// The form of Anthropic's messages that is spoken here.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// One connection pool. Certificates are only read where the address needs them.
+pub(crate) fn connections(base_url: &str) -> Result<reqwest::Client, Failure> {
+    // Another crate of the process may have chosen already: then that choice holds.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .user_agent(concat!("thenar/", env!("CARGO_PKG_VERSION")));
+    let builder = if base_url.starts_with("http://") { builder.tls_certs_only([]) } else { builder };
+    builder.build().map_err(|error| Failure::rejected(format!("prepare the connection to {base_url}: {error}")))
+}
 
 /// One attempt.
 pub(crate) async fn call(
@@ -227,13 +244,26 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-/// Names of the models that the server offers.
+/// A model as a server's list has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub name: String,
+    /// Its window, where the list tells it.
+    pub window_tokens: Option<u64>,
+}
+
+/// What servers call the window of a model in their lists: vLLM, OpenRouter, Groq, LM Studio and Mistral, Anthropic,
+/// llama.cpp (the window it runs with, not the one the model was made for).
+const WINDOW_FIELDS: [&str; 6] =
+    ["/max_model_len", "/context_length", "/context_window", "/max_context_length", "/max_input_tokens", "/meta/n_ctx"];
+
+/// The models that the server offers.
 pub(crate) async fn models(
     http: &reqwest::Client,
     endpoint: &Endpoint,
     provider: Provider,
     idle: Duration,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<Listed>, Failure> {
     let request = authorized(http.get(address(endpoint, provider, "models")), endpoint, provider)?;
     let sent = tokio::time::timeout(idle, request.send()).await.map_err(|_| silent(idle))?;
     let mut response = sent.map_err(|error| unreachable_server(&endpoint.base_url, &error))?;
@@ -248,15 +278,20 @@ pub(crate) async fn models(
     if status != 200 {
         return Err(refused(provider, status, &headers, &body));
     }
-    let names = names_in(&body)?;
-    // Gemini lists its models with their kind before them.
-    Ok(names.into_iter().map(|name| name.strip_prefix("models/").map(str::to_owned).unwrap_or(name)).collect())
+    listed_in(&body)
 }
 
-fn names_in(body: &[u8]) -> Result<Vec<String>, Failure> {
+fn listed_in(body: &[u8]) -> Result<Vec<Listed>, Failure> {
     let value: Value = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
     let list = value.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    Ok(list.iter().filter_map(|model| model.get("id").and_then(Value::as_str)).map(plain).collect())
+    let listed = list.iter().filter_map(|model| {
+        let name = plain(model.get("id").and_then(Value::as_str)?);
+        // Gemini lists its models with their kind before them.
+        let name = name.strip_prefix("models/").map(str::to_owned).unwrap_or(name);
+        let window = WINDOW_FIELDS.iter().find_map(|field| model.pointer(field).and_then(Value::as_u64));
+        Some(Listed { name, window_tokens: window.filter(|tokens| *tokens > 0) })
+    });
+    Ok(listed.collect())
 }
 
 #[cfg(test)]

@@ -119,6 +119,11 @@ fn a_wait_is_read_in_every_form() {
 
 #[test]
 fn the_list_of_models_is_read() {
-    assert_eq!(names_in(&golden("llama_cpp_models.json")).unwrap(), ["smollm2-135m"]);
-    assert!(names_in(b"<html>").is_err());
+    let listed = listed_in(&golden("llama_cpp_models.json")).unwrap();
+    assert_eq!(listed, [Listed { name: "smollm2-135m".to_owned(), window_tokens: Some(1_024) }]);
+    let told = br#"{"data":[{"id":"models/a","max_model_len":8192},{"id":"b","meta":{"n_ctx":4096}},{"no":"id"}]}"#;
+    let listed = listed_in(told).unwrap();
+    let windows: Vec<_> = listed.iter().map(|model| (model.name.as_str(), model.window_tokens)).collect();
+    assert_eq!(windows, [("a", Some(8_192)), ("b", Some(4_096))]);
+    assert!(listed_in(b"<html>").is_err());
 }
