@@ -39,6 +39,7 @@ KIND = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 TASK = re.compile(r"[A-Za-z0-9_.:/-]{1,128}")
 HASH = re.compile(r"[0-9a-f]{64}")
 SALT = re.compile(r"[0-9a-f]{32}")
+LATER_FORMAT = "it is of a later format than this program reads: update it"
 NOT_CANONICAL = "the line is not canonical"
 NOT_ENDED = "the line is not ended"
 
@@ -105,6 +106,15 @@ def form_of(content):
         return {"base64": base64.b64encode(content).decode("ascii")}
 
 
+def is_later(line):
+    """Whether the first line is that of a later format; whatever else stands there is for a later script."""
+    try:
+        value = json.loads(line)
+        return value["format"] == FORMAT and type(value["v"]) is int and value["v"] > VERSION
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
 def build_header(value):
     exactly(value, "format genesis task v")
     if value["format"] != FORMAT or integer(value["v"]) != VERSION or type(value["task"]) is not str:
@@ -163,6 +173,8 @@ class Bundle:
             raise Broken("header", "it is missing")
         if not self.ended[0]:
             raise Broken("header", NOT_ENDED)
+        if is_later(self.lines[0]):
+            raise Broken("header", LATER_FORMAT)
         header = parse(self.lines[0], build_header)
         if header is None:
             raise Broken("header", NOT_CANONICAL)

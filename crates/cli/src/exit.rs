@@ -68,7 +68,7 @@ impl From<agent::Error> for Problem {
             Error::Journal(journal::Error::Locked { .. }) => Code::Held,
             Error::Journal(journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. })
             | Error::Event { .. } => Code::Corrupt,
-            Error::Policy(_) | Error::Model { .. } => Code::Setup,
+            Error::Policy(_) | Error::Model { .. } | Error::Journal(journal::Error::Newer { .. }) => Code::Setup,
             Error::Journal(_) | Error::Io { .. } | Error::Crashed(_) => Code::Failed,
         };
         let mut problem = Self::new(code, error.to_string());

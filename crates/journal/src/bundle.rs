@@ -167,6 +167,17 @@ pub(crate) fn parse_header(line: &[u8]) -> Option<(String, Hash)> {
     (canonical.as_bytes() == line).then_some((header.task, said))
 }
 
+/// The format of a bundle whose first line is that of a later version; whatever else stands there is for that version.
+pub(crate) fn later_format(line: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Header {
+        format: String,
+        v: u64,
+    }
+    let header: Header = serde_json::from_slice(line).ok()?;
+    (header.format == FORMAT && header.v > VERSION).then_some(header.v)
+}
+
 /// The record of a line, if the line is canonical; nothing in it is checked against anything else.
 pub(crate) fn parse_record(line: &[u8]) -> Option<Record> {
     #[derive(Deserialize)]

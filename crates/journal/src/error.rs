@@ -48,6 +48,9 @@ pub enum Error {
     /// The journal or a blob is not what was once written.
     #[error("{place}: {what}")]
     Corrupt { place: Place, what: String },
+    /// A later version of Thenar made it, in a format that this one does not read.
+    #[error("open journal {}: it is of format {format}, and this version reads up to {known}", .folder.display())]
+    Newer { folder: PathBuf, format: u64, known: u64 },
     /// The disk is full; nothing of this append or blob was kept, and everything before it was.
     #[error("{attempt}: no space left on the disk")]
     NoSpace { attempt: String },
@@ -81,6 +84,7 @@ impl Error {
                 "the journal was left as it was; compare it with an exported bundle or a backup, and start the task anew"
                     .to_owned(),
             ),
+            Self::Newer { .. } => Some("a newer thenar made it: update thenar; nothing was changed".to_owned()),
             Self::NoSpace { .. } => Some("free some space and try again: nothing that was recorded is lost".to_owned()),
             Self::TooLarge { what: "payload", .. } => Some("keep it as a blob and name its digest".to_owned()),
             Self::NotFound { .. }

@@ -149,8 +149,12 @@ impl SqliteStore {
         let Some((task, said, version)) = meta else {
             return Err(Error::corrupt(Place::Header, "nothing says which task this is the journal of"));
         };
-        if u64::try_from(version) != Ok(VERSION) {
-            return Err(Error::corrupt(Place::Header, format!("version {version} is unknown to this program")));
+        match u64::try_from(version) {
+            Ok(VERSION) => {}
+            Ok(format) if format > VERSION => {
+                return Err(Error::Newer { folder: folder.to_owned(), format, known: VERSION });
+            }
+            Ok(_) | Err(_) => return Err(Error::corrupt(Place::Header, format!("there is no format {version}"))),
         }
         check_header(&task, &said)?;
         Ok(Self { connection, database, task, next: 0 })

@@ -96,6 +96,7 @@ struct Problem {
 
 const LOG_DAMAGED: &str =
     "what was appended here can no longer be read: the write-ahead log was altered, or torn by a loss of power";
+const LATER_FORMAT: &str = "it is of a later format than this program reads: update it";
 const NOT_CANONICAL: &str = "the line is not canonical";
 const NOT_ENDED: &str = "the line is not ended";
 const RECORD_START: &[u8] = b"{\"envelope\":";
@@ -116,6 +117,9 @@ fn check_bundle(bytes: &[u8]) -> std::result::Result<Report, Problem> {
     let header = |what| Problem { place: Place::Header, what };
     let first = all.first().ok_or(header("it is missing"))?;
     let line = first.strip_suffix(b"\n").ok_or(header(NOT_ENDED))?;
+    if bundle::later_format(line).is_some() {
+        return Err(header(LATER_FORMAT));
+    }
     let (task, said) = bundle::parse_header(line).ok_or(header(NOT_CANONICAL))?;
     check_header(&task, &said).map_err(|_| header("the task id does not match the genesis hash"))?;
 

@@ -383,7 +383,9 @@ async fn carry(shared: &Shared, id: &TaskId, start: Start, mut commands: mpsc::R
             | agent::Error::Policy(_)
             | agent::Error::Event { .. }
             | agent::Error::Model { .. }
-            | agent::Error::Journal(journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. }) => {
+            | agent::Error::Journal(
+                journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. } | journal::Error::Newer { .. },
+            ) => {
                 tracing::error!(task = %id, %error, "the task cannot be run");
                 return false;
             }

@@ -104,6 +104,10 @@ fn altered(whole: &[u8], of_another_past: &[u8]) -> Vec<(Vec<u8>, &'static str)>
         ([whole, b" "].concat(), "head: something stands after it"),
         ([whole, b"\n"].concat(), "head: something stands after it"),
         (replace("\"v\":1}\n{\"env", "\"v\":1 }\n{\"env"), "header: the line is not canonical"),
+        (
+            replace("\"v\":1}\n{\"env", "\"v\":2}\n{\"env"),
+            "header: it is of a later format than this program reads: update it",
+        ),
         (replace("\"seq\":1,", "\"seq\":1.0,"), "record 1: the line is not canonical"),
         (replace("\"seq\":1,", "\"seq\":true,"), "record 1: the line is not canonical"),
         (replace("\"seq\":1,", "\"seq\":9007199254740993,"), "record 1: the line is not canonical"),

@@ -129,7 +129,7 @@ fn rows_taken_swapped_or_rewritten_are_named() {
         ("UPDATE record SET kind = x'ff' WHERE seq = 2", "record 2: its row does not have the form of a record"),
         ("UPDATE record SET salt = x'00' WHERE seq = 2", "record 2: its row does not have the form of a record"),
         ("UPDATE meta SET task = 'another'", "header: the task id does not match the genesis hash"),
-        ("UPDATE meta SET v = 2", "header: version 2 is unknown to this program"),
+        ("UPDATE meta SET v = 0", "header: there is no format 0"),
         ("DELETE FROM meta", "header: nothing says which task this is the journal of"),
         ("DROP TABLE record", "file: its tables are not those of a journal"),
         (
@@ -242,4 +242,16 @@ fn one_corrupt_journal_harms_no_other() {
     assert_eq!(verify_folder(&bad).unwrap().to_string(), "file: it is not a database");
     assert!(matches!(Writer::open(&bad), Err(Error::Corrupt { place: Place::File, .. })));
     assert!(matches!(verify_folder(&good).unwrap(), Verdict::Whole(_)));
+}
+
+#[test]
+fn a_later_format_is_not_called_damage() {
+    let home = tempfile::tempdir().unwrap();
+    drop(journal::Writer::create(home.path(), "t-01").unwrap());
+    rusqlite::Connection::open(home.path().join("journal.db")).unwrap().execute("UPDATE meta SET v = 2", []).unwrap();
+    let error = journal::Reader::open(home.path()).unwrap_err();
+    assert!(matches!(error, journal::Error::Newer { format: 2, known: 1, .. }), "{error}");
+    assert!(error.hint().unwrap().contains("update thenar"));
+    assert!(matches!(journal::Writer::open(home.path()), Err(journal::Error::Newer { .. })));
+    assert!(matches!(journal::verify_folder(home.path()), Err(journal::Error::Newer { .. })));
 }

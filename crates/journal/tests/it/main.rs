@@ -6,6 +6,7 @@ mod bundles;
 mod child;
 mod crash;
 mod damage;
+mod formats;
 mod locks;
 mod scale;
 mod stores;

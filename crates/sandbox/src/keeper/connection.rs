@@ -87,8 +87,8 @@ impl Connection {
             }
             match whole(heard) {
                 Ok(None) => {}
-                Ok(Some(question)) if question.version == VERSION => return Some(question.ask),
-                Ok(Some(_)) => {
+                Ok(Some(Heard::Ask(ask))) => return Some(ask),
+                Ok(Some(Heard::OtherVersion)) => {
                     self.answer(&Answer::Version { mine: VERSION });
                     return None;
                 }
@@ -150,11 +150,44 @@ impl Connection {
     }
 }
 
-fn whole(heard: &[u8]) -> io::Result<Option<Question>> {
+enum Heard {
+    Ask(Ask),
+    OtherVersion,
+}
+
+/// The question once it is whole. The version is read before the rest: what a later one asks may make no sense here.
+fn whole(heard: &[u8]) -> io::Result<Option<Heard>> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
     let Some((head, body)) = heard.split_first_chunk::<4>() else { return Ok(None) };
     let length = wire::frame_length(*head)?;
     if body.len() < length {
         return Ok(None);
     }
-    Ok(Some(serde_json::from_slice(&body[..length])?))
+    let body = &body[..length];
+    if serde_json::from_slice::<Versioned>(body)?.version != VERSION {
+        return Ok(Some(Heard::OtherVersion));
+    }
+    Ok(Some(Heard::Ask(serde_json::from_slice::<Question>(body)?.ask)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(question: &str) -> io::Result<Option<Heard>> {
+        let length = u32::try_from(question.len()).unwrap();
+        whole(&[&length.to_le_bytes()[..], question.as_bytes()].concat())
+    }
+
+    #[test]
+    fn a_later_version_is_told_so_whatever_it_asks() {
+        assert!(matches!(check(r#"{"version":2,"ask":{"dance":{"partner":7}}}"#), Ok(Some(Heard::OtherVersion))));
+        assert!(matches!(check(r#"{"ask":9,"version":7}"#), Ok(Some(Heard::OtherVersion))));
+        assert!(matches!(check(r#"{"version":1,"ask":"hello"}"#), Ok(Some(Heard::Ask(Ask::Hello)))));
+        assert!(check(r#"{"version":1,"ask":{"dance":{}}}"#).is_err());
+    }
 }
