@@ -27,7 +27,7 @@ WINDOW_TOKENS = 8192
 STOPPED = 3
 # What the server sees to, however weak the model is.
 MUST_WORK = ["answers", "streaming", "forced tool choice", "JSON by schema"]
-TRIAL_TOKENS_MAX = 96
+TRIAL_TOKENS_MAX = 256
 
 
 def free_port():
