@@ -10,6 +10,7 @@ mod config;
 mod env;
 mod exit;
 mod house;
+mod namespaces;
 #[cfg(test)]
 mod reference;
 mod report;

@@ -55,8 +55,7 @@ impl Failure {
 fn hint(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => {
-            "this machine does not let you make user namespaces: set kernel.unprivileged_userns_clone=1 and \
-             kernel.apparmor_restrict_unprivileged_userns=0 with sysctl, or run as root (in a container: --privileged)"
+            "this machine does not let you make user namespaces: `thenar doctor` names the rule that forbids it and a fix to paste"
         }
         Some(libc::ENOSPC | libc::EUSERS) => {
             "the limit of namespaces is reached: raise user.max_user_namespaces with sysctl"

@@ -8,6 +8,7 @@ use sandbox::{Computer, ComputerSpec, Exit, Request, Status, Workspace};
 use serde_json::json;
 
 use crate::exit::{Code, Outcome, Problem};
+use crate::namespaces::Rules;
 use crate::screen::{Look, Screen, data};
 use crate::{choice, clean, config, house, screen, toolset, words};
 
@@ -81,8 +82,7 @@ fn data_folder(home: &Path) -> Finding {
 /// A computer is really made.
 fn computer(home: &Path) -> Vec<Finding> {
     let broken = |error: &dyn std::fmt::Display| {
-        let fix =
-            "see the message; on Ubuntu 24.04: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0".to_owned();
+        let fix = "see the message".to_owned();
         vec![Finding { name: "computer".to_owned(), works: false, needed: true, what: error.to_string(), fix }]
     };
     let keeper = match sandbox::find_keeper() {
@@ -104,7 +104,8 @@ fn computer(home: &Path) -> Vec<Finding> {
                 works: seen.works,
                 needed: true,
                 what: seen.finding,
-                fix: seen.fix,
+                // Only where there is no computer at all can it be a rule of the machine's.
+                fix: Rules::read().fix(&keeper).filter(|_| !seen.works && seen.name == "computer").unwrap_or(seen.fix),
             })
             .collect(),
     }

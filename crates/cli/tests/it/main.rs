@@ -10,6 +10,7 @@ mod desk;
 mod full;
 mod limits;
 mod models;
+mod packaging;
 mod person;
 mod record;
 mod running;
