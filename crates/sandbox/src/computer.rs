@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::request::{Request, Status};
+use crate::request::{Recorded, Request, Status};
 use crate::spec::{ComputerSpec, Workspace};
 use crate::wire::{self, Answer, Ask, Question, Started};
 use crate::{Error, Result, record};
@@ -171,6 +171,28 @@ impl Computer {
     }
 }
 
+/// What became of a call, whether or not its keeper lives.
+///
+/// A keeper that is killed closes its socket a moment before it lets go of its lock: one that holds the lock and does not
+/// answer is waited for, and only one that answers has the call.
+///
+/// # Errors
+/// If the folder cannot be read or the id is not one.
+pub fn recorded(dir: &Path, call: &str) -> Result<Recorded> {
+    let deadline = Instant::now() + BUSY_WAIT;
+    loop {
+        let found = record::on_disk(dir, call)?;
+        if found != Recorded::Running || Instant::now() > deadline {
+            return Ok(found);
+        }
+        // One of another version answers too, by refusing.
+        if !matches!(Computer::attach(dir), Ok(None)) {
+            return Ok(found);
+        }
+        pause();
+    }
+}
+
 /// The same specification with paths that mean the same from any working directory.
 fn absolute(spec: &ComputerSpec) -> Result<ComputerSpec> {
     let whole = |path: &Path| std::path::absolute(path).map_err(Error::io("find the working directory"));
@@ -235,4 +257,32 @@ fn launch(spec: &ComputerSpec) -> Result<bool> {
 #[expect(clippy::disallowed_methods, reason = "another process holds the folder; there is nothing of ours to wait on")]
 fn pause() {
     std::thread::sleep(BUSY_PAUSE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Ledger;
+
+    #[test]
+    fn a_keeper_on_its_way_out_does_not_have_the_call_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        record::prepare(dir).unwrap();
+        Ledger::open(dir, 0).unwrap().write_order("e1").unwrap();
+        let lock = record::lock(dir).unwrap().expect("nobody else has it");
+        let listener = wire::listen(dir).unwrap();
+        let told = std::thread::scope(|scope| {
+            // Connections close unanswered, and the lock is let go last.
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    drop(listener.accept().unwrap());
+                }
+                drop(listener);
+                drop(lock);
+            });
+            recorded(dir, "e1").unwrap()
+        });
+        assert_eq!(told, Recorded::Lost);
+    }
 }

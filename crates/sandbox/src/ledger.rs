@@ -247,9 +247,9 @@ mod tests {
     //! What a reader makes of a ledger that was cut, and of one that it does not know.
 
     use super::{Entry, Ledger, each_entry};
-    use crate::Recorded;
-    use crate::record::{prepare, recorded};
+    use crate::record::prepare;
     use crate::request::{CallResult, Exit};
+    use crate::{Recorded, recorded};
 
     fn result() -> CallResult {
         let (output_bytes, started_ms, ended_ms) = (0, 1, 2);

@@ -23,14 +23,14 @@ mod spec;
 mod sys;
 mod wire;
 
-pub use computer::Computer;
+pub use computer::{Computer, recorded};
 pub use error::Error;
 pub use find::find_keeper;
 pub use folder::{Folder, Over};
 pub use keeper::main as keeper_main;
 pub use launch::lendable;
 pub use probe::{Capability, probe};
-pub use record::{read_output, recorded};
+pub use record::read_output;
 pub use request::{CALL_ID_BYTES_MAX, CallResult, Exit, FileAnswer, FileOp, FoundLine, Recorded, Request, Status};
 pub use spec::{ComputerSpec, Limits, Workspace};
 

@@ -13,11 +13,8 @@ use crate::{Error, Result, sys};
 
 const OUTPUT: &str = "output";
 const LOCK: &str = "keeper.lock";
-/// What became of a call, from the computer's folder alone.
-///
-/// # Errors
-/// If the folder cannot be read or the id is not one.
-pub fn recorded(dir: &Path, call: &str) -> Result<Recorded> {
+/// What the folder tells about a call at this moment, from the ledger and the keeper's lock alone.
+pub(crate) fn on_disk(dir: &Path, call: &str) -> Result<Recorded> {
     check_id(call)?;
     // Liveness is looked at before the result: a keeper writes the result before it leaves, so the other order could miss both.
     let alive = keeper_lives(dir)?;
