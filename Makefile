@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build install uninstall setup demo test test-model chaos bench fmt clean packages
+.PHONY: help build web install uninstall setup demo test test-model chaos bench fmt clean packages
 
 CARGO ?= cargo
 # /usr/local for root, ~/.local for everybody else.
@@ -21,9 +21,13 @@ help: ## What can be done here
 	@echo
 	@echo 'Variables: PREFIX=$(PREFIX) (install), POINTS=$(POINTS) SEED= (chaos), INSTALL=no (list missing packages, install none)'
 
-build: ## Build target/release/thenar and target/release/thenar-keeper
+build: ## Build target/release/thenar (with the web app, where there is Node) and target/release/thenar-keeper
+	@sh scripts/web.sh if-there
 	@$(CARGO) build --release --locked --package cli --package sandbox --bins
 	@echo 'built: target/release/thenar and target/release/thenar-keeper'
+
+web: ## Build the web app into web/dist (needs Node.js 20.19 or newer)
+	@sh scripts/web.sh need
 
 install: build ## Put both programs under PREFIX/bin
 	@mkdir -p '$(BIN)'
@@ -60,6 +64,9 @@ test: packages ## Everything a reviewer would check: format, tidy, lints, docume
 	@sh toolset/setup.sh
 	@echo '== scripts'
 	@sh scripts/check-scripts.sh
+	@echo '== web app'
+	@sh scripts/web.sh need
+	@cd web && npm run --silent check && npm run --silent test
 	@echo '== programs'
 	@$(CARGO) build --locked --workspace --bins
 	@echo '== examples in the documentation'

@@ -98,7 +98,7 @@ pub(super) async fn deliverable(
     send(task.out, path, headers).await
 }
 
-fn no_file() -> Problem {
+pub(super) fn no_file() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is no such file", "list the files first; links are not followed")
 }
 
@@ -180,7 +180,7 @@ impl Range {
 }
 
 /// Opens a regular file beneath a folder; a link on the way is a refusal.
-fn open_beneath(root: &Name, path: &str) -> Option<(File, std::fs::Metadata)> {
+pub(super) fn open_beneath(root: &Name, path: &str) -> Option<(File, std::fs::Metadata)> {
     let file = Folder::open(root).ok()?.file(Name::new(path)).ok()?;
     let data = file.metadata().ok()?;
     Some((file, data))

@@ -3,6 +3,7 @@
 
 mod events;
 mod files;
+mod framed;
 mod guard;
 mod page;
 mod problem;
@@ -11,6 +12,7 @@ mod serve;
 mod status;
 mod tasks;
 mod token;
+mod web;
 
 use std::sync::Arc;
 
@@ -56,7 +58,13 @@ pub fn app(state: App) -> Router {
     let state = Arc::new(state);
     let shared = Shared { hub: events::Hub::new(Arc::clone(&state)), gate: Arc::default(), app: state };
     Router::new()
-        .route("/", get(page::page))
+        .route("/", get(web::screen))
+        .route("/tasks/{*screen}", get(web::screen))
+        .route("/settings", get(web::screen))
+        .route("/settings/{*screen}", get(web::screen))
+        .route("/shared/{*screen}", get(web::screen))
+        .route("/icon.svg", get(web::file))
+        .route("/assets/{*path}", get(web::file))
         .route("/healthz", get(status::health))
         .route("/readyz", get(status::ready))
         .route("/v1/tasks", get(tasks::list).post(tasks::create))
@@ -70,6 +78,7 @@ pub fn app(state: App) -> Router {
         .route("/v1/tasks/{id}/files/{*path}", get(files::file))
         .route("/v1/tasks/{id}/deliverables", get(files::deliverables))
         .route("/v1/tasks/{id}/deliverables/{*path}", get(files::deliverable))
+        .route("/v1/tasks/{id}/pages/{*path}", get(framed::deliverable))
         .route("/v1/models", get(status::models))
         .route("/v1/budgets", get(status::budgets))
         .route("/metrics", get(status::metrics))

@@ -1,0 +1,159 @@
+// Requests to the server, and its refusals as it words them. It keeps nothing and repeats nothing.
+
+import type { AcceptanceItem, Deliverable, Digest, EffectId, Plan, StopCause, Usage } from './events'
+
+export type TaskState = 'queued' | 'running' | 'waiting' | 'stopped' | 'failed' | 'done'
+
+/** A task in one look, as the lists have it. */
+export interface TaskSummary {
+  id: string
+  state: TaskState
+  cause: StopCause | null
+  reason: string
+  text: string
+  task: string
+  model: string
+  scripted: boolean
+  created_ms: number
+  updated_ms: number
+  steps: number
+  spent_usd: number
+  unpriced_calls: number
+  usage: Usage
+  plan: Plan
+  acceptance: AcceptanceItem[]
+  deliverables: Deliverable[]
+  unread: boolean
+  question: string | null
+  confirm: { effect: EffectId; digest: Digest; question: string } | null
+  max_steps: number | null
+  max_cost_usd: number | null
+  max_time_ms: number | null
+  yes: boolean
+}
+
+export interface Limits {
+  max_steps?: number
+  max_cost_usd?: number
+  max_time?: string
+}
+
+export interface Model {
+  name: string
+  note: string
+}
+
+export interface FileInfo {
+  path: string
+  bytes: number
+  modified_ms: number
+}
+
+/** What the server did not do, in its own words, or that it could not be reached (status 0). */
+export class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    readonly detail: string,
+    readonly hint: string
+  ) {
+    super(detail)
+  }
+}
+
+export async function request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  const init: RequestInit = { method, headers: { ...headers } }
+  if (body instanceof FormData) init.body = body
+  else if (body !== undefined) {
+    init.headers = { ...headers, 'content-type': 'application/json' }
+    init.body = JSON.stringify(body)
+  }
+  let response: Response
+  try {
+    response = await fetch(path, init)
+  } catch {
+    throw new Refusal(0, '', '')
+  }
+  if (response.ok) return response
+  throw await refusal(response)
+}
+
+export async function refusal(response: Response): Promise<Refusal> {
+  const told = (await response.json().catch(() => ({}))) as { detail?: string; hint?: string }
+  return new Refusal(response.status, told.detail ?? response.statusText, told.hint ?? '')
+}
+
+async function json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
+  const response = await request(method, path, body, headers)
+  return (response.status === 204 ? undefined : await response.json()) as T
+}
+
+/** A path of a file inside an address: each part by itself, so that the slashes stay. */
+export function encodePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/')
+}
+
+const of = (id: string) => `/v1/tasks/${encodeURIComponent(id)}`
+
+export interface NewTask extends Limits {
+  task: string
+  model?: string
+  yes?: boolean
+  files: File[]
+  /** The same key always makes the same task: a repeated click or a lost answer makes no second one. */
+  key: string
+}
+
+export const api = {
+  tasks: (cursor?: string) =>
+    json<{ tasks: TaskSummary[]; next: string | null; broken: string[] }>(
+      'GET',
+      `/v1/tasks?limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`
+    ),
+  task: (id: string) => json<TaskSummary>('GET', of(id)),
+  create: ({ files, key, ...task }: NewTask) => {
+    let body: unknown = task
+    if (files.length > 0) {
+      const form = new FormData()
+      form.append('task', new Blob([JSON.stringify(task)], { type: 'application/json' }))
+      for (const file of files) form.append('file', file, file.name)
+      body = form
+    }
+    return json<TaskSummary>('POST', '/v1/tasks', body, { 'idempotency-key': key })
+  },
+  remove: (id: string) => json<void>('DELETE', of(id)),
+  say: (id: string, text: string) => json<{ text: string }>('POST', `${of(id)}/messages`, { text }),
+  asked: (id: string) => json<{ effect: EffectId; digest: Digest; question: string; schema: JsonSchema }>('GET', `${of(id)}/confirm`),
+  confirm: (id: string, answer: Record<string, unknown>) => json<{ text: string }>('POST', `${of(id)}/confirm`, answer),
+  stop: (id: string) => json<{ text: string }>('POST', `${of(id)}/stop`, {}),
+  resume: (id: string, limits: Limits = {}) => json<TaskSummary>('POST', `${of(id)}/resume`, limits),
+  files: (id: string) => json<{ files: FileInfo[]; whole: boolean }>('GET', `${of(id)}/files`),
+  fileUrl: (id: string, path: string) => `${of(id)}/files/${encodePath(path)}`,
+  deliverableUrl: (id: string, name: string) => `${of(id)}/deliverables/${encodePath(name)}`,
+  /** The file as a page of its own that can run nothing and ask nothing: for a frame. */
+  frameUrl: (id: string, name: string) => `${of(id)}/pages/${encodePath(name)}`,
+  eventsUrl: (id: string) => `${of(id)}/events`,
+  models: () => json<{ models: Model[] }>('GET', '/v1/models'),
+  budgets: () => json<Budgets>('GET', '/v1/budgets')
+}
+
+export interface Budgets {
+  spent_usd: number
+  tasks_of_today_spent_usd: number
+  unpriced_calls: number
+  default_max_steps: number
+}
+
+/** As much of JSON Schema as a form is made from. */
+export interface JsonSchema {
+  type?: string
+  title?: string
+  description?: string
+  const?: unknown
+  enum?: unknown[]
+  default?: unknown
+  required?: string[]
+  properties?: Record<string, JsonSchema>
+  minimum?: number
+  maximum?: number
+  maxLength?: number
+}

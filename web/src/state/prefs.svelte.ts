@@ -1,0 +1,72 @@
+// What the person chose for this browser: look, panes, what was read. Kept in the browser alone.
+
+export type Theme = 'system' | 'light' | 'dark'
+
+const stored = (key: string): string | null => localStorage.getItem(`thenar.${key}`)
+const keep = (key: string, value: string): void => {
+  try {
+    localStorage.setItem(`thenar.${key}`, value)
+  } catch {
+    // A full or forbidden store only means that the choice is not remembered.
+  }
+}
+
+let theme = $state<Theme>((stored('theme') as Theme | null) ?? 'system')
+let sidebar = $state(stored('sidebar') !== 'closed')
+let split = $state(Math.min(70, Math.max(30, Number(stored('split')) || 50)))
+let notify = $state(stored('notify') === 'yes')
+let seen = $state.raw<Record<string, number>>(JSON.parse(stored('seen') ?? '{}') as Record<string, number>)
+
+/** Tasks whose last reading is remembered. */
+const SEEN_MAX = 500
+
+function show(): void {
+  const root = document.documentElement
+  if (theme === 'system') root.removeAttribute('data-theme')
+  else root.dataset['theme'] = theme
+}
+show()
+
+export const prefs = {
+  get theme(): Theme {
+    return theme
+  },
+  set theme(value: Theme) {
+    theme = value
+    keep('theme', value)
+    show()
+  },
+  get sidebar(): boolean {
+    return sidebar
+  },
+  set sidebar(open: boolean) {
+    sidebar = open
+    keep('sidebar', open ? 'open' : 'closed')
+  },
+  /** The conversation's share of the width beside the computer, in percent. */
+  get split(): number {
+    return split
+  },
+  set split(percent: number) {
+    split = Math.min(70, Math.max(30, percent))
+    keep('split', String(split))
+  },
+  get notify(): boolean {
+    return notify
+  },
+  set notify(on: boolean) {
+    notify = on
+    keep('notify', on ? 'yes' : 'no')
+  },
+  /** Whether something came since the person last looked at the task. */
+  isUnread(id: string, updatedMs: number): boolean {
+    const at = seen[id]
+    return at !== undefined && updatedMs > at
+  },
+  saw(id: string, updatedMs: number): void {
+    if ((seen[id] ?? 0) >= updatedMs) return
+    const entries = Object.entries({ ...seen, [id]: updatedMs }).sort((a, b) => b[1] - a[1])
+    seen = Object.fromEntries(entries.slice(0, SEEN_MAX))
+    keep('seen', JSON.stringify(seen))
+  }
+}

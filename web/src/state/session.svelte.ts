@@ -1,0 +1,120 @@
+// One task that is looked at: its events, and the moment of them that is on screen. Live means "the last one"; replay is the
+// same view at another place. Nothing is worked out here: that is the reducer's.
+
+import { EventStream, type Connection } from '../api/stream'
+import type { Recorded } from '../api/events'
+import { Timeline } from '../view/timeline'
+import { emptyView, type TaskView } from '../view/view'
+
+/** Playing never waits longer than this between two events, whatever passed between them. */
+const GAP_MAX_MS = 1_200
+const GAP_MIN_MS = 15
+
+export const SPEEDS = [1, 2, 4, 8, 16] as const
+
+export class Session {
+  readonly timeline = new Timeline()
+  connection = $state.raw<Connection>({ state: 'connecting' })
+  /** What is on screen. */
+  view = $state.raw<TaskView>(emptyView())
+  /** The number of the last event there is. */
+  last = $state(0)
+  /** The event that is looked at; null is live. */
+  at = $state<number | null>(null)
+  playing = $state(false)
+  speed = $state<number>(4)
+  /** What the model is just saying. */
+  words = $state('')
+  /** The first events have come. */
+  ready = $state(false)
+  #stream: EventStream
+  #frame = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(url: string, at: number | null) {
+    this.at = at
+    this.#stream = new EventStream(url, 0, {
+      events: (batch) => this.#take(batch),
+      words: (_effect, text) => (this.words = text === null ? '' : this.words + text),
+      connection: (connection) => (this.connection = connection)
+    })
+  }
+
+  close(): void {
+    this.#stream.stop()
+    cancelAnimationFrame(this.#frame)
+    clearTimeout(this.#timer)
+  }
+
+  get live(): boolean {
+    return this.at === null
+  }
+
+  #take(batch: Recorded[]): void {
+    for (const recorded of batch) {
+      if (this.timeline.push(recorded) && recorded.event.event === 'model_replied') this.words = ''
+    }
+    // However many events come, the screen is drawn once a frame.
+    if (!this.#frame)
+      this.#frame = requestAnimationFrame(() => {
+        this.#frame = 0
+        this.last = this.timeline.last
+        this.ready = true
+        if (this.at === null) this.view = this.timeline.head()
+        else if (this.view.seq < this.at) this.view = this.timeline.at(this.at)
+      })
+  }
+
+  /** Looks at a moment. The last one of a task that goes on is "live". */
+  seek(seq: number): void {
+    this.pause()
+    this.#show(seq)
+  }
+
+  toLive(): void {
+    this.pause()
+    this.at = null
+    this.view = this.timeline.head()
+  }
+
+  step(by: 1 | -1): void {
+    this.seek(this.timeline.stop(this.at ?? this.last, by))
+  }
+
+  play(): void {
+    if (this.at === null || this.at >= this.last) this.#show(1)
+    this.playing = true
+    this.#schedule()
+  }
+
+  pause(): void {
+    this.playing = false
+    clearTimeout(this.#timer)
+  }
+
+  #show(seq: number): void {
+    if (seq >= this.last) {
+      this.at = null
+      this.view = this.timeline.head()
+    } else {
+      this.at = Math.max(1, seq)
+      this.view = this.timeline.at(this.at)
+    }
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer)
+    const from = this.at
+    if (!this.playing || from === null) {
+      this.playing = false
+      return
+    }
+    const next = this.timeline.stop(from, 1)
+    const gap = this.timeline.timeOf(next) - this.timeline.timeOf(from)
+    const wait = Math.max(GAP_MIN_MS, Math.min(gap, GAP_MAX_MS * 4) / this.speed)
+    this.#timer = setTimeout(() => {
+      this.#show(next)
+      this.#schedule()
+    }, Math.min(wait, GAP_MAX_MS))
+  }
+}

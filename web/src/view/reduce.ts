@@ -1,0 +1,264 @@
+// The one reducer: events in, what is on screen out. Live, replay and a shared link all come through here. It reads no
+// clock, asks no server, and throws at no event: what it does not know it passes over.
+
+import type { Effect, Event, Recorded, Reply, ToolCall, ToolResult } from '../api/events'
+import { isShownElsewhere, shownAs } from './tools'
+import { emptyView, type Entry, type FileVersion, type Mark, type Step, type TaskView } from './view'
+
+export { emptyView }
+
+/** A moment of its own: entries are never changed in place, so copying the lists is enough. */
+export function copyView(view: TaskView): TaskView {
+  return { ...view, entries: view.entries.slice(), open: new Map(view.open), files: new Map(view.files) }
+}
+
+/** Folds one event in. Says whether anything a person would look at came or changed. */
+export function apply(view: TaskView, recorded: Recorded): boolean {
+  const { seq, time_ms: atMs, event } = recorded
+  view.seq = seq
+  view.nowMs = atMs
+  const add = (entry: Entry): number => view.entries.push(entry) - 1
+  const mark = (what: Mark['what']): true => {
+    add({ kind: 'mark', seq, atMs, what })
+    return true
+  }
+  switch (event.event) {
+    case 'task_created':
+      return created(view, seq, atMs, event)
+    case 'message_received':
+      closeQuestion(view)
+      view.unread = view.ended !== null
+      add({ kind: 'said', seq, atMs, by: 'person', text: event.text, reasoning: '', files: [] })
+      return true
+    case 'effect_requested':
+      return requested(view, seq, atMs, event.effect)
+    case 'effect_decided':
+      change(view, event.id, (entry) => (entry.kind === 'step' ? { ...entry, decision: event.decision } : entry))
+      return event.decision.outcome === 'deny'
+    case 'approval_requested': {
+      const step = stepOf(view, event.id)
+      view.approval = add({
+        kind: 'approval',
+        seq,
+        atMs,
+        effect: event.id,
+        digest: event.effect_digest,
+        tool: step?.tool ?? '',
+        arguments: step?.arguments ?? {},
+        question: event.question,
+        decision: step?.decision ?? null,
+        answer: null
+      })
+      return true
+    }
+    case 'approval_answered':
+      return answered(view, atMs, event)
+    case 'effect_started':
+      if (view.thinking?.effect === event.id) view.thinking = { ...view.thinking, sinceMs: atMs }
+      change(view, event.id, (entry) => (entry.kind === 'step' ? { ...entry, status: 'running' } : entry))
+      return false
+    case 'model_attempt_failed':
+      if (view.thinking) view.thinking = { ...view.thinking, attempt: event.attempt + 1 }
+      return mark({ mark: 'retry', reason: event.reason, attempt: event.attempt, inMs: event.retry_in_ms })
+    case 'model_replied':
+      return replied(view, seq, atMs, event.reply, event.cost)
+    case 'model_failed':
+      view.thinking = null
+      return mark({ mark: 'model_failed', reason: event.reason })
+    case 'tool_finished':
+      return finished(view, seq, atMs, event.id, event.result)
+    case 'options_changed':
+      view.options = event.options
+      return mark({ mark: 'options', options: event.options })
+    case 'resumed':
+      view.ended = null
+      view.unread = false
+      view.stopping = false
+      return mark({ mark: 'resumed' })
+    case 'put_down':
+      return mark({ mark: 'put_down', reason: event.reason })
+    case 'limit_reached':
+      return mark({ mark: 'limit', limit: event.limit, used: event.used, max: event.max })
+    case 'stop_requested':
+      view.stopping = true
+      return mark({ mark: 'stopping', by: event.by })
+    case 'task_ended':
+      view.ended = { state: event.state, cause: event.cause, reason: event.reason, text: event.text }
+      view.thinking = null
+      view.stopping = false
+      closeQuestion(view)
+      view.approval = null
+      interruptOpen(view, seq, atMs)
+      return mark({ mark: 'ended', state: event.state, cause: event.cause, reason: event.reason, text: event.text })
+    case 'time_reached':
+      return false
+    default:
+      return unknown(event)
+  }
+}
+
+/** A kind of a newer server. The type says that no known kind comes here. */
+function unknown(_event: never): false {
+  return false
+}
+
+function created(view: TaskView, seq: number, atMs: number, event: Extract<Event, { event: 'task_created' }>): true {
+  view.id = event.id
+  view.brief = event.brief
+  view.model = event.model
+  view.scripted = event.scripted
+  view.engine = event.engine
+  view.options = event.options
+  view.createdMs = atMs
+  view.entries.push({ kind: 'said', seq, atMs, by: 'person', text: event.brief, reasoning: '', files: event.inputs ?? [] })
+  return true
+}
+
+function requested(view: TaskView, seq: number, atMs: number, effect: Effect): boolean {
+  if (effect.effect === 'model') {
+    view.thinking = { effect: effect.id, sinceMs: atMs, attempt: 1 }
+    return false
+  }
+  const { icon: _, tab } = shownAs(effect.tool)
+  const step: Step = {
+    kind: 'step',
+    seq,
+    atMs,
+    effect: effect.id,
+    tool: effect.tool,
+    arguments: effect.arguments,
+    tab,
+    status: 'asked',
+    decision: null,
+    endSeq: null,
+    endMs: null,
+    text: '',
+    facts: []
+  }
+  const at = view.entries.push(step) - 1
+  view.open.set(effect.id, at)
+  if (tab) view.focus = at
+  return true
+}
+
+function replied(view: TaskView, seq: number, atMs: number, reply: Reply, cost: number | null): boolean {
+  view.thinking = null
+  view.steps += 1
+  if (cost === null || cost === undefined) view.unpriced += 1
+  else view.spent += cost
+  if (reply.usage) {
+    view.usage = {
+      input_tokens: view.usage.input_tokens + reply.usage.input_tokens,
+      cached_input_tokens: view.usage.cached_input_tokens + reply.usage.cached_input_tokens,
+      output_tokens: view.usage.output_tokens + reply.usage.output_tokens
+    }
+  }
+  const text = (reply.message.text ?? '').trim()
+  const reasoning = (reply.message.reasoning ?? '').trim()
+  if (!text && !reasoning) return false
+  view.entries.push({ kind: 'said', seq, atMs, by: 'agent', text, reasoning, files: [] })
+  return true
+}
+
+function answered(view: TaskView, atMs: number, event: Extract<Event, { event: 'approval_answered' }>): boolean {
+  const at = view.entries.findLastIndex((entry) => entry.kind === 'approval' && entry.effect === event.id && !entry.answer)
+  const entry = view.entries[at]
+  if (entry?.kind !== 'approval') return false
+  view.entries[at] = { ...entry, answer: { allowed: event.allowed, by: event.by, note: event.note, atMs } }
+  if (view.approval === at) view.approval = null
+  return true
+}
+
+function finished(view: TaskView, seq: number, atMs: number, effect: number, result: ToolResult): boolean {
+  const facts = result.facts ?? []
+  const step = stepOf(view, effect)
+  change(view, effect, (entry) =>
+    entry.kind === 'step' ? { ...entry, status: result.status, endSeq: seq, endMs: atMs, text: result.text, facts } : entry
+  )
+  if (step && result.status === 'ok') fileChange(view, seq, step)
+  view.open.delete(effect)
+  for (const fact of facts) {
+    if (fact.fact === 'plan') planned(view, seq, atMs, fact.plan.steps)
+    else if (fact.fact === 'acceptance') view.acceptance = fact.items
+    else if (fact.fact === 'notice')
+      view.entries.push({ kind: 'said', seq, atMs, by: 'agent', text: fact.text, reasoning: '', files: [] })
+    else if (fact.fact === 'question')
+      view.question = view.entries.push({ kind: 'question', seq, atMs, text: fact.text, open: true }) - 1
+    else if (fact.fact === 'delivered') {
+      const names = new Set(fact.files.map((file) => file.name))
+      view.deliverables = [...view.deliverables.filter((file) => !names.has(file.name)), ...fact.files]
+      const acceptance = facts.find((other) => other.fact === 'acceptance')
+      view.entries.push({ kind: 'delivery', seq, atMs, files: fact.files, acceptance: acceptance?.items ?? view.acceptance })
+    }
+  }
+  return true
+}
+
+/** The plan was replaced; where it moved on, a heading says to what. */
+function planned(view: TaskView, seq: number, atMs: number, steps: TaskView['plan']): void {
+  const current = (plan: TaskView['plan']) => plan.findIndex((step) => step.status === 'in_progress')
+  const before = view.plan[current(view.plan)]?.text
+  const at = current(steps)
+  const now = steps[at]
+  view.plan = steps
+  if (now && now.text !== before)
+    view.entries.push({ kind: 'phase', seq, atMs, number: at + 1, total: steps.length, text: now.text })
+}
+
+/** What a step that wrote a file made of it, as far as the record tells. */
+function fileChange(view: TaskView, seq: number, step: Step): void {
+  const path = normal(step.arguments['path'])
+  if (path === null) return
+  const before = view.files.get(path)?.after ?? null
+  const version = (after: string | null): FileVersion => ({ seq, effect: step.effect, before, after })
+  if (step.tool === 'file_write') {
+    const content = String(step.arguments['content'] ?? '')
+    const appended = before === null ? null : before + content
+    view.files.set(path, version(step.arguments['append'] === true ? appended : content))
+  } else if (step.tool === 'file_str_replace') {
+    const [old, next] = [String(step.arguments['old'] ?? ''), String(step.arguments['new'] ?? '')]
+    const at = before?.indexOf(old) ?? -1
+    view.files.set(path, version(before === null || at < 0 ? null : before.slice(0, at) + next + before.slice(at + old.length)))
+  }
+}
+
+/** A path as the list of files has it: relative to the workspace. */
+function normal(path: unknown): string | null {
+  if (typeof path !== 'string' || !path) return null
+  return path.replace(/^\/workspace\//, '').replace(/^(\.\/)+/, '')
+}
+
+function closeQuestion(view: TaskView): void {
+  if (view.question === null) return
+  const entry = view.entries[view.question]
+  if (entry?.kind === 'question') view.entries[view.question] = { ...entry, open: false }
+  view.question = null
+}
+
+/** A task that ended leaves nothing under way. Should a resume attach to a call, its result replaces this. */
+function interruptOpen(view: TaskView, seq: number, atMs: number): void {
+  for (const at of view.open.values()) {
+    const entry = view.entries[at]
+    if (entry?.kind === 'step') view.entries[at] = { ...entry, status: 'interrupted', endSeq: seq, endMs: atMs }
+  }
+}
+
+function stepOf(view: TaskView, effect: number): Step | null {
+  const at = view.open.get(effect)
+  const entry = at === undefined ? undefined : view.entries[at]
+  return entry?.kind === 'step' ? entry : null
+}
+
+function change(view: TaskView, effect: number, next: (entry: Entry) => Entry): void {
+  const at = view.open.get(effect)
+  const entry = at === undefined ? undefined : view.entries[at]
+  if (at !== undefined && entry) view.entries[at] = next(entry)
+}
+
+/** Whether a step has a line of its own; one whose result is a plan or a message has not, unless it went wrong. */
+export function hasLine(step: Step): boolean {
+  if (step.status === 'asked' || step.status === 'running') return !QUIET.has(step.tool)
+  return step.status !== 'ok' || !isShownElsewhere(step.facts)
+}
+
+const QUIET = new Set<ToolCall['tool']>(['plan_update', 'message_notify_user', 'message_ask_user', 'idle'])

@@ -1,0 +1,197 @@
+// What is on screen of a task at one moment: the reducer's result, and nothing that cannot be read off the events.
+//
+// Every entry is replaced and never changed, so that a moment can be kept as a copy of one list (see timeline.ts).
+
+import type {
+  AcceptanceItem,
+  Decision,
+  Deliverable,
+  Digest,
+  EffectId,
+  EndState,
+  LimitKind,
+  PlanStep,
+  StopCause,
+  TaskOptions,
+  ToolFact,
+  ToolStatus,
+  Usage
+} from '../api/events'
+
+/** Where the work of a step is seen. */
+export type Tab = 'terminal' | 'browser' | 'files' | 'network'
+
+export interface Said {
+  kind: 'said'
+  seq: number
+  atMs: number
+  by: 'person' | 'agent'
+  text: string
+  reasoning: string
+  /** Files that came with the words. */
+  files: string[]
+}
+
+/** One tool call, from asked for to finished. */
+export interface Step {
+  kind: 'step'
+  seq: number
+  atMs: number
+  effect: EffectId
+  tool: string
+  arguments: Record<string, unknown>
+  tab: Tab | null
+  status: 'asked' | 'running' | ToolStatus
+  decision: Decision | null
+  endSeq: number | null
+  endMs: number | null
+  text: string
+  facts: ToolFact[]
+}
+
+/** The plan moved on to another of its steps. */
+export interface Phase {
+  kind: 'phase'
+  seq: number
+  atMs: number
+  number: number
+  total: number
+  text: string
+}
+
+export interface Question {
+  kind: 'question'
+  seq: number
+  atMs: number
+  text: string
+  open: boolean
+}
+
+export interface Approval {
+  kind: 'approval'
+  seq: number
+  atMs: number
+  effect: EffectId
+  digest: Digest
+  tool: string
+  arguments: Record<string, unknown>
+  question: string
+  decision: Decision | null
+  answer: { allowed: boolean; by: string; note: string; atMs: number } | null
+}
+
+export interface Delivery {
+  kind: 'delivery'
+  seq: number
+  atMs: number
+  files: Deliverable[]
+  acceptance: AcceptanceItem[]
+}
+
+/** Something that happened to the task itself. */
+export interface Mark {
+  kind: 'mark'
+  seq: number
+  atMs: number
+  what:
+    | { mark: 'resumed' }
+    | { mark: 'put_down'; reason: string }
+    | { mark: 'options'; options: TaskOptions }
+    | { mark: 'retry'; reason: string; attempt: number; inMs: number }
+    | { mark: 'model_failed'; reason: string }
+    | { mark: 'limit'; limit: LimitKind; used: number; max: number }
+    | { mark: 'stopping'; by: string }
+    | { mark: 'ended'; state: EndState; cause: StopCause; reason: string; text: string }
+}
+
+export type Entry = Said | Step | Phase | Question | Approval | Delivery | Mark
+
+/** What is known of a file from the steps that wrote it. */
+export interface FileVersion {
+  seq: number
+  effect: EffectId
+  before: string | null
+  after: string | null
+}
+
+export interface Ended {
+  state: EndState
+  cause: StopCause
+  reason: string
+  text: string
+}
+
+export interface TaskView {
+  seq: number
+  nowMs: number
+  id: string
+  brief: string
+  model: string
+  scripted: boolean
+  engine: string
+  createdMs: number
+  options: TaskOptions
+  entries: Entry[]
+  /** Places in `entries` of what is under way, by effect. */
+  open: Map<EffectId, number>
+  plan: PlanStep[]
+  acceptance: AcceptanceItem[]
+  deliverables: Deliverable[]
+  /** The model is being asked since then. */
+  thinking: { effect: EffectId; sinceMs: number; attempt: number } | null
+  /** Places of the question and the approval that wait for the person. */
+  question: number | null
+  approval: number | null
+  stopping: boolean
+  ended: Ended | null
+  /** The person has spoken since the end. */
+  unread: boolean
+  /** Replies of the model, which is what a limit on steps counts. */
+  steps: number
+  /** Millionths of a US dollar, and calls whose price is not known. */
+  spent: number
+  unpriced: number
+  usage: Usage
+  /** The last step that is seen in the computer. */
+  focus: number | null
+  files: Map<string, FileVersion>
+}
+
+export function emptyView(): TaskView {
+  return {
+    seq: 0,
+    nowMs: 0,
+    id: '',
+    brief: '',
+    model: '',
+    scripted: false,
+    engine: '',
+    createdMs: 0,
+    options: { max_steps: null, max_cost: null, max_time_ms: null, yes: false },
+    entries: [],
+    open: new Map(),
+    plan: [],
+    acceptance: [],
+    deliverables: [],
+    thinking: null,
+    question: null,
+    approval: null,
+    stopping: false,
+    ended: null,
+    unread: false,
+    steps: 0,
+    spent: 0,
+    unpriced: 0,
+    usage: { input_tokens: 0, cached_input_tokens: 0, output_tokens: 0 },
+    focus: null,
+    files: new Map()
+  }
+}
+
+/** How the task stands, as far as its own events tell. */
+export type Standing = 'running' | 'waiting' | EndState
+
+export function standing(view: TaskView): Standing {
+  if (view.ended) return view.ended.state
+  return view.question !== null || view.approval !== null ? 'waiting' : 'running'
+}

@@ -1,0 +1,125 @@
+// The reducer over recorded journals and over small ones: what a person sees of each.
+
+import { describe, expect, it } from 'vitest'
+import type { Recorded } from '../../src/api/events'
+import { rowsOf } from '../../src/view/rows'
+import { standing, type Entry } from '../../src/view/view'
+import { call, created, journal, message, recorded, result, says, started, timeline, viewOf } from './journal'
+
+const kinds = (entries: Entry[]) => entries.map((entry) => entry.kind)
+
+describe('a recorded task', () => {
+  const line = timeline(recorded('demo'))
+  const view = line.head()
+
+  it('ends done, with everything that was handed over', () => {
+    expect(standing(view)).toBe('done')
+    expect(view.scripted).toBe(true)
+    expect(view.deliverables.map((file) => file.name)).toEqual(['report.html', 'report.pdf', 'report.xlsx', 'report.json'])
+    expect(view.acceptance.every((item) => item.status === 'passed')).toBe(true)
+    expect(view.plan.map((step) => step.status)).toEqual(Array<string>(7).fill('done'))
+    expect(view.steps).toBe(22)
+    expect(view.thinking).toBeNull()
+    expect(view.open.size).toBe(0)
+  })
+
+  it('shows every step once, each with its end', () => {
+    const steps = view.entries.filter((entry) => entry.kind === 'step')
+    expect(new Set(steps.map((step) => step.effect)).size).toBe(steps.length)
+    expect(steps.filter((step) => step.endMs === null || step.status !== 'ok')).toEqual([])
+    expect(steps.length).toBe(32)
+  })
+
+  it('says that it was taken up again, in its place', () => {
+    const marks = view.entries.filter((entry) => entry.kind === 'mark').map((entry) => entry.what.mark)
+    expect(marks).toEqual(['resumed', 'ended'])
+  })
+
+  it('ticks the plan as the work goes on', () => {
+    const phases = view.entries.filter((entry) => entry.kind === 'phase').map((entry) => entry.number)
+    expect(phases).toEqual([1, 2, 3, 4, 5, 6, 7])
+  })
+
+  it('knows what the agent wrote itself', () => {
+    expect(view.files.get('clean.py')?.after).toContain('import pandas')
+    expect(view.files.get('clean.py')?.before).toBeNull()
+  })
+})
+
+it('a question waits until the person answers', () => {
+  const asked = [created, call(1, 'message_ask_user'), started(1), result(1, '', [{ fact: 'question', text: 'Which year?' }])]
+  const open = viewOf(...asked)
+  expect([standing(open), open.question]).toEqual(['waiting', 2])
+  const answered = viewOf(...asked, message('2024'))
+  expect([standing(answered), answered.question]).toEqual(['running', null])
+  expect(answered.entries[2]).toMatchObject({ kind: 'question', open: false })
+})
+
+it('an approval shows the effect itself, and closes with the answer', () => {
+  const digest = 'd'.repeat(64)
+  const asked = [
+    created,
+    call(1, 'deliver', { files: [{ path: 'a.pdf' }] }),
+    { event: 'effect_decided', id: 1, decision: { outcome: 'ask', tier: 'user_authorised', rules: ['r'], reason: 'a point failed', effect_digest: digest } },
+    { event: 'approval_requested', id: 1, effect_digest: digest, question: 'deliver' }
+  ] as const
+  const open = viewOf(...asked)
+  expect(standing(open)).toBe('waiting')
+  expect(open.entries.at(-1)).toMatchObject({ kind: 'approval', tool: 'deliver', arguments: { files: [{ path: 'a.pdf' }] }, decision: { reason: 'a point failed' } })
+  const done = viewOf(...asked, { event: 'approval_answered', id: 1, effect_digest: digest, allowed: false, by: 'person', note: 'no' })
+  expect(standing(done)).toBe('running')
+  expect(done.entries.at(-1)).toMatchObject({ answer: { allowed: false, note: 'no' } })
+})
+
+it('an end leaves nothing under way, and a resume takes up what goes on', () => {
+  const ended = [created, call(1, 'shell_exec', { command: 'sleep 9' }), started(1), { event: 'task_ended', state: 'stopped', cause: 'person', reason: 'you stopped it', text: '' }] as const
+  expect(viewOf(...ended).entries[1]).toMatchObject({ kind: 'step', status: 'interrupted' })
+  const resumed = viewOf(...ended, { event: 'resumed', engine: '', boot: '', previous_lived_ms: null }, result(1, 'exit code 0\nx'))
+  expect([standing(resumed), resumed.open.size]).toEqual(['running', 0])
+  expect(resumed.entries[1]).toMatchObject({ kind: 'step', status: 'ok' })
+})
+
+it('money that is not known is not counted as nothing', () => {
+  const view = viewOf(created, says(1, 'a', 1500), says(2, 'b', null))
+  expect([view.spent, view.unpriced, view.steps]).toEqual([1500, 1, 2])
+})
+
+it('an event of a newer server is passed over', () => {
+  const newer = [...journal(created), { seq: 2, time_ms: 1, event: { event: 'from_the_future', id: 7 } } as unknown as Recorded]
+  expect(kinds(timeline(newer).head().entries)).toEqual(['said'])
+})
+
+it('edits are followed from version to version', () => {
+  const view = viewOf(
+    created,
+    call(1, 'file_write', { path: '/workspace/a.txt', content: 'one\n' }),
+    result(1),
+    call(2, 'file_write', { path: 'a.txt', content: 'two\n', append: true }),
+    result(2),
+    call(3, 'file_str_replace', { path: './a.txt', old: 'one', new: '1' }),
+    result(3),
+    call(4, 'file_write', { path: 'a.txt', content: 'never' }),
+    result(4, 'no room', [], 'failed')
+  )
+  expect(view.files.get('a.txt')).toMatchObject({ before: 'one\ntwo\n', after: '1\ntwo\n', effect: 3 })
+})
+
+it('steps that follow one another are one list, and no words are said twice', () => {
+  const rows = rowsOf(
+    viewOf(
+      created,
+      call(1, 'shell_exec'),
+      result(1),
+      call(2, 'plan_update'),
+      result(2, '', [{ fact: 'plan', plan: { steps: [{ text: 'a', status: 'in_progress' }] } }]),
+      says(3, 'Hello'),
+      call(4, 'message_notify_user'),
+      result(4, '', [{ fact: 'notice', text: 'Hello' }]),
+      call(5, 'shell_exec'),
+      call(6, 'file_read'),
+      result(6, 'gone', [], 'failed')
+    ).entries
+  )
+  expect(rows.map((row) => (row.kind === 'steps' ? row.steps.map((step) => step.effect) : row.entry.kind))).toEqual(['said', [1], 'phase', 'said', [5, 6]])
+  expect(new Set(rows.map((row) => row.key)).size).toBe(rows.length)
+})
