@@ -131,6 +131,7 @@ export const api = {
   deliverableUrl: (id: string, name: string) => `${of(id)}/deliverables/${encodePath(name)}`,
   /** The file as a page of its own that can run nothing and ask nothing: for a frame. */
   frameUrl: (id: string, name: string) => `${of(id)}/pages/${encodePath(name)}`,
+  recordUrl: (id: string) => `${of(id)}/record`,
   eventsUrl: (id: string) => `${of(id)}/events`,
   models: () => json<{ models: Model[] }>('GET', '/v1/models'),
   budgets: () => json<Budgets>('GET', '/v1/budgets')

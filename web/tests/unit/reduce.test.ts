@@ -1,7 +1,7 @@
 // The reducer over recorded journals and over small ones: what a person sees of each.
 
 import { describe, expect, it } from 'vitest'
-import type { Recorded } from '../../src/api/events'
+import type { Event, Recorded } from '../../src/api/events'
 import { rowsOf } from '../../src/view/rows'
 import { standing, type Entry } from '../../src/view/view'
 import { call, created, journal, message, recorded, result, says, started, timeline, viewOf } from './journal'
@@ -57,12 +57,12 @@ it('a question waits until the person answers', () => {
 
 it('an approval shows the effect itself, and closes with the answer', () => {
   const digest = 'd'.repeat(64)
-  const asked = [
+  const asked: Event[] = [
     created,
     call(1, 'deliver', { files: [{ path: 'a.pdf' }] }),
     { event: 'effect_decided', id: 1, decision: { outcome: 'ask', tier: 'user_authorised', rules: ['r'], reason: 'a point failed', effect_digest: digest } },
     { event: 'approval_requested', id: 1, effect_digest: digest, question: 'deliver' }
-  ] as const
+  ]
   const open = viewOf(...asked)
   expect(standing(open)).toBe('waiting')
   expect(open.entries.at(-1)).toMatchObject({ kind: 'approval', tool: 'deliver', arguments: { files: [{ path: 'a.pdf' }] }, decision: { reason: 'a point failed' } })
@@ -72,7 +72,7 @@ it('an approval shows the effect itself, and closes with the answer', () => {
 })
 
 it('an end leaves nothing under way, and a resume takes up what goes on', () => {
-  const ended = [created, call(1, 'shell_exec', { command: 'sleep 9' }), started(1), { event: 'task_ended', state: 'stopped', cause: 'person', reason: 'you stopped it', text: '' }] as const
+  const ended: Event[] = [created, call(1, 'shell_exec', { command: 'sleep 9' }), started(1), { event: 'task_ended', state: 'stopped', cause: 'person', reason: 'you stopped it', text: '' }]
   expect(viewOf(...ended).entries[1]).toMatchObject({ kind: 'step', status: 'interrupted' })
   const resumed = viewOf(...ended, { event: 'resumed', engine: '', boot: '', previous_lived_ms: null }, result(1, 'exit code 0\nx'))
   expect([standing(resumed), resumed.open.size]).toEqual(['running', 0])

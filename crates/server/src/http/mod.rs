@@ -7,6 +7,7 @@ mod framed;
 mod guard;
 mod page;
 mod problem;
+mod record;
 mod say;
 mod serve;
 mod status;
@@ -78,6 +79,7 @@ pub fn app(state: App) -> Router {
         .route("/v1/tasks/{id}/files/{*path}", get(files::file))
         .route("/v1/tasks/{id}/deliverables", get(files::deliverables))
         .route("/v1/tasks/{id}/deliverables/{*path}", get(files::deliverable))
+        .route("/v1/tasks/{id}/record", get(record::bundle))
         .route("/v1/tasks/{id}/pages/{*path}", get(framed::deliverable))
         .route("/v1/models", get(status::models))
         .route("/v1/budgets", get(status::budgets))

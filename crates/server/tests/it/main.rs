@@ -5,3 +5,4 @@
 mod http;
 mod rig;
 mod runner;
+mod web;

@@ -1,0 +1,63 @@
+//! What the web app stands on: its own files, the record to check, and other people's pages that can do nothing.
+
+use axum::http::header;
+use serde_json::json;
+use testkit::{ModelServer, Turn};
+
+use crate::http::{ask, door, door_with, ended, get, request};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_app_is_anybodys_and_runs_its_own_scripts_only() {
+    let door = door();
+    let from_a_mail = [("authorization", ""), ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+    for screen in ["/", "/tasks/none?at=3", "/settings/models", "/shared/key"] {
+        let told = ask(&door, request(&door, "GET", screen, &from_a_mail, None)).await;
+        let policy = told.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let kind = told.headers[header::CONTENT_TYPE].to_str().unwrap();
+        assert_eq!((told.status, kind), (200, "text/html; charset=utf-8"));
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    }
+    let token = format!("/?token={}", door.token);
+    assert_eq!(ask(&door, request(&door, "GET", &token, &from_a_mail, None)).await.status, 403);
+    for path in ["/assets/none.js", "/assets/../../Cargo.toml", "/assets/%2e%2e/%2e%2e/Cargo.toml"] {
+        assert_eq!(ask(&door, request(&door, "GET", path, &from_a_mail, None)).await.status, 404, "{path}");
+    }
+    assert_eq!(ask(&door, request(&door, "POST", "/", &from_a_mail, None)).await.status, 403);
+    assert_eq!(ask(&door, request(&door, "GET", "/v1/tasks", &from_a_mail, None)).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_is_given_whole_and_can_be_checked() {
+    let door = door();
+    let id = ended(&door).await;
+    let told = get(&door, &format!("/v1/tasks/{id}/record")).await;
+    assert!(told.headers[header::CONTENT_DISPOSITION].to_str().unwrap().starts_with("attachment"));
+    let journal::Verdict::Whole(report) = journal::verify_bundle(&told.body) else { panic!("it does not hold") };
+    assert_eq!((report.task, report.records), (id.to_string(), door.rig.instance.head(&id).unwrap()));
+    assert_eq!(get(&door, "/v1/tasks/none/record").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivered_page_is_shown_in_a_frame_that_can_do_nothing() {
+    let page =
+        "<!doctype html><title>Report</title><script>alert(1)</script><h1>Figures</h1><p>All is well with them.</p>";
+    let files = json!([{"path": "report.html"}]);
+    let door = door_with(
+        ModelServer::playing(vec![
+            Turn::call("file_write", &json!({"path": "report.html", "content": page})),
+            Turn::call("deliver", &json!({"files": files})),
+            Turn::say("done"),
+        ])
+        .unwrap(),
+    );
+    let id = ended(&door).await;
+    let told = get(&door, &format!("/v1/tasks/{id}/pages/report.html")).await;
+    assert_eq!((told.status, String::from_utf8_lossy(&told.body).as_ref()), (200, page));
+    let policy = told.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(policy.starts_with("sandbox; default-src 'none'"), "{policy}");
+    assert!(!policy.contains("allow-") && !policy.contains("script-src"), "{policy}");
+    for other in ["none.html", "../access-token", "..%2f..%2faccess-token"] {
+        assert_eq!(get(&door, &format!("/v1/tasks/{id}/pages/{other}")).await.status, 404, "{other}");
+    }
+}

@@ -1,0 +1,233 @@
+// The app as a person uses it, from the first sentence to the last: a real browser, a real server, a script for a model.
+
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { closeBrowser, done, open, plan, Server, sh, watch } from './stage'
+
+const server = new Server()
+
+const REPORT = '<!doctype html><html lang="en"><title>Report</title><style>h1{color:rgb(1,2,3)}</style><script>document.title="ran"</script><h1>Figures</h1><p>All is well with the three of them.</p></html>'
+
+beforeAll(async () => {
+  await server.start(
+    server.script(
+      { say: 'I will look first.', calls: [plan(['Look around', 'in_progress'], ['Write it down', 'pending'])] },
+      { calls: [sh('echo "Hello from the computer"')] },
+      {
+        say: 'Now I write it down.',
+        calls: [
+          plan(['Look around', 'done'], ['Write it down', 'in_progress']),
+          { name: 'file_write', arguments: { path: 'report.html', content: REPORT } },
+          { name: 'file_write', arguments: { path: 'notes.md', content: '# Notes\n\n- **three** figures\n' } },
+          { name: 'file_write', arguments: { path: 'table.csv', content: 'name,count\nfirst,1\n"second, really",2\n' } },
+          { name: 'file_str_replace', arguments: { path: 'notes.md', old: 'three', new: 'four' } }
+        ]
+      },
+      { calls: [{ name: 'deliver', arguments: { files: [{ path: 'report.html' }, { path: 'notes.md' }, { path: 'table.csv' }] } }] },
+      { say: 'Done: three files.', calls: [plan(['Look around', 'done'], ['Write it down', 'done']), { name: 'idle' }] }
+    )
+  )
+})
+afterAll(async () => {
+  await closeBrowser()
+  await server.close()
+})
+
+it('comes in by the link that the terminal prints, and not without', async () => {
+  const page = await open({ ...server, token: '' } as Server)
+  await page.getByRole('heading', { name: 'The door is locked' }).waitFor()
+  await page.getByLabel('Access token').fill(server.token)
+  await page.getByRole('button', { name: 'Enter' }).click()
+  await page.getByRole('heading', { name: 'What should be done?' }).waitFor()
+  expect(page.url()).toBe(`${server.url}/`)
+  await done(page)
+})
+
+it('a new task: asked, watched, handed over, looked at', async () => {
+  const page = await open(server)
+  await page.getByRole('textbox', { name: 'What should be done?' }).fill('Count the three figures')
+  await page.keyboard.press('Enter')
+  await page.getByText('Done: three files.').waitFor()
+  expect(page.url()).toMatch(/\/tasks\/[\w-]+$/)
+  await page.getByRole('heading', { name: '2Write it down' }).waitFor()
+  const terminal = page.locator('.xterm-accessibility')
+  await page.getByRole('tab', { name: 'Terminal' }).click()
+  await expect.poll(() => terminal.textContent()).toContain('Hello from the computer')
+
+  await page.getByRole('button', { name: 'Open report.html' }).click()
+  const frame = page.frameLocator('dialog iframe')
+  await frame.getByRole('heading', { name: 'Figures' }).waitFor()
+  expect(await frame.locator('h1').evaluate((h1) => [getComputedStyle(h1).color, document.title])).toEqual(['rgb(1, 2, 3)', 'Report'])
+  await page.getByRole('dialog').getByRole('button', { name: 'notes.md' }).click()
+  await page.getByRole('dialog').getByRole('heading', { name: 'Notes', exact: true }).waitFor()
+  await page.getByRole('dialog').getByRole('button', { name: 'table.csv' }).click()
+  await page.getByRole('cell', { name: 'second, really' }).waitFor()
+  const saved = page.waitForEvent('download')
+  await page.getByRole('dialog').getByRole('link', { name: 'Save' }).click()
+  expect((await saved).suggestedFilename()).toBe('table.csv')
+  await page.keyboard.press('Escape')
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  await done(page)
+})
+
+it('the files, and what a step changed in one', async () => {
+  const id = await server.task(server.script({ calls: [{ name: 'file_write', arguments: { path: 'a.py', content: 'one = 1\n' } }, { name: 'file_str_replace', arguments: { path: 'a.py', old: '= 1', new: '= 2' } }] }, { calls: [{ name: 'idle' }] }), 'Write a file')
+  await server.until(id, 'done')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByRole('button', { name: 'Edit a.py' }).click()
+  await page.locator('.cm-deletedChunk').waitFor()
+  await expect.poll(() => page.locator('.cm-content').innerText()).toContain('one = 2')
+  await page.getByRole('button', { name: 'Follow the agent' }).click()
+  await page.getByRole('tab', { name: 'Files' }).click()
+  await page.getByRole('button', { name: 'a.py', exact: true }).click()
+  await expect.poll(() => page.locator('.cm-content').innerText()).toContain('one = 2')
+  await done(page)
+})
+
+it('a question is asked and answered', async () => {
+  const id = await server.task(server.script({ calls: [{ name: 'message_ask_user', arguments: { text: 'Which year, **2023** or 2024?' } }] }, { say: 'Thank you.', calls: [{ name: 'idle' }] }), 'Ask me')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByRole('region', { name: 'A question for you' }).getByText('2023').waitFor()
+  await page.getByRole('link', { name: /Ask me/ }).getByText('Waits for you').first().waitFor()
+  await page.getByRole('textbox', { name: 'Your answer…' }).fill('2024')
+  await page.keyboard.press('Enter')
+  await page.getByText('Thank you.').waitFor()
+  await page.getByText('2024', { exact: true }).waitFor()
+  await done(page)
+})
+
+it('an approval shows exactly what it is for, and is refused and allowed', async () => {
+  const accept = [{ text: 'It has ten rows', status: 'failed', note: 'it has one' }]
+  const id = await server.task(
+    server.script(
+      { calls: [plan(['Write', 'in_progress']), { name: 'file_write', arguments: { path: 'rows.csv', content: 'a,b\n1,2\n' } }] },
+      { calls: [{ name: 'plan_update', arguments: { steps: [{ text: 'Write' }], acceptance: [{ text: 'It has ten rows' }] } }] },
+      { calls: [{ name: 'deliver', arguments: { files: [{ path: 'rows.csv' }], acceptance: accept, request_waiver: true } }], repeat: 2 },
+      { say: 'So be it.', calls: [{ name: 'idle' }] }
+    ),
+    'Deliver although a point failed'
+  )
+  const page = await open(server, `/tasks/${id}`)
+  const approval = page.getByRole('region', { name: 'May this be done?' })
+  await approval.first().getByText('rows.csv').waitFor()
+  await approval.first().getByLabel('A note for the agent').fill('try once more')
+  await approval.first().getByRole('button', { name: 'Refuse' }).click()
+  await approval.first().getByText('Refused — try once more').waitFor()
+  await approval.nth(1).getByRole('button', { name: 'Allow' }).click()
+  await page.getByText('So be it.').waitFor()
+  await page.getByText('1 file for you').waitFor()
+  await done(page)
+})
+
+it('stopped, and resumed with another budget', async () => {
+  const id = await server.task(server.script({ calls: [sh('sleep 0.2; echo {{i}}')], repeat: 200 }, { calls: [{ name: 'idle' }] }), 'Go on for long')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByRole('button', { name: /^Run / }).nth(1).waitFor()
+  await page.getByRole('button', { name: 'Stop' }).click()
+  await page.getByRole('button', { name: 'Go on' }).waitFor()
+  const { steps } = await server.get<{ steps: number }>(`/v1/tasks/${id}`)
+  await page.getByRole('button', { name: 'More' }).click()
+  await page.getByRole('button', { name: 'Change the budget' }).click()
+  await page.getByLabel('Steps').fill(String(steps + 2))
+  await page.getByRole('button', { name: 'Set and go on' }).click()
+  await page.getByText(`The limit of ${steps + 2} steps is reached`).waitFor()
+  await done(page)
+})
+
+it('the server is killed and started again, and the page heals by itself', async () => {
+  const id = await server.task(server.script({ calls: [sh('sleep 0.3; echo line {{i}}')], repeat: 12 }, { say: 'All twelve lines.', calls: [{ name: 'idle' }] }), 'Survive')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByRole('button', { name: /^Run / }).nth(2).waitFor()
+  await server.kill()
+  await page.getByText('Connection lost – trying again').waitFor()
+  await server.start()
+  await page.getByText('Connected again').waitFor()
+  await page.getByText('All twelve lines.').waitFor()
+  await page.getByText('Taken up again').waitFor()
+  // Nothing is lost or shown twice.
+  expect(await page.getByRole('button', { name: /^Run / }).count()).toBe(12)
+  await done(page)
+})
+
+it('replay: the same task at another time, by slider, keys, play and link', async () => {
+  const id = await server.task(server.script({ calls: [sh('echo line {{i}}')], repeat: 8 }, { say: 'All eight.', calls: [{ name: 'idle' }] }), 'Count to eight')
+  await server.until(id, 'done')
+  const page = await open(server, `/tasks/${id}`)
+  const steps = page.getByRole('button', { name: /^Run / })
+  const slider = page.getByRole('slider', { name: 'Moment' })
+  await page.getByText('All eight.').waitFor()
+  expect(await steps.count()).toBe(8)
+  await slider.press('Home')
+  expect([await steps.count(), await page.getByText('All eight.').count()]).toEqual([0, 0])
+  await page.getByText('You are looking at an earlier moment.').waitFor()
+  // Each step begins and ends.
+  for (let key = 0; key < 6; key++) await slider.press('ArrowRight')
+  expect(await steps.count()).toBe(3)
+  const moment = page.url()
+  expect(moment).toMatch(/\?at=\d+$/)
+  await page.getByRole('button', { name: 'Copy a link to this moment' }).click()
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(moment)
+
+  await page.goto(moment)
+  await expect.poll(() => steps.count()).toBe(3)
+  await page.getByRole('button', { name: /Speed/ }).click()
+  await page.getByRole('button', { name: 'Play' }).click()
+  await page.getByText('All eight.').waitFor()
+  expect(await steps.count()).toBe(8)
+  await expect.poll(() => page.url()).not.toContain('at=')
+  await done(page)
+})
+
+it('the record is checked in the page, and an altered one is found out', async () => {
+  const id = await server.task(server.script({ say: 'One word.', calls: [{ name: 'idle' }] }), 'Say one word')
+  await server.until(id, 'done')
+  const page = await open(server, `/tasks/${id}/record`)
+  await page.getByText('The record is whole').waitFor()
+  await page.getByRole('button', { name: /Model replied/ }).click()
+  await page.locator('pre').getByText('One word.').waitFor()
+  const head = (await page.locator('.seal code').innerText()).trim()
+  await page.getByRole('textbox', { name: /kept elsewhere/ }).fill(head)
+  await page.getByText('It is the same.').waitFor()
+
+  await page.route('**/record', async (route) => {
+    const response = await route.fetch()
+    await route.fulfill({ response, body: (await response.text()).replace('One word.', 'Two words.') })
+  })
+  await page.reload()
+  await page.getByText(/does not hold at record/).waitFor()
+  await page.getByText('What it says does not match its digest.').waitFor()
+  await done(page)
+})
+
+it('tasks are found by search and state', async () => {
+  const page = await open(server)
+  await page.getByRole('link', { name: /Survive/ }).waitFor()
+  await page.getByRole('searchbox', { name: 'Search tasks' }).fill('count eight')
+  await expect.poll(() => page.locator('.list a').count()).toBe(1)
+  await page.getByRole('searchbox', { name: 'Search tasks' }).fill('')
+  await page.getByRole('button', { name: 'Stopped' }).click()
+  await expect.poll(() => page.locator('.list a').allInnerTexts()).toEqual([expect.stringContaining('Go on for long')])
+  await done(page)
+})
+
+it('a task is removed for good', async () => {
+  const id = await server.task(server.script({ calls: [{ name: 'idle' }] }), 'To be removed')
+  await server.until(id, 'done')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByRole('button', { name: 'More' }).click()
+  await page.getByRole('button', { name: 'Remove the task' }).click()
+  await page.getByRole('button', { name: 'Remove for good' }).click()
+  await page.getByRole('heading', { name: 'What should be done?' }).waitFor()
+  expect(await page.getByRole('link', { name: /To be removed/ }).count()).toBe(0)
+  await page.goto(`${server.url}/tasks/${id}`)
+  await page.getByText('To the first page').waitFor()
+  await done(page)
+})
+
+it('every page asks its own server only', async () => {
+  const page = await open(server)
+  watch(page, server)
+  await page.getByRole('heading', { name: 'What should be done?' }).waitFor()
+  const elsewhere = await page.evaluate(() => fetch('http://127.0.0.1:1/').then(() => 'reached', (error: Error) => error.name))
+  expect(elsewhere).toBe('TypeError')
+  await page.context().close()
+})

@@ -1,0 +1,13 @@
+// The page tests: a real browser before a real server. Apart from the unit tests, for they need both.
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['tests/pages/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // One browser and one server are enough for two cores.
+    fileParallelism: false,
+    globals: false
+  }
+})
