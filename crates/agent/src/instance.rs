@@ -23,6 +23,8 @@ pub struct Setup {
     /// The keeper's binary.
     pub keeper: PathBuf,
     pub toolset: Option<PathBuf>,
+    /// What each task's computer may take.
+    pub limits: sandbox::Limits,
     /// Cedar text.
     pub policy: String,
     /// Identity of the machine's boot.
@@ -268,7 +270,7 @@ impl Instance {
             dir: folder.computer(),
             workspace,
             toolset: self.setup.toolset.clone(),
-            limits: sandbox::Limits::default(),
+            limits: self.setup.limits.clone(),
             deadline_unix_ms: state.deadline_ms(),
             env: std::collections::BTreeMap::new(),
             keeper: self.setup.keeper.clone(),

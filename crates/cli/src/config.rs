@@ -22,9 +22,45 @@ pub(crate) struct Config {
     pub(crate) model_timeout: Option<u64>,
     /// A Cedar file in place of the built-in policy; a relative path counts from the configuration's folder.
     pub(crate) policy: Option<PathBuf>,
+    /// What each task's computer may take.
+    pub(crate) computer: Computer,
     /// What is known of each model, by its name.
     #[serde(deserialize_with = "named")]
     pub(crate) models: BTreeMap<String, Known>,
+}
+
+/// What one computer may take; what is not said is as [`sandbox::Limits`] has it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Computer {
+    /// Memory of all its processes together: `512M`, `4G`.
+    #[serde(deserialize_with = "size")]
+    pub(crate) memory: Option<u64>,
+    /// Processes and threads at one time.
+    pub(crate) processes: Option<u64>,
+    /// Most of the processor, in cores: `0.5`, `2`. Default: what others leave.
+    #[serde(deserialize_with = "cores")]
+    pub(crate) cpu: Option<u64>,
+    /// Room in the workspace: `16G`.
+    #[serde(deserialize_with = "size")]
+    pub(crate) disk: Option<u64>,
+    /// Files and folders in the workspace.
+    pub(crate) files: Option<u64>,
+}
+
+impl Computer {
+    /// The limits of a computer as they are here.
+    pub(crate) fn limits(&self) -> sandbox::Limits {
+        let usual = sandbox::Limits::default();
+        sandbox::Limits {
+            memory_bytes: self.memory.unwrap_or(usual.memory_bytes),
+            processes: self.processes.unwrap_or(usual.processes),
+            cpu_percent: self.cpu.or(usual.cpu_percent),
+            workspace_bytes: self.disk.unwrap_or(usual.workspace_bytes),
+            workspace_files: self.files.unwrap_or(usual.workspace_files),
+            ..usual
+        }
+    }
 }
 
 /// What is known of one model.
@@ -63,6 +99,17 @@ fn price<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     let sound = price.is_finite() && price >= 0.0;
     let wrong = || D::Error::custom(format!("{price} is no price: US dollars per million tokens, 0 or more"));
     sound.then_some(Some(price)).ok_or_else(wrong)
+}
+
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    words::bytes(&String::deserialize(from)?).map(Some).map_err(D::Error::custom)
+}
+
+/// In hundredths.
+fn cores<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let cores = f64::deserialize(from)?;
+    let wrong = || D::Error::custom(format!("{cores} is no number of cores: from 0.01 to 1024"));
+    (0.01..=1024.0).contains(&cores).then(|| Some((cores * 100.0).round() as u64)).ok_or_else(wrong)
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {

@@ -26,6 +26,7 @@ pub(crate) fn open(config: &Config) -> Result<Instance, Problem> {
         home: Home::new(home),
         keeper: sandbox::find_keeper().map_err(|error| Problem::new(Code::Setup, error.to_string()))?,
         toolset: toolset::installed(),
+        limits: config.computer.limits(),
         policy,
         boot: env::boot(),
         forbidden,

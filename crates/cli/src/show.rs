@@ -101,7 +101,7 @@ impl Show {
 
     fn step(&self, call: &ToolCall, result: &ToolResult, good: bool) {
         let exit = result.facts.iter().find_map(|fact| match fact {
-            ToolFact::Command { exit_code, running, .. } => Some((*exit_code, *running)),
+            ToolFact::Command { exit_code, running, limit, .. } => Some((*exit_code, *running, limit.as_deref())),
             ToolFact::Plan { .. }
             | ToolFact::Acceptance { .. }
             | ToolFact::Notice { .. }
@@ -110,10 +110,10 @@ impl Show {
             | ToolFact::Idle { .. } => None,
         });
         let (mark, look, note) = match (good, exit) {
-            (true, Some((Some(0), _)) | None) => ("✓", Look::Good, String::new()),
-            (true, Some((_, true))) => ("…", Look::Dim, " (still running)".to_owned()),
-            (true, Some((Some(code), _))) => ("✗", Look::Warn, format!(" (exit code {code})")),
-            (true, Some((None, false))) => ("✗", Look::Warn, " (ended by a signal)".to_owned()),
+            (true, Some((Some(0), ..)) | None) => ("✓", Look::Good, String::new()),
+            (true, Some((_, true, _))) => ("…", Look::Dim, " (still running)".to_owned()),
+            (true, Some((Some(code), ..))) => ("✗", Look::Warn, format!(" (exit code {code})")),
+            (true, Some((None, false, _))) => ("✗", Look::Warn, " (ended by a signal)".to_owned()),
             (false, _) if result.status == ToolStatus::Refused => ("✗", Look::Warn, " (not permitted)".to_owned()),
             (false, _) => ("✗", Look::Bad, format!(" ({})", status(result.status))),
         };
@@ -125,6 +125,9 @@ impl Show {
             self.screen.paint(look, mark),
             self.screen.paint(look, &note)
         ));
+        if let Some((.., Some(limit))) = exit {
+            self.dim(&format!("      limit reached: {}", clean::line(limit, FAILURE_CHARS)));
+        }
         if !good {
             for line in result.text.lines().take(FAILURE_LINES) {
                 self.dim(&format!("      {}", clean::line(line, FAILURE_CHARS)));

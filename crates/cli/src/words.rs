@@ -29,6 +29,21 @@ pub(crate) fn duration_ms(text: &str) -> Result<u64, String> {
     if total == 0 { Err(wrong()) } else { Ok(total) }
 }
 
+/// `512M`, `4G`, `16 GiB`: at least one MiB, in powers of two.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no size: write 512M or 4G");
+    let plain = text.trim();
+    let end = plain.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let unit: u64 = match plain[end..].trim() {
+        "M" | "MB" | "MiB" => 1 << 20,
+        "G" | "GB" | "GiB" => 1 << 30,
+        "T" | "TB" | "TiB" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = plain[..end].parse().map_err(|_| wrong())?;
+    count.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(wrong)
+}
+
 /// `2.50`, `$0.10`: US dollars.
 pub(crate) fn money(text: &str) -> Result<MicroUsd, String> {
     let wrong = || format!("{text:?} is no amount: write US dollars, for instance 0.50");
@@ -71,6 +86,16 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_to_be_kept_to() {
+        for (text, mib) in [("512M", 512), ("4G", 4096), ("16 GiB", 16_384), ("1T", 1 << 20)] {
+            assert_eq!(bytes(text), Ok(mib << 20), "{text}");
+        }
+        for text in ["", "4", "4 K", "-1G", "0G", "1.5G", "99999999999999999999G", "99999999999T"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn durations() {

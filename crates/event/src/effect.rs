@@ -138,8 +138,15 @@ pub enum ToolFact {
     Question { text: String },
     /// Files were handed over.
     Delivered { files: Vec<Deliverable> },
-    /// A command ran: its exit code if it ended, the bytes it has put out so far.
-    Command { exit_code: Option<i32>, output_bytes: u64, running: bool },
+    /// A command ran: its exit code if it ended, the bytes it has put out so far, the limit of its computer that it met.
+    Command {
+        exit_code: Option<i32>,
+        output_bytes: u64,
+        running: bool,
+        /// In words for the person; earlier journals have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<String>,
+    },
     /// The agent says that it is finished.
     Idle { text: String },
 }

@@ -44,6 +44,7 @@ impl Computer {
                 return Ok(computer);
             }
             if launch(&spec)? {
+                sweep_once();
                 return Ok(Self { dir: spec.dir });
             }
             if Instant::now() > deadline {
@@ -191,6 +192,12 @@ pub fn recorded(dir: &Path, call: &str) -> Result<Recorded> {
         }
         pause();
     }
+}
+
+/// Removes what killed keepers left among the kernel's control groups, once per process: beside the first computer.
+fn sweep_once() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(crate::group::sweep);
 }
 
 /// The same specification with paths that mean the same from any working directory.

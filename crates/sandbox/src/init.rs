@@ -37,7 +37,7 @@ pub(crate) fn main() -> ExitCode {
     // Nothing else runs yet. Failures end the computer, and the keeper says that it did not come up.
     let _ = rustix::thread::set_name(c"thenar-init");
     let control = sys::inherited(CONTROL_FD);
-    let ready = sys::not_dumpable()
+    let ready = sys::dumpable(false)
         .and_then(|()| sys::close_from(CONTROL_FD.cast_unsigned() + 1))
         .and_then(|()| Ok(rustix::process::chdir("/workspace")?))
         .and_then(|()| Ok(rustix::io::fcntl_setfd(&control, rustix::io::FdFlags::CLOEXEC)?))
@@ -73,9 +73,9 @@ fn serve(control: &OwnedFd, signals: OwnedFd) -> io::Result<()> {
 
 fn obey(control: &OwnedFd, order: Order, mut descriptors: Vec<OwnedFd>, calls: &mut HashMap<String, Call>) {
     match order {
-        Order::Run { call, terminal } => {
+        Order::Run { call, terminal, full } => {
             let Some(request) = descriptors.pop() else { return };
-            match run(control, &call, request, terminal) {
+            match run(control, &call, request, (terminal, full)) {
                 Ok(watcher) => {
                     calls.insert(call, Call { watcher, is_file: !terminal });
                 }
@@ -118,7 +118,7 @@ fn reap(control: &OwnedFd, signals: &OwnedFd, calls: &mut HashMap<String, Call>)
 }
 
 /// Forks the watcher of a call, with a pipe and a terminal made here, so that the computer's user owns them.
-fn run(control: &OwnedFd, call: &str, request: OwnedFd, terminal: bool) -> io::Result<Pid> {
+fn run(control: &OwnedFd, call: &str, request: OwnedFd, (terminal, full): (bool, bool)) -> io::Result<Pid> {
     let (output, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     // A refusal leaves the usual size.
     let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
@@ -132,6 +132,10 @@ fn run(control: &OwnedFd, call: &str, request: OwnedFd, terminal: bool) -> io::R
         Forked::Child => {
             drop(output);
             let slave = pair.map(|(_master, slave)| slave);
+            if full {
+                // What cannot be refused what it may not have would not be told so either.
+                let _ = crate::launch::write_nothing();
+            }
             command::watch(control, call, File::from(request), command::Ends { output: input, terminal: slave })
         }
     }

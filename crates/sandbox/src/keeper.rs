@@ -2,7 +2,9 @@
 
 mod call;
 mod connection;
+mod room;
 mod table;
+mod warden;
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
 
+use crate::group::Group;
 use crate::init::control::{self, Report};
 use crate::launch::{self, Failure, Launched};
 use crate::ledger::Ledger;
@@ -23,6 +26,7 @@ use crate::wire::{self, Answer, Ask, Started};
 use crate::{ComputerSpec, init, record};
 use connection::Connection;
 use table::Table;
+use warden::Warden;
 
 /// How long PID 1 may take to report.
 const READY_WAIT: Duration = Duration::from_secs(20);
@@ -76,7 +80,7 @@ fn keep() -> io::Result<()> {
     }
     rustix::process::setsid()?;
     let Some(_lock) = record::lock(&spec.dir)? else { return tell(&Started::Busy) };
-    let (listener, ledger, launched) = match make(&spec) {
+    let (listener, ledger, launched, group) = match make(&spec) {
         Ok(made) => made,
         Err(Failure::Launch { reason, hint }) => return tell(&Started::Launch { reason, hint }),
         Err(Failure::Workspace { path, reason }) => return tell(&Started::Workspace { path, reason }),
@@ -87,8 +91,9 @@ fn keep() -> io::Result<()> {
     rustix::stdio::dup2_stdout(&null)?;
     drop(null);
     sys::trim_memory();
+    let warden = Warden::new(&spec, group, launched.init.as_raw_nonzero().get());
     let mut keeper = Keeper {
-        table: Table::new(&spec, ledger, launched.control),
+        table: Table::new(&spec, ledger, launched.control, warden),
         deadline_unix_ms: spec.deadline_unix_ms,
         idle: Duration::from_millis(spec.limits.idle_ms),
         init_fd: launched.init_fd,
@@ -109,17 +114,17 @@ fn tell(started: &Started) -> io::Result<()> {
     Ok(())
 }
 
-fn make(spec: &ComputerSpec) -> Result<(UnixListener, Ledger, Launched), Failure> {
+fn make(spec: &ComputerSpec) -> Result<(UnixListener, Ledger, Launched, Group), Failure> {
     record::prepare(&spec.dir).map_err(Failure::at("make the computer's folder"))?;
     let ledger = Ledger::open(&spec.dir, call::now_ms()).map_err(Failure::at("read the ledger of earlier calls"))?;
     let program = launch::own_program().map_err(Failure::at("open the keeper's own program"))?;
-    let launched = launch::launch(spec, &program)?;
-    // Commands go first when memory runs out. Some machines do not let us say so.
-    let _ = std::fs::write(format!("/proc/{}/oom_score_adj", launched.init.as_raw_nonzero()), "500");
+    let mut group = Group::make(&spec.limits);
+    let launched = launch::launch(spec, &program, &mut group)?;
+    group.holds.write(&spec.dir).map_err(Failure::at("write down what holds the limits"))?;
     wait_until_ready(launched.control.as_fd()).map_err(Failure::at("wait for PID 1"))?;
     let listener = wire::listen(&spec.dir).map_err(Failure::at("make the computer's socket"))?;
     listener.set_nonblocking(true).map_err(Failure::at("make the computer's socket"))?;
-    Ok((listener, ledger, launched))
+    Ok((listener, ledger, launched, group))
 }
 
 fn wait_until_ready(control: BorrowedFd<'_>) -> io::Result<()> {
@@ -153,6 +158,7 @@ enum Source {
     Listener,
     Control,
     Init,
+    Warden,
     Connection(usize),
     Call(String),
 }
@@ -179,6 +185,7 @@ impl Keeper {
             if ready.is_empty() {
                 self.table.sync();
             }
+            self.table.look();
             self.table.insist();
             // Reports come before output: what a report announces may then be read in the same turn.
             let mut died = false;
@@ -186,7 +193,7 @@ impl Keeper {
                 match source {
                     Source::Control => died |= !self.table.reports()?,
                     Source::Init => died = true,
-                    Source::Listener | Source::Connection(_) | Source::Call(_) => {}
+                    Source::Listener | Source::Warden | Source::Connection(_) | Source::Call(_) => {}
                 }
             }
             for source in &ready {
@@ -210,6 +217,10 @@ impl Keeper {
             PollFd::from_borrowed_fd(self.table.control(), PollFlags::IN),
             PollFd::new(&self.init_fd, PollFlags::IN),
         ];
+        if let Some(counted) = self.table.warden_source() {
+            sources.push((Source::Warden, PollFlags::IN));
+            fds.push(PollFd::from_borrowed_fd(counted, PollFlags::IN));
+        }
         if self.connections.len() < CONNECTIONS_MAX {
             sources.push((Source::Listener, PollFlags::IN));
             fds.push(PollFd::new(&self.listener, PollFlags::IN));
@@ -283,6 +294,7 @@ impl Keeper {
         let mut source = [PollFd::new(&self.init_fd, PollFlags::IN)];
         let _ = rustix::event::poll(&mut source, Some(&timespec(END_WAIT)));
         let _ = self.table.reports();
+        self.table.leave();
         match end {
             End::Died => self.table.end_all(crate::Exit::Died, None),
             End::Deadline => self.table.end_all(crate::Exit::Signal(libc::SIGKILL), Some("the task's time is over")),

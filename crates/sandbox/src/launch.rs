@@ -14,13 +14,18 @@ use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Pid;
 
+use crate::group::Group;
 use crate::spec::ComputerSpec;
 use crate::sys::{self, Forked};
 use owner::Owner;
 
 pub(crate) use inside::CONTROL_FD;
-pub(crate) use lockdown::{filter_calls, lock_files, lower_for_command};
+pub(crate) use lockdown::{INIT_PROCESSES, filter_calls, go_first, lock_files, lower_for_command, write_nothing};
 pub use workspace::lendable;
+
+/// What PID 1 is told on its way: its user is mapped, its control groups are joined. One byte each.
+const MAPPED: &[u8] = b"m";
+const GROUPED: &[u8] = b"g";
 
 /// User and group that commands see themselves as.
 pub(crate) const INSIDE_ID: u32 = 1000;
@@ -67,8 +72,8 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Makes the box. `program` is the file of this program, which becomes PID 1.
-pub(crate) fn launch(spec: &ComputerSpec, program: &File) -> Result<Launched, Failure> {
+/// Makes the box, in its control groups. `program` is the file of this program, which becomes PID 1.
+pub(crate) fn launch(spec: &ComputerSpec, program: &File, group: &mut Group) -> Result<Launched, Failure> {
     let workspace = workspace::open(spec)?;
     let owner = Owner::of(spec, &workspace);
     let mut plan = mounts::Plan::new(spec, &workspace);
@@ -83,14 +88,25 @@ pub(crate) fn launch(spec: &ComputerSpec, program: &File) -> Result<Launched, Fa
     let pipe = |step: &str| io::pipe().map_err(Failure::at(step.to_owned()));
     let (report, report_inside) = pipe("make the report pipe")?;
     let (go_inside, go) = pipe("make the start pipe")?;
-    let (forked, init_fd) = sys::clone_into(sys::NAMESPACES).map_err(Failure::at("make the namespaces"))?;
+    let mut born = group.birth().is_some();
+    let cloned = sys::clone_into(sys::NAMESPACES, group.birth()).or_else(|_| {
+        // A kernel or a delegation that knows no birth in a group: it is joined like the others.
+        born = false;
+        sys::clone_into(sys::NAMESPACES, None)
+    });
+    let (forked, init_fd) = cloned.map_err(Failure::at("make the namespaces"))?;
     match (forked, init_fd) {
         (Forked::Parent(init), Some(init_fd)) => {
             drop((control_inside, report_inside, go_inside));
             let started = owner
                 .write_maps(init)
                 .map_err(Failure::at("map the computer's user"))
-                .and_then(|()| (&go).write_all(b"g").map_err(Failure::at("start PID 1")))
+                .and_then(|()| (&go).write_all(MAPPED).map_err(Failure::at("start PID 1")))
+                .and_then(|()| {
+                    // Meanwhile it builds its root: joining may take as long.
+                    group.join(init, born);
+                    (&go).write_all(GROUPED).map_err(Failure::at("start PID 1"))
+                })
                 .and_then(|()| wait_for_init(report));
             if let Err(failure) = started {
                 let _ = rustix::process::pidfd_send_signal(&init_fd, rustix::process::Signal::KILL);
@@ -129,7 +145,7 @@ pub(crate) fn own_program() -> io::Result<File> {
 }
 
 /// A folder by descriptor, refusing a link as its last part.
-fn open_folder(path: &std::path::Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_folder(path: &std::path::Path) -> io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }

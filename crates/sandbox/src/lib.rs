@@ -9,10 +9,13 @@
 //! mode without the box. Everything here is synchronous.
 
 mod computer;
+mod confinement;
 mod error;
 mod find;
 mod folder;
+mod group;
 mod init;
+mod inside;
 mod keeper;
 mod launch;
 mod ledger;
@@ -24,6 +27,7 @@ mod sys;
 mod wire;
 
 pub use computer::{Computer, recorded};
+pub use confinement::{Confinement, Hold};
 pub use error::Error;
 pub use find::find_keeper;
 pub use folder::{Folder, Over};

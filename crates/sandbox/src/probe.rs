@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{Computer, ComputerSpec, Error, Exit, Limits, Request, Result, Status, Workspace};
+use crate::{Computer, ComputerSpec, Confinement, Error, Exit, Limits, Request, Result, Status, Workspace};
 
 /// How long the trial may take.
 const TRIAL_WAIT: Duration = Duration::from_secs(20);
@@ -16,6 +16,8 @@ pub struct Capability {
     pub name: &'static str,
     /// Whether it works here.
     pub works: bool,
+    /// Without it nothing can be run.
+    pub needed: bool,
     /// What was seen.
     pub finding: String,
     /// What to do about it; empty where nothing needs doing.
@@ -43,13 +45,69 @@ pub fn probe(scratch: &Path, keeper: &Path) -> Result<Vec<Capability>> {
         Ok(computer) => computer,
         Err(error @ (Error::Launch { .. } | Error::KeeperMissing { .. } | Error::Workspace { .. })) => {
             let fix = error.hint().unwrap_or_default().to_owned();
-            return Ok(vec![Capability { name: "computer", works: false, finding: error.to_string(), fix }]);
+            return Ok(vec![Capability {
+                name: "computer",
+                works: false,
+                needed: true,
+                finding: error.to_string(),
+                fix,
+            }]);
         }
         Err(error) => return Err(error),
     };
     let found = look_around(&computer);
     computer.shutdown()?;
-    found
+    let mut found = found?;
+    found.push(limits(&spec)?);
+    Ok(found)
+}
+
+/// Uses a small computer up: more memory than it has, in processes that each stay below, and more processes than it may have.
+const USE_UP: &str = r#"
+hold() { (head -c 48000000 /dev/zero; sleep 3) | tail -c 48000000 >/dev/null; }
+hold & hold & hold & hold & sleep 3 & wait -n
+"#;
+const CROWD: &str = "for i in $(seq 100); do sleep 1 & done";
+
+/// Which limits hold, and by whom; proved by meeting them.
+fn limits(spec: &ComputerSpec) -> Result<Capability> {
+    let small = Limits { memory_bytes: 96 * 1024 * 1024, processes: 60, ..spec.limits.clone() };
+    let spec = ComputerSpec { dir: spec.dir.with_extension("small"), limits: small, ..spec.clone() };
+    let computer = Computer::open(&spec)?;
+    let met = |call: &str, script: &str, what: &str| -> Result<bool> {
+        let argv = ["bash", "-c", script].map(str::to_owned).to_vec();
+        computer.start(call, &Request::Exec { argv, cwd: None, env: BTreeMap::new() })?;
+        let Status::Ended(result) = computer.wait(call, TRIAL_WAIT)? else { return Ok(false) };
+        Ok(result.limit.is_some_and(|limit| limit.contains(what)))
+    };
+    let held = met("memory", USE_UP, "memory").and_then(|memory| Ok((memory, met("processes", CROWD, "processes")?)));
+    computer.shutdown()?;
+    let held = held?;
+    let confinement = Confinement::of(&spec.dir)?;
+    let unmet = match held {
+        (true, true) => "",
+        (false, _) => "; but a computer that used its memory up was not stopped",
+        (true, false) => "; but a computer that had too many processes was not stopped",
+    };
+    let fix = if unmet.is_empty() { fix_of(&confinement) } else { "report this: a limit does not hold".to_owned() };
+    let why = if confinement.reason.is_empty() { String::new() } else { format!(" ({})", confinement.reason) };
+    Ok(Capability {
+        name: "limits",
+        works: confinement.is_whole() && unmet.is_empty(),
+        needed: !unmet.is_empty(),
+        finding: format!("{confinement}{why}{unmet}"),
+        fix,
+    })
+}
+
+/// How control groups come to whoever runs this.
+fn fix_of(confinement: &Confinement) -> String {
+    if confinement.is_whole() {
+        return String::new();
+    }
+    "tasks run, but a greedy one can slow the others: run thenar under a unit to which control groups are delegated, as \
+     `systemd-run --user --scope -p Delegate=yes thenar ...` or with packaging/systemd/thenar.service"
+        .to_owned()
 }
 
 /// One line per question, answered from inside: a name, then what was seen.
@@ -79,13 +137,14 @@ fn look_around(computer: &Computer) -> Result<Vec<Capability>> {
         let works = right(&seen);
         let finding = if works { good.to_owned() } else { format!("{bad} (seen: {seen:?})") };
         let fix = if works { String::new() } else { "report this: the box is not what it should be".to_owned() };
-        Capability { name, works, finding, fix }
+        Capability { name, works, needed: true, finding, fix }
     };
     let zero = |seen: &str| !seen.is_empty() && seen.chars().all(|letter| letter == '0' || letter == ' ');
     Ok(vec![
         Capability {
             name: "computer",
             works: ended,
+            needed: true,
             finding: if ended { "a command ran in a fresh one" } else { "it was made, but a command did not end well" }
                 .to_owned(),
             fix: String::new(),

@@ -80,6 +80,12 @@ pub(crate) fn keeper_lives(dir: &Path) -> Result<bool> {
     asked.map_err(Error::io(format!("look for the keeper of {}", dir.display())))
 }
 
+/// Output that calls have left so far, of this keeper and of those before it.
+pub(crate) fn outputs_bytes(dir: &Path) -> u64 {
+    let spools = fs::read_dir(dir.join(OUTPUT)).into_iter().flatten().flatten();
+    spools.filter_map(|spool| Some(spool.metadata().ok()?.len())).sum()
+}
+
 pub(crate) fn output_folder(dir: &Path) -> PathBuf {
     dir.join(OUTPUT)
 }

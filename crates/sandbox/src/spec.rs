@@ -42,10 +42,18 @@ pub enum Workspace {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// Data a single process may hold.
+    /// Memory of everything inside together, and data that a single process may hold.
     pub memory_bytes: u64,
     /// Processes and threads at one time.
     pub processes: u64,
+    /// Share of the processor beside other computers, from 1 to 10,000; all have the same unless somebody says otherwise.
+    pub cpu_weight: u64,
+    /// Most of the processor, in hundredths of one core; none means what others leave.
+    pub cpu_percent: Option<u64>,
+    /// Room in the workspace; in a person's folder, what is added to it.
+    pub workspace_bytes: u64,
+    /// Files and folders in the workspace; in a person's folder, those that are added.
+    pub workspace_files: u64,
     /// Open descriptors of one process.
     pub open_files: u64,
     /// The largest file that can be written.
@@ -60,6 +68,8 @@ pub struct Limits {
     pub tmp_files: u64,
     /// Output kept of one call; what comes after is counted as dropped.
     pub output_bytes: u64,
+    /// Output kept of all calls together.
+    pub outputs_bytes: u64,
     /// How long an unused computer is kept.
     pub idle_ms: u64,
 }
@@ -69,6 +79,10 @@ impl Default for Limits {
         Self {
             memory_bytes: 4096 * MIB,
             processes: 512,
+            cpu_weight: 100,
+            cpu_percent: None,
+            workspace_bytes: 16 * 1024 * MIB,
+            workspace_files: 1_000_000,
             open_files: 4096,
             file_bytes: 4096 * MIB,
             tmp_bytes: 1024 * MIB,
@@ -76,6 +90,7 @@ impl Default for Limits {
             shm_bytes: 256 * MIB,
             tmp_files: 100_000,
             output_bytes: 256 * MIB,
+            outputs_bytes: 8 * 1024 * MIB,
             idle_ms: 60 * 60 * 1000,
         }
     }

@@ -8,14 +8,13 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use libc::{c_int, c_long, c_uint};
 use rustix::process::Pid;
 
-/// The seven namespaces of a computer.
+/// The namespaces of a computer from its first moment. One more is parted from once it is in its control groups.
 pub(crate) const NAMESPACES: c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWCGROUP;
+    | libc::CLONE_NEWUTS;
 
 /// Which process a fork came back in.
 pub(crate) enum Forked {
@@ -34,8 +33,11 @@ pub(crate) fn fork() -> io::Result<Forked> {
     Ok(Pid::from_raw(i32::try_from(pid).unwrap_or(0)).map_or(Forked::Child, Forked::Parent))
 }
 
-/// Forks into new namespaces; the parent also gets a descriptor of the child that becomes readable when it dies.
-pub(crate) fn clone_into(namespaces: c_int) -> io::Result<(Forked, Option<OwnedFd>)> {
+/// Forks into new namespaces, and into a control group if one is given; the parent also gets a descriptor of the child that
+/// becomes readable when it dies.
+pub(crate) fn clone_into(namespaces: c_int, group: Option<BorrowedFd<'_>>) -> io::Result<(Forked, Option<OwnedFd>)> {
+    /// Not in every libc.
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     #[repr(C)]
     #[derive(Default)]
     struct CloneArgs {
@@ -47,11 +49,15 @@ pub(crate) fn clone_into(namespaces: c_int) -> io::Result<(Forked, Option<OwnedF
         stack: u64,
         stack_size: u64,
         tls: u64,
+        set_tid: u64,
+        set_tid_size: u64,
+        cgroup: u64,
     }
     let mut pidfd: RawFd = -1;
     let flags = u64::from((namespaces | libc::CLONE_PIDFD).cast_unsigned());
     let args = CloneArgs {
-        flags,
+        flags: group.map_or(flags, |_| flags | CLONE_INTO_CGROUP),
+        cgroup: group.map_or(0, |group| u64::from(group.as_raw_fd().cast_unsigned())),
         pidfd: std::ptr::from_mut(&mut pidfd) as u64,
         exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
         ..CloneArgs::default()
@@ -103,6 +109,12 @@ pub(crate) fn exit_now(code: i32) -> ! {
 pub(crate) fn close_from(first: c_uint) -> io::Result<()> {
     // SAFETY: called at the start of a process of ours, before it owns any descriptor above the standard ones.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, c_uint::MAX, 0) }).map(drop)
+}
+
+/// Closes a descriptor by its number.
+pub(crate) fn close_number(number: RawFd) {
+    // SAFETY: only right before this process becomes another program, for one whose owner is never used or dropped in it.
+    unsafe { libc::close(number) };
 }
 
 /// Attributes for [`mount_attributes`].
@@ -213,10 +225,16 @@ pub(crate) fn ignore_signal(signal: c_int) {
     unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
-/// Makes this process one that others of the same user cannot look into.
-pub(crate) fn not_dumpable() -> io::Result<()> {
+/// Says whether others of the same user may look into this process.
+pub(crate) fn dumpable(yes: bool) -> io::Result<()> {
     // SAFETY: takes integers only.
-    check(c_long::from(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })).map(drop)
+    check(c_long::from(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(yes), 0, 0, 0) })).map(drop)
+}
+
+/// Leaves the control groups' namespace of the host: what this process is in now looks like the whole tree.
+pub(crate) fn part_from_groups() -> io::Result<()> {
+    // SAFETY: takes an integer only and changes nothing but what is seen of control groups.
+    check(c_long::from(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) })).map(drop)
 }
 
 /// Takes over the orphans below this process.

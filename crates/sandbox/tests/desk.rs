@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sandbox::{CallResult, Computer, ComputerSpec, Exit, FileAnswer, FileOp, Limits, Request, Status, Workspace};
 
 /// Long enough for a loaded machine; no test waits for it unless it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Folders of one test, and what a computer is made from in them.
 pub(crate) struct Desk {

@@ -189,12 +189,12 @@ fn ended(result: CallResult) -> Waited {
 }
 
 fn fact(waited: &Waited, output_bytes: u64) -> ToolFact {
-    let (exit_code, running) = match waited {
-        Waited::Ended(result) => (exit_code(result), false),
-        Waited::Running { .. } => (None, true),
-        Waited::Cancelled { .. } | Waited::Lost => (None, false),
+    let (exit_code, running, limit) = match waited {
+        Waited::Ended(result) => (exit_code(result), false, result.limit.clone()),
+        Waited::Running { .. } => (None, true, None),
+        Waited::Cancelled { .. } | Waited::Lost => (None, false, None),
     };
-    ToolFact::Command { exit_code, output_bytes, running }
+    ToolFact::Command { exit_code, output_bytes, running, limit }
 }
 
 /// The exit code, where there is one.

@@ -44,6 +44,7 @@ impl Rig {
             home: Home::new(folder.path().join("home")),
             keeper: sandbox::find_keeper().expect("cargo build -p sandbox --bins makes it"),
             toolset: None,
+            limits: Default::default(),
             policy: policy.to_owned(),
             boot: "this boot".to_owned(),
             forbidden: Vec::new(),

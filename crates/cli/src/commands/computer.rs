@@ -106,7 +106,7 @@ fn run(config: &Config, folder: &Path, workspace: Option<&Path>, argv: Vec<Strin
         dir: folder.join("computer"),
         workspace,
         toolset: toolset::installed(),
-        limits: sandbox::Limits::default(),
+        limits: config.computer.limits(),
         deadline_unix_ms: None,
         env: BTreeMap::new(),
         keeper: sandbox::find_keeper().map_err(failed)?,
@@ -198,7 +198,12 @@ fn watch(computer: &Computer, argv: Vec<String>) -> sandbox::Result<u8> {
         }
         match status {
             Status::Running { .. } => {}
-            Status::Ended(result) => return Ok(code_of(&result.exit)),
+            Status::Ended(result) => {
+                if let Some(limit) = &result.limit {
+                    screen::Screen::new().say(&format!("limit reached: {limit}"));
+                }
+                return Ok(code_of(&result.exit));
+            }
         }
     }
 }

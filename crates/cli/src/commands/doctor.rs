@@ -102,7 +102,7 @@ fn computer(home: &Path) -> Vec<Finding> {
             .map(|seen| Finding {
                 name: seen.name.to_owned(),
                 works: seen.works,
-                needed: true,
+                needed: seen.needed,
                 what: seen.finding,
                 // Only where there is no computer at all can it be a rule of the machine's.
                 fix: Rules::read().fix(&keeper).filter(|_| !seen.works && seen.name == "computer").unwrap_or(seen.fix),

@@ -116,3 +116,14 @@ fn what_a_killed_one_left_the_next_one_clears_away() {
         || !matches!(computer.as_ref().map(|computer| computer.wait("exec", std::time::Duration::ZERO)), Some(Ok(_)));
     until("its computer is gone", gone);
 }
+
+#[test]
+fn a_limit_of_the_configuration_is_met_and_told() {
+    let desk = Desk::new();
+    desk.config("[computer]\nmemory = \"96M\"\ndisk = \"4M\"\n");
+    let hold = "(head -c 48000000 /dev/zero; sleep 3) | tail -c 48000000 >/dev/null";
+    let ran = exec(&desk, &[], &format!("for i in 1 2 3 4; do ({hold}) & done; wait"));
+    ran.says("limit reached: memory: everything in the computer together may hold 96 MiB");
+    let ran = exec(&desk, &[], "head -c 50000000 /dev/zero > big; sleep 1000");
+    ran.says("and may hold 4 MiB in").code(137);
+}

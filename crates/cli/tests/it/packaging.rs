@@ -20,6 +20,7 @@ fn the_service_keeps_what_computers_need_and_gives_up_the_rest() {
     let lines = lines(&unit);
     for needed in [
         "KillMode=process",
+        "Delegate=cpu memory pids",
         "NoNewPrivileges=yes",
         "CapabilityBoundingSet=",
         "ProtectSystem=strict",
@@ -35,6 +36,7 @@ fn the_service_keeps_what_computers_need_and_gives_up_the_rest() {
     {
         assert!(lines.iter().all(|line| !line.starts_with(fatal)), "{fatal} forbids computers");
     }
+    assert!(lines.iter().all(|line| !line.starts_with("ProtectControlGroups")), "it forbids limits per computer");
     assert!(lines.iter().any(|line| line.starts_with("ExecStart=/usr/local/bin/thenar serve --addr 127.0.0.1:")));
 }
 

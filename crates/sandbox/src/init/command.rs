@@ -129,7 +129,11 @@ fn become_command(
         }
         rustix::stdio::dup2_stdout(&ends.output)?;
         rustix::stdio::dup2_stderr(&ends.output)?;
-        crate::launch::lower_for_command()
+        crate::launch::lower_for_command()?;
+        sys::close_number(crate::launch::CONTROL_FD);
+        // A kernel that does not let us say so ends what it likes.
+        let _ = crate::launch::go_first();
+        Ok(())
     };
     own_group().map_err(failed("set the command up"))?;
     let cwd = cwd.unwrap_or("/workspace");

@@ -23,15 +23,13 @@ pub(crate) enum Order {
     Run {
         call: String,
         terminal: bool,
+        /// Nothing may be written: the workspace is over its limit.
+        full: bool,
     },
     /// Asks everything that the call started to end.
-    Ask {
-        call: String,
-    },
+    Ask { call: String },
     /// Ends it.
-    Insist {
-        call: String,
-    },
+    Insist { call: String },
 }
 
 /// What is reported. `Started` comes with the reading end of the output and, for commands, the terminal.

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use crate::group::Counts;
 use crate::request::{CallResult, Exit};
 
 /// Bytes moved at one time.
@@ -23,6 +24,10 @@ pub(super) struct Call {
     pub(super) result: Option<CallResult>,
     /// When ending it is no longer asked for but done.
     pub(super) insist_at: Option<Instant>,
+    /// The limit that it is being ended for, in words.
+    pub(super) ended_for: Option<String>,
+    /// Where the counters of the limits stood when it began.
+    pub(super) counts: Counts,
     /// PID 1 has nothing left of it.
     pub(super) gone: bool,
     pub(super) output: Option<File>,
@@ -56,6 +61,8 @@ impl Call {
             started_ms: now_ms(),
             result: None,
             insist_at: None,
+            ended_for: None,
+            counts: Counts::default(),
             gone: false,
             output: None,
             terminal: None,
@@ -78,15 +85,15 @@ impl Call {
         self.spool.bytes
     }
 
-    /// Moves what there is from the command to the spool, and what is typed to the command.
-    pub(super) fn pump(&mut self) {
+    /// Moves what there is from the command to the spool, as far as there is `left` for it, and what is typed to the command.
+    pub(super) fn pump(&mut self, left: &mut u64) {
         if let Some(output) = &mut self.output
-            && matches!(self.spool.take(output), Source::Closed)
+            && matches!(self.spool.take(output, left), Source::Closed)
         {
             self.output = None;
         }
         if let Some(terminal) = &mut self.terminal
-            && matches!(self.spool.take(terminal), Source::Closed)
+            && matches!(self.spool.take(terminal, left), Source::Closed)
         {
             self.terminal = None;
         }
@@ -101,20 +108,25 @@ impl Call {
     }
 
     /// Puts a sentence of ours where the command's output would be.
-    pub(super) fn say(&mut self, text: &str) {
-        self.spool.put(text.as_bytes());
+    pub(super) fn say(&mut self, text: &str, left: &mut u64) {
+        self.spool.put(text.as_bytes(), left);
     }
 
     /// The result of a call that is over now. What it had written before is in the spool.
-    pub(super) fn end(&mut self, exit: Exit, limit: Option<String>) -> CallResult {
-        self.pump();
-        let full = self.spool.full.then(|| "the disk took no more output".to_owned());
-        let dropped = self.spool.dropped.then(|| format!("output is kept up to {} bytes", self.spool.bytes_max));
+    pub(super) fn end(&mut self, exit: Exit, mut limits: Vec<String>, left: &mut u64) -> CallResult {
+        self.pump(left);
+        if self.spool.full {
+            limits.push("the disk took no more output".to_owned());
+        } else if self.spool.dropped && *left == 0 {
+            limits.push("output: all that is kept of all commands together is used up".to_owned());
+        } else if self.spool.dropped {
+            limits.push(format!("output is kept up to {} bytes", self.spool.bytes_max));
+        }
         let result = CallResult {
             exit,
             output_bytes: self.spool.bytes,
             output_truncated: self.spool.dropped,
-            limit: limit.or(full).or(dropped),
+            limit: (!limits.is_empty()).then(|| limits.join("; ")),
             started_ms: self.started_ms,
             ended_ms: now_ms(),
         };
@@ -124,7 +136,7 @@ impl Call {
 }
 
 impl Spool {
-    fn take(&mut self, source: &mut File) -> Source {
+    fn take(&mut self, source: &mut File, left: &mut u64) -> Source {
         let mut chunk = [0; CHUNK];
         let mut moved = 0;
         while moved < TURN_BYTES {
@@ -132,7 +144,7 @@ impl Spool {
                 Ok(0) => return Source::Closed,
                 Ok(bytes) => {
                     moved += bytes;
-                    self.put(&chunk[..bytes]);
+                    self.put(&chunk[..bytes], left);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Source::Open,
@@ -143,8 +155,9 @@ impl Spool {
         Source::Open
     }
 
-    fn put(&mut self, bytes: &[u8]) {
-        let room = usize::try_from(self.bytes_max.saturating_sub(self.bytes)).unwrap_or(usize::MAX);
+    fn put(&mut self, bytes: &[u8], left: &mut u64) {
+        let room = self.bytes_max.saturating_sub(self.bytes).min(*left);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
         let kept = &bytes[..bytes.len().min(room)];
         self.dropped |= kept.len() < bytes.len() || self.full;
         if kept.is_empty() || self.full {
@@ -155,6 +168,7 @@ impl Spool {
             match self.file.write(rest) {
                 Ok(written) if written > 0 => {
                     self.bytes += written as u64;
+                    *left = left.saturating_sub(written as u64);
                     rest = &rest[written..];
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -10,6 +10,7 @@ use rustix::event::PollFlags;
 use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 
 use super::call::{Call, INPUT_BYTES_MAX, WRITES_MAX};
+use super::warden::{Verdict, Warden};
 use crate::init::control::{self, Order, Report};
 use crate::ledger::Ledger;
 use crate::request::{Exit, Request, Status};
@@ -27,7 +28,10 @@ const NOT_STARTED: i32 = 125;
 pub(super) struct Table {
     ledger: Ledger,
     control: OwnedFd,
+    warden: Warden,
     output_bytes_max: u64,
+    /// What all calls together may still put out.
+    output_left: u64,
     /// Variables of every command.
     env: BTreeMap<String, String>,
     calls: HashMap<String, Call>,
@@ -38,13 +42,15 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(spec: &ComputerSpec, ledger: Ledger, control: OwnedFd) -> Self {
+    pub(super) fn new(spec: &ComputerSpec, ledger: Ledger, control: OwnedFd, warden: Warden) -> Self {
         // An order that PID 1 does not take is refused: the keeper itself never waits for anybody inside.
         let _ = rustix::fs::fcntl_setfl(&control, OFlags::RDWR | OFlags::NONBLOCK);
         Self {
             ledger,
             control,
+            warden,
             output_bytes_max: spec.limits.output_bytes,
+            output_left: spec.limits.outputs_bytes.saturating_sub(record::outputs_bytes(&spec.dir)),
             env: spec.env.clone(),
             calls: HashMap::new(),
             unsynced: Vec::new(),
@@ -91,6 +97,8 @@ impl Table {
         let spool = self.ledger.write_order(id).map_err(|error| format!("record the call {id}: {error}"))?;
         let is_file = matches!(request, Request::File(_));
         let mut call = Call::new(spool, self.output_bytes_max, is_file);
+        self.warden.begins();
+        call.counts = self.warden.counts();
         if let Err(error) = self.order(id, &request) {
             call.gone = true;
             self.calls.insert(id.to_owned(), call);
@@ -107,7 +115,8 @@ impl Table {
         let sheet = std::fs::File::from(sheet);
         io::Write::write_all(&mut &sheet, &serde_json::to_vec(request)?)?;
         rustix::fs::fcntl_add_seals(&sheet, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-        let order = Order::Run { call: id.to_owned(), terminal: matches!(request, Request::Exec { .. }) };
+        let terminal = matches!(request, Request::Exec { .. });
+        let order = Order::Run { call: id.to_owned(), terminal, full: self.warden.full().is_some() };
         control::send(&self.control, &order, &[sheet.as_fd()])
     }
 
@@ -146,7 +155,7 @@ impl Table {
         self.ledger.note_write(id, &write_id).map_err(|error| format!("record what is typed: {error}"))?;
         call.write_ids.insert(write_id);
         call.typed.extend(bytes);
-        call.pump();
+        call.pump(&mut self.output_left);
         Ok(())
     }
 
@@ -168,7 +177,7 @@ impl Table {
         Ok(())
     }
 
-    /// Ends what was asked to end and did not.
+    /// Ends what was asked to end and did not, and what a limit ends.
     pub(super) fn insist(&mut self) {
         let now = Instant::now();
         for (id, call) in &mut self.calls {
@@ -180,9 +189,30 @@ impl Table {
         }
     }
 
-    /// The next moment at which [`Table::insist`] has something to do.
+    /// Looks after the limits that the kernel does not hold.
+    pub(super) fn look(&mut self) {
+        if let Some(Verdict::EndAll(reason)) = self.warden.look(!self.calls.is_empty()) {
+            for call in self.calls.values_mut().filter(|call| !call.gone && !call.is_file) {
+                call.ended_for.get_or_insert_with(|| reason.clone());
+                call.insist_at = Some(Instant::now());
+            }
+        }
+    }
+
+    /// The next moment at which [`Table::look`] or [`Table::insist`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.calls.values().filter_map(|call| call.insist_at).min()
+        let insist = self.calls.values().filter_map(|call| call.insist_at);
+        insist.chain(self.warden.due(!self.calls.is_empty())).min()
+    }
+
+    /// Becomes readable when [`Table::look`] has something to take.
+    pub(super) fn warden_source(&self) -> Option<BorrowedFd<'_>> {
+        self.warden.source()
+    }
+
+    /// Lets the control groups go.
+    pub(super) fn leave(&mut self) {
+        self.warden.leave();
     }
 
     /// Takes what PID 1 has reported. False if it has closed its side.
@@ -203,7 +233,7 @@ impl Table {
                 Report::Failed { call: id, reason } => {
                     if let Some(call) = self.calls.get_mut(&id) {
                         call.gone = true;
-                        call.say(&format!("thenar: start the command: {reason}\n"));
+                        call.say(&format!("thenar: start the command: {reason}\n"), &mut self.output_left);
                         self.end(&id, Exit::Code(NOT_STARTED), Some(reason));
                     }
                 }
@@ -223,7 +253,7 @@ impl Table {
     /// Moves a call's output and forgets the call once nothing more can come.
     pub(super) fn pump(&mut self, id: &str) {
         let Some(call) = self.calls.get_mut(id) else { return };
-        call.pump();
+        call.pump(&mut self.output_left);
         if call.gone && call.output.is_none() && call.result.is_some() {
             self.calls.remove(id);
         }
@@ -232,7 +262,10 @@ impl Table {
     /// Writes the result of a call that has none yet.
     fn end(&mut self, id: &str, exit: Exit, limit: Option<String>) {
         let Some(call) = self.calls.get_mut(id).filter(|call| call.result.is_none()) else { return };
-        let result = call.end(exit, limit);
+        let mut limits: Vec<String> = limit.or(call.ended_for.take()).into_iter().collect();
+        limits.extend(self.warden.met(call.counts, exit));
+        let result = call.end(exit, limits, &mut self.output_left);
+        self.warden.ends();
         if self.ledger.write_result(id, &result).is_ok() {
             self.unsynced.push(id.to_owned());
         }

@@ -115,6 +115,8 @@ fn prepare(mut parts: Parts<'_>) -> Step<(OwnedFd, OwnedFd)> {
     rustix::system::sethostname(HOST_NAME.as_bytes()).map_err(at("name the computer"))?;
     let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
     sys::loopback_up(socket.map_err(at("open a socket"))?.as_fd()).map_err(at("switch loopback on"))?;
+    parts.go.read_exact(&mut [0]).map_err(at("wait for the control groups"))?;
+    sys::part_from_groups().map_err(at("part from the host's control groups"))?;
     lockdown::lower_limits(&parts.spec.limits).map_err(at("set the limits"))?;
     lockdown::give_up_rights().map_err(at("give up all rights"))?;
     Ok((program, parts.control))

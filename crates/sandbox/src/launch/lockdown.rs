@@ -12,7 +12,9 @@ use crate::spec::Limits;
 use crate::sys;
 
 /// More processes for PID 1 than for its commands, so that it can act when they have used theirs up.
-const INIT_PROCESSES: u64 = 16;
+pub(crate) const INIT_PROCESSES: u64 = 16;
+/// How much sooner than others commands go when the memory is used up; 1000 would be at once.
+const OOM_SCORE: &str = "500";
 /// Memory that may be locked.
 const LOCKED_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -60,6 +62,20 @@ pub(super) fn lower_user_counts(root: BorrowedFd<'_>) -> io::Result<()> {
 pub(crate) fn lower_for_command() -> io::Result<()> {
     let own = rustix::process::getrlimit(Resource::Nproc).current.unwrap_or(u64::MAX);
     lower(Resource::Nproc, own.saturating_sub(INIT_PROCESSES))
+}
+
+/// From here on no file may grow: what is there can be read, moved and removed.
+pub(crate) fn write_nothing() -> io::Result<()> {
+    lower(Resource::Fsize, 0)
+}
+
+/// Says that this process is to go before PID 1 when memory runs out. It has no secrets and no way to the keeper by now, for
+/// to say so it must be open to its own user for a moment, as every command is.
+pub(crate) fn go_first() -> io::Result<()> {
+    sys::dumpable(true)?;
+    let said = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+    sys::dumpable(false)?;
+    said
 }
 
 fn lower(what: Resource, ceiling: u64) -> io::Result<()> {

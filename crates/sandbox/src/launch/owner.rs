@@ -54,7 +54,7 @@ impl Owner {
     /// A user namespace in which the owner of a folder on disk is this computer's user, and everybody else stays who he is.
     pub(super) fn as_folder_owner(&self, uid: u32, gid: u32) -> io::Result<OwnedFd> {
         let (hold_inside, hold) = io::pipe()?;
-        let (forked, _pidfd) = sys::clone_into(libc::CLONE_NEWUSER)?;
+        let (forked, _pidfd) = sys::clone_into(libc::CLONE_NEWUSER, None)?;
         let Forked::Parent(process) = forked else {
             drop(hold);
             let _ = io::Read::read(&mut &hold_inside, &mut [0]);

@@ -7,6 +7,7 @@ mod desk;
 mod exec;
 mod files;
 mod life;
+mod limits;
 mod workspace;
 
 #[test]

@@ -30,7 +30,10 @@ fn a_result_is_the_same_twice_and_carries_its_fact() {
     let one = task.run("shell_exec", json!({"command": "seq 1 5; exit 2"}));
     let two = task.run("shell_exec", json!({"command": "seq 1 5; exit 2"}));
     assert_eq!(one.text, two.text);
-    assert_eq!(one.facts, vec![ToolFact::Command { exit_code: Some(2), output_bytes: 10, running: false }]);
+    assert_eq!(
+        one.facts,
+        vec![ToolFact::Command { exit_code: Some(2), output_bytes: 10, running: false, limit: None }]
+    );
     assert_eq!(one.label, event::Label::output_of(event::EffectId(1)));
 }
 
@@ -88,7 +91,7 @@ fn a_command_that_never_ends_gives_control_back_and_can_be_waited_for_viewed_and
     assert!(took >= Duration::from_millis(tools::SHELL_CONTROL_MS) && took < Duration::from_secs(20), "{took:?}");
     assert!(result.text.starts_with("Still running as process \"server\"."), "{}", result.text);
     assert!(result.text.ends_with("begun\n"), "{}", result.text);
-    assert_eq!(result.facts, vec![ToolFact::Command { exit_code: None, output_bytes: 6, running: true }]);
+    assert_eq!(result.facts, vec![ToolFact::Command { exit_code: None, output_bytes: 6, running: true, limit: None }]);
     let waited = task.text("shell_wait", json!({"id": "server", "seconds": 1}));
     assert!(waited.starts_with("Still running"), "{waited}");
     assert!(task.text("shell_view", json!({"id": "e1"})).starts_with("Still running"));
@@ -190,4 +193,14 @@ fn wrong_arguments_start_nothing() {
         assert_eq!((result.status, result.text.as_str()), (ToolStatus::Invalid, expected));
     }
     assert_eq!(task.text("shell_exec", json!({"command": "ls -A"})), "exit code 0\n(no output)");
+}
+
+#[test]
+fn a_limit_that_was_met_is_told_to_the_model_and_to_the_person() {
+    let mut task = Task::with_limits(sandbox::Limits { file_bytes: 1 << 20, ..sandbox::Limits::default() });
+    let result = task.run("shell_exec", json!({"command": "head -c 3000000 /dev/zero > big"}));
+    let met = "file size: no file may be larger than 1 MiB";
+    assert!(result.text.contains(&format!("(limit reached: {met})")), "{}", result.text);
+    let [ToolFact::Command { limit: Some(limit), .. }] = &result.facts[..] else { panic!("{:?}", result.facts) };
+    assert_eq!(limit, met);
 }

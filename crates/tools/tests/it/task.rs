@@ -29,6 +29,13 @@ impl Task {
         task
     }
 
+    /// A task whose computer may take only so much.
+    pub(crate) fn with_limits(limits: Limits) -> Self {
+        let mut task = Self::unopened();
+        task.world.place = place(task.folder.path(), ComputerSpec { limits, ..task.world.place.spec.clone() });
+        task
+    }
+
     /// A task whose computer nobody has needed yet.
     pub(crate) fn unopened() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the task");

@@ -1,0 +1,67 @@
+//! Groups that a killed keeper left behind: found by their names, and removed. What still runs in them is ended, if its keeper is provably gone.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::{ABOVE, place};
+
+/// A group is named after the keeper that made it: its number, and when it began, which no later process of that number shares.
+pub(super) fn own_name() -> io::Result<String> {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    let began = began(pid).ok_or(io::ErrorKind::NotFound)?;
+    Ok(format!("{pid}-{began}"))
+}
+
+/// Clock ticks after the machine's start at which a process began.
+fn began(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may hold anything; the fields after the last one do not.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Removes the groups whose keepers are gone.
+pub(crate) fn sweep() {
+    for place in place::find().into_iter().flat_map(|places| places.found) {
+        sweep_below(&place.folder.join(ABOVE));
+    }
+}
+
+fn sweep_below(above: &Path) {
+    for entry in fs::read_dir(above).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let Some((pid, begin)) = name.split_once('-') else { continue };
+        let (Ok(pid), Ok(begin)) = (pid.parse::<i32>(), begin.parse::<u64>()) else { continue };
+        if began(pid) == Some(begin) {
+            continue;
+        }
+        // Its PID 1 died with the keeper, so that it is empty; were it not, the name may be of another set of processes,
+        // and the kernel refuses to remove it.
+        let _ = fs::remove_dir(entry.path());
+    }
+    let _ = fs::remove_dir(above);
+}
+
+#[cfg(test)]
+mod tests {
+    //! Which groups a sweep takes away, on a machine where groups can be made. Elsewhere there is nothing to sweep.
+
+    use super::{ABOVE, fs, own_name, place, sweep};
+
+    #[test]
+    fn only_the_groups_of_dead_keepers_go() {
+        let own = own_name().unwrap();
+        for place in place::find().unwrap().found {
+            let above = place.folder.join(ABOVE);
+            // A number that is in use, begun at another time: the keeper of this name is gone.
+            let dead = above.join("1-999999999999");
+            let living = above.join(&own);
+            if fs::create_dir_all(&dead).is_err() || fs::create_dir_all(&living).is_err() {
+                continue;
+            }
+            sweep();
+            assert!(!dead.exists() && living.exists(), "{}", above.display());
+            fs::remove_dir(&living).unwrap();
+        }
+    }
+}

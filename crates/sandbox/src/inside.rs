@@ -1,0 +1,106 @@
+//! What runs in a box, as the host sees it: which processes, the memory they hold, the room of files they have deleted and still hold open. It looks from outside and trusts nothing that is told inside.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+/// Processes looked at; a box has far fewer.
+const PROCESSES_MAX: usize = 8192;
+
+/// All processes below PID 1 of a box, itself not among them.
+pub(crate) fn processes(init: i32) -> Vec<i32> {
+    let (mut found, mut open) = (Vec::new(), vec![init]);
+    while let Some(parent) = open.pop() {
+        let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+        for thread in threads {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            let children = children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok());
+            for child in children {
+                if found.len() >= PROCESSES_MAX {
+                    return found;
+                }
+                found.push(child);
+                open.push(child);
+            }
+        }
+    }
+    found
+}
+
+/// Memory held in a box.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) bytes: u64,
+    /// The process that holds most of it.
+    pub(crate) largest: Option<i32>,
+}
+
+/// The memory of all processes of a box. Exact only where it may be more than `limit`: what processes share counts once then.
+pub(crate) fn memory(init: i32, limit: u64) -> Held {
+    let processes = processes(init);
+    let held = sum(&processes, |pid| kib(&format!("/proc/{pid}/status"), &["RssAnon:", "RssShmem:"]));
+    if held.bytes <= limit { held } else { sum(&processes, |pid| kib(&format!("/proc/{pid}/smaps_rollup"), &["Pss:"])) }
+}
+
+fn sum(processes: &[i32], kib_of: impl Fn(i32) -> u64) -> Held {
+    let mut held = Held::default();
+    let mut most = 0;
+    for pid in processes {
+        let bytes = kib_of(*pid) * 1024;
+        held.bytes += bytes;
+        if bytes > most {
+            (most, held.largest) = (bytes, Some(*pid));
+        }
+    }
+    held
+}
+
+/// The sum of some named lines of a file, in KiB.
+fn kib(file: &str, names: &[&str]) -> u64 {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let of = |line: &str| {
+        let rest = names.iter().find_map(|name| line.strip_prefix(name))?;
+        rest.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
+    };
+    text.lines().filter_map(of).sum()
+}
+
+/// Ends one process by a descriptor, so that a number used anew is never hit.
+pub(crate) fn end(pid: i32) -> bool {
+    let Some(number) = Pid::from_raw(pid) else { return false };
+    let Ok(process) = rustix::process::pidfd_open(number, PidfdFlags::empty()) else { return false };
+    rustix::process::pidfd_send_signal(&process, Signal::KILL).is_ok()
+}
+
+/// Room on a file system that is held by files without a name: deleted and still open in a box.
+pub(crate) fn nameless(init: i32, device: u64) -> u64 {
+    let mut seen = HashSet::new();
+    let mut bytes = 0;
+    for pid in processes(init) {
+        let Ok(folder) = rustix::fs::open(
+            format!("/proc/{pid}/fd"),
+            rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        ) else {
+            continue;
+        };
+        bytes += nameless_of(&folder, device, &mut seen);
+    }
+    bytes
+}
+
+fn nameless_of(folder: &OwnedFd, device: u64, seen: &mut HashSet<u64>) -> u64 {
+    let mut bytes = 0;
+    for entry in rustix::fs::Dir::read_from(folder).into_iter().flatten().flatten() {
+        // Follows the link that stands for the open file, and opens nothing.
+        let Ok(stat) = rustix::fs::statat(folder.as_fd(), entry.file_name(), rustix::fs::AtFlags::empty()) else {
+            continue;
+        };
+        if stat.st_nlink == 0 && stat.st_dev == device && seen.insert(stat.st_ino) {
+            bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+        }
+    }
+    bytes
+}

@@ -1,0 +1,192 @@
+//! The room of a workspace, where the file system itself keeps no account of it: counted from outside, as seldom as the free space of the disk allows. Over its limit everything that runs is ended, and nothing more can be written until something was removed.
+
+mod count;
+
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use super::warden::size;
+use crate::launch::open_folder;
+use crate::spec::{ComputerSpec, Workspace};
+use crate::{inside, sys};
+use count::{Used, count};
+
+/// How often the free space is looked at while something runs.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a count is trusted although the free space says nothing: others may have made room meanwhile.
+const TRUST: Duration = Duration::from_secs(60);
+/// A count may take one part in this of the time.
+const DUTY: u32 = 20;
+/// What may be added while the workspace is over its limit, so that cleaning up can move a little about.
+const SLACK: Used = Used { bytes: 32 << 20, files: 1000 };
+/// Memory for the thread that counts.
+const STACK_BYTES: usize = 256 * 1024;
+/// Counting steps back behind everything else.
+const NICENESS: i32 = 15;
+
+pub(super) struct Room {
+    folder: OwnedFd,
+    init: i32,
+    /// What may be used, without what was there before.
+    most: Used,
+    /// A person's folder: what is in it at first is not counted against them.
+    lent: bool,
+    before: Used,
+    used: Option<Used>,
+    /// Beyond this, what runs is ended.
+    ceiling: Used,
+    free: Used,
+    counting: Option<PipeReader>,
+    counted_at: Instant,
+    took: Duration,
+    next: Instant,
+    /// Something ran since the last look.
+    stirred: bool,
+}
+
+impl Room {
+    pub(super) fn of(spec: &ComputerSpec, init: i32) -> Option<Self> {
+        let (Workspace::Own(path) | Workspace::Folder(path)) = &spec.workspace;
+        let folder = open_folder(path).ok()?;
+        let free = free(&folder)?;
+        let most = Used { bytes: spec.limits.workspace_bytes, files: spec.limits.workspace_files };
+        let now = Instant::now();
+        Some(Self {
+            folder,
+            init,
+            most,
+            lent: matches!(spec.workspace, Workspace::Folder(_)),
+            before: Used::default(),
+            used: None,
+            ceiling: most,
+            free,
+            counting: None,
+            counted_at: now,
+            took: Duration::ZERO,
+            next: now,
+            stirred: false,
+        })
+    }
+
+    pub(super) fn source(&self) -> Option<BorrowedFd<'_>> {
+        self.counting.as_ref().map(AsFd::as_fd)
+    }
+
+    pub(super) fn due(&self, active: bool) -> Option<Instant> {
+        (self.counting.is_none() && (active || self.stirred)).then_some(self.next)
+    }
+
+    pub(super) fn begins(&mut self) {
+        if !self.stirred {
+            self.stirred = true;
+            self.next = Instant::now() + LOOK;
+        }
+    }
+
+    pub(super) fn ends(&mut self) {
+        self.stirred = true;
+        if self.counting.is_none() && (self.full().is_some() || self.fell()) {
+            self.next = Instant::now().max(self.counted_at + self.took * DUTY);
+        }
+    }
+
+    /// In words, if nothing more may be written.
+    pub(super) fn full(&self) -> Option<String> {
+        let used = self.used?.without(self.before);
+        used.exceeds(self.most).then(|| {
+            format!(
+                "disk: the workspace holds {} in {} files, and may hold {} in {}; remove files before writing more",
+                size(used.bytes),
+                used.files,
+                size(self.most.bytes),
+                self.most.files
+            )
+        })
+    }
+
+    /// Takes the result of a count, or begins one if it is time. Says why what runs must end.
+    pub(super) fn look(&mut self, active: bool) -> Option<String> {
+        if let Some(pipe) = &mut self.counting {
+            let used = result(pipe)?;
+            self.counting = None;
+            return self.take(used);
+        }
+        if !(active || self.stirred) || Instant::now() < self.next {
+            return None;
+        }
+        self.stirred = false;
+        self.next = Instant::now() + LOOK;
+        let stale = self.counted_at.elapsed() >= TRUST;
+        let over = self.full().is_some();
+        if (self.used.is_none() || stale || over || self.fell()) && self.counted_at.elapsed() >= self.took * DUTY {
+            self.counting = self.begin_count().ok();
+        }
+        None
+    }
+
+    /// Whether the free space fell so far that half of what may still be used could be gone.
+    fn fell(&self) -> bool {
+        let Some(free) = free(&self.folder) else { return true };
+        let used = self.used.map_or(0, |used| used.bytes);
+        let used_files = self.used.map_or(0, |used| used.files);
+        let fell = self.free.bytes.saturating_sub(free.bytes);
+        let fell_files = self.free.files.saturating_sub(free.files);
+        let ceiling = self.ceiling.with(self.before);
+        fell > ceiling.bytes.saturating_sub(used) / 2 || fell_files > ceiling.files.saturating_sub(used_files) / 2
+    }
+
+    fn begin_count(&mut self) -> io::Result<PipeReader> {
+        let (result, to) = io::pipe()?;
+        rustix::fs::fcntl_setfl(&result, rustix::fs::OFlags::NONBLOCK)?;
+        self.free = free(&self.folder).unwrap_or(self.free);
+        self.counted_at = Instant::now();
+        let (folder, init, files_max) = (self.folder.try_clone()?, self.init, self.most.files.saturating_mul(4));
+        std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+            sys::be_nice(NICENESS);
+            let mut used = count(&folder, files_max);
+            let device = rustix::fs::fstat(&folder).map_or(0, |about| about.st_dev);
+            used.bytes = used.bytes.saturating_add(inside::nameless(init, device));
+            let mut line = [0; 16];
+            line[..8].copy_from_slice(&used.bytes.to_ne_bytes());
+            line[8..].copy_from_slice(&used.files.to_ne_bytes());
+            let _ = (&to).write_all(&line);
+        })?;
+        Ok(result)
+    }
+
+    fn take(&mut self, used: Option<Used>) -> Option<String> {
+        self.took = self.counted_at.elapsed();
+        sys::trim_memory();
+        let used = used?;
+        if self.lent && self.used.is_none() {
+            self.before = used;
+        }
+        self.used = Some(used);
+        let own = used.without(self.before);
+        let over = own.exceeds(self.ceiling);
+        let roof = own.with(SLACK);
+        // Never below the limit; above it, only a little over what is used, and lower whenever less is used.
+        self.ceiling = if over { roof } else { self.ceiling.least(roof) }.most(self.most);
+        if over { self.full() } else { None }
+    }
+}
+
+/// The count, once it is there; nothing inside if the thread died without one.
+fn result(pipe: &mut PipeReader) -> Option<Option<Used>> {
+    let mut line = [0; 16];
+    match pipe.read(&mut line) {
+        Ok(16) => {
+            let number = |at: usize| line[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
+            Some(Some(Used { bytes: number(0), files: number(8) }))
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        _ => Some(None),
+    }
+}
+
+/// What is free on the file system of a folder.
+fn free(folder: &OwnedFd) -> Option<Used> {
+    let about = rustix::fs::fstatvfs(folder).ok()?;
+    Some(Used { bytes: about.f_bfree.saturating_mul(about.f_frsize), files: about.f_ffree })
+}
