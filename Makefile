@@ -69,6 +69,8 @@ test: packages ## Everything a reviewer would check: format, tidy, lints, docume
 	@cd web && npm run --silent check && npm run --silent test
 	@echo '== programs'
 	@$(CARGO) build --locked --workspace --bins
+	@echo '== web app in a browser'
+	@cd web && npm run --silent pages
 	@echo '== examples in the documentation'
 	@$(CARGO) test --locked --quiet --workspace --doc
 	@echo '== tests'

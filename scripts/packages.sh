@@ -2,8 +2,9 @@
 # Says which Debian packages are missing, and installs them. With INSTALL=no it only says. It touches nothing else.
 set -eu
 
-# compiling · the toolset's interpreter · looking into PDF files · looking at processes and mounts
-wanted="gcc libc6-dev make ca-certificates python3 python3-venv python3-pip poppler-utils procps util-linux"
+# compiling · the toolset's interpreter · looking into PDF files · looking at processes and mounts · the browser of the page
+# tests and a font for its Chinese
+wanted="gcc libc6-dev make ca-certificates python3 python3-venv python3-pip poppler-utils procps util-linux chromium fonts-noto-cjk"
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "Rust is missing: install it from https://rustup.rs or your distribution, then run make again" >&2

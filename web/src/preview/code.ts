@@ -51,9 +51,9 @@ const look = EditorView.theme({
   '&.cm-focused': { outline: 'none' },
   '&.cm-focused .cm-scroller': { boxShadow: 'inset 0 0 0 2px var(--accent)' },
   '.cm-changedLine': { backgroundColor: 'light-dark(#e3f3ea, #17362b) !important' },
-  '.cm-changedText': { background: 'light-dark(#bfe6d2, #24604a) !important' },
+  '.cm-changedText': { background: 'light-dark(#c9ead8, #1d4a3a) !important' },
   '.cm-deletedChunk': { backgroundColor: 'light-dark(#fbeae8, #3a1d1a) !important' },
-  '.cm-deletedChunk .cm-deletedText': { background: 'light-dark(#f5cfca, #6a2e28) !important' },
+  '.cm-deletedChunk .cm-deletedText': { background: 'light-dark(#f5cfca, #582621) !important' },
   '.cm-collapsedLines': { background: 'var(--sunken)', color: 'var(--ink-2)' }
 })
 

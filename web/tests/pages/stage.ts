@@ -140,7 +140,9 @@ export function watch(page: Page, server: Server): void {
   wrong.set(page, list)
   page.on('pageerror', (error) => list.push(`error: ${error.message}`))
   page.on('console', (message) => {
-    if (message.type() === 'error' && !/Failed to load resource|ERR_CONNECTION/.test(message.text())) list.push(`console: ${message.text()}`)
+    // A server that is gone, and a foreign page whose script is held back, are wanted here.
+    const wanted = /Failed to load resource|ERR_CONNECTION|Blocked script execution in '[^']+\/pages\//
+    if (message.type() === 'error' && !wanted.test(message.text())) list.push(`console: ${message.text()}`)
   })
   page.on('request', (request) => {
     if (!request.url().startsWith(server.url) && !/^(blob|data|about):/.test(request.url())) list.push(`asked elsewhere: ${request.url()}`)

@@ -1,0 +1,139 @@
+// Every screen, as different people see it: light and dark, wide and on a phone, in English and in Chinese, by keyboard and
+// by screen reader.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import { closeBrowser, done, open, plan, serious, Server, sh } from './stage'
+
+const server = new Server()
+let finished = ''
+let asking = ''
+let approving = ''
+
+beforeAll(async () => {
+  await server.start()
+  const steps = (first: string, second: string) => plan(['Count what is there', first], ['Hand it over', second])
+  const accept = [{ text: 'It has ten rows', status: 'failed', note: 'it has two' }]
+  finished = await server.task(
+    server.script(
+      { say: 'I will **count** first:\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n- `one`\n- [two](https://example.org/)\n\n> three', calls: [steps('in_progress', 'pending')] },
+      { calls: [sh('printf "\\033[31mred\\033[0m \\033[32mgreen\\033[0m\\n"; exit 3'), { name: 'file_write', arguments: { path: 'notes.md', content: '# Notes\n\nAll of them.\n' } }, { name: 'file_write', arguments: { path: 'sub/run.py', content: 'print("one")\n' } }] },
+      { calls: [{ name: 'deliver', arguments: { files: [{ path: 'notes.md', description: 'What was found' }] } }] },
+      { say: 'Done.', calls: [steps('done', 'done'), { name: 'idle' }] }
+    ),
+    'Count everything, and write it down for somebody who was not there'
+  )
+  asking = await server.task(server.script({ calls: [{ name: 'message_ask_user', arguments: { text: 'Which one?' } }] }), 'Ask')
+  approving = await server.task(
+    server.script(
+      { calls: [{ name: 'plan_update', arguments: { steps: [{ text: 'Write' }], acceptance: [{ text: 'It has ten rows' }] } }, { name: 'file_write', arguments: { path: 'rows.csv', content: 'a,b\n1,2\n' } }] },
+      { calls: [{ name: 'deliver', arguments: { files: [{ path: 'rows.csv' }], acceptance: accept, request_waiver: true } }] }
+    ),
+    'Hand over although'
+  )
+  await Promise.all([server.until(finished, 'done'), server.until(asking, 'waiting'), server.until(approving, 'waiting')])
+})
+afterAll(async () => {
+  await closeBrowser()
+  await server.close()
+})
+
+const WIDE: BrowserContextOptions = {}
+const DARK: BrowserContextOptions = { colorScheme: 'dark' }
+const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }
+
+/** Each screen: where it is, and what shows that it is there. */
+const screens: [name: string, path: () => string, ready: (page: Page) => Promise<unknown>][] = [
+  ['home', () => '/', (page) => page.locator('.list a').nth(2).waitFor({ state: 'attached' })],
+  ['a finished task', () => `/tasks/${finished}`, (page) => page.getByText('1 file for you').waitFor()],
+  ['a moment of it', () => `/tasks/${finished}?at=30`, (page) => page.getByText('You are looking at an earlier moment.').waitFor()],
+  ['a question', () => `/tasks/${asking}`, (page) => page.getByText('Which one?').first().waitFor()],
+  ['an approval', () => `/tasks/${approving}`, (page) => page.getByRole('button', { name: 'Allow' }).waitFor()],
+  ['the record', () => `/tasks/${finished}/record`, (page) => page.getByText('The record is whole').waitFor()],
+  ['a task that is not there', () => '/tasks/none', (page) => page.getByText('To the first page').waitFor()],
+  ['an address that is none', () => '/settings/../nowhere/at/all', (page) => page.getByRole('main').or(page.locator('body')).first().waitFor()]
+]
+
+describe.each([
+  ['wide and light', WIDE],
+  ['wide and dark', DARK],
+  ['on a phone', PHONE]
+])('%s', (_, options) => {
+  it.each(screens.slice(0, -1))('%s: nothing serious, nothing beside the edge', async (_, path, ready) => {
+    const page = await open(server, path(), options)
+    await ready(page)
+    expect(await serious(page)).toEqual([])
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)).toBeLessThanOrEqual(0)
+    await done(page)
+  })
+})
+
+it('what opens over a screen is as sound as the screen', async () => {
+  const page = await open(server)
+  for (const button of ['Choose the model', 'Budget']) {
+    await page.getByRole('button', { name: button }).click()
+    expect(await serious(page)).toEqual([])
+    await page.keyboard.press('Escape')
+  }
+  await page.goto(`${server.url}/tasks/${finished}`)
+  await page.getByRole('button', { name: 'Open notes.md' }).click()
+  await page.getByRole('dialog').getByRole('heading', { name: 'Notes', exact: true }).waitFor()
+  expect(await serious(page)).toEqual([])
+  await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: 'Write sub/run.py' }).click()
+  await page.locator('.cm-content').waitFor()
+  expect(await serious(page)).toEqual([])
+  await done(page)
+})
+
+it('Chinese by the browser’s language', async () => {
+  const page = await open(server, '/', { locale: 'zh-CN' })
+  await page.getByRole('heading', { name: '要做什么？' }).waitFor()
+  expect(await page.evaluate(() => document.documentElement.lang)).toBe('zh-Hans')
+  await page.goto(`${server.url}/tasks/${finished}`)
+  await page.getByText('交给你 1 个文件').waitFor()
+  expect(await serious(page)).toEqual([])
+  await done(page)
+})
+
+it('by keyboard alone: a new task, another task, back in time', async () => {
+  const page = await open(server, `/tasks/${finished}`)
+  await page.getByText('1 file for you').waitFor()
+  await page.keyboard.press('n')
+  await page.getByRole('heading', { name: 'What should be done?' }).waitFor()
+  expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('TEXTAREA')
+  await page.keyboard.type('line one')
+  await page.keyboard.press('Shift+Enter')
+  await page.keyboard.type('line two')
+  expect(await page.getByRole('textbox', { name: 'What should be done?' }).inputValue()).toBe('line one\nline two')
+  await page.locator('body').press('Tab')
+  await page.evaluate(() => (document.activeElement as HTMLElement).blur())
+  await page.keyboard.press('/')
+  expect(await page.evaluate(() => document.activeElement?.getAttribute('type'))).toBe('search')
+  await page.keyboard.type('everything')
+  await page.keyboard.press('Tab')
+  while ((await page.evaluate(() => document.activeElement?.getAttribute('href'))) !== `/tasks/${finished}`) await page.keyboard.press('Tab')
+  await page.keyboard.press('Enter')
+  await page.getByText('1 file for you').waitFor()
+  await page.getByRole('tab', { name: 'Terminal' }).focus()
+  await page.keyboard.press('ArrowRight')
+  expect(await page.getByRole('tab', { name: 'Files' }).getAttribute('aria-selected')).toBe('true')
+  await page.getByRole('slider').focus()
+  await page.keyboard.press('ArrowLeft')
+  await page.getByText('You are looking at an earlier moment.').waitFor()
+  await page.keyboard.press('End')
+  await page.getByText('You are looking at an earlier moment.').waitFor({ state: 'detached' })
+  await done(page)
+})
+
+it('on a phone: the tasks lie over the rest, the computer is one touch away', async () => {
+  const page = await open(server, `/tasks/${finished}`, PHONE)
+  await page.getByText('1 file for you').waitFor()
+  await page.getByRole('button', { name: 'Computer' }).tap()
+  await page.getByRole('tab', { name: 'Terminal' }).waitFor()
+  expect(await page.getByText('1 file for you').isVisible()).toBe(false)
+  await page.getByRole('button', { name: 'Show the tasks' }).tap()
+  await page.getByRole('link', { name: /^.*Ask/ }).first().tap()
+  await page.getByText('Which one?').first().waitFor()
+  await done(page)
+})
