@@ -77,6 +77,9 @@ pub(crate) struct Known {
     /// US dollars per million input tokens that the server had cached. Default: the same as `input_price`.
     #[serde(deserialize_with = "price")]
     pub(crate) cached_input_price: Option<f64>,
+    /// US dollars per million input tokens that the server begins to keep. Default: the same as `input_price`, and 1.25 times it for `anthropic:` models.
+    #[serde(deserialize_with = "price")]
+    pub(crate) cache_write_price: Option<f64>,
     /// US dollars per million output tokens.
     #[serde(deserialize_with = "price")]
     pub(crate) output_price: Option<f64>,
@@ -90,7 +93,8 @@ impl Known {
     /// The price, where both halves of it are there.
     pub(crate) fn price(&self) -> Option<Price> {
         let (input, output) = (self.input_price?, self.output_price?);
-        Some(Price { input, cached_input: self.cached_input_price, output })
+        let (cached_input, cache_write) = (self.cached_input_price, self.cache_write_price);
+        Some(Price { input, cached_input, cache_write, output })
     }
 }
 

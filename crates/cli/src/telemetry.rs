@@ -37,6 +37,9 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// Our own parts: what libraries say does not leave the machine.
 const OURS: [&str; 6] = ["agent", "server", "tools", "sandbox", "thenar", "model"];
 
+/// What a span has from the one above it.
+const INHERITED: [&str; 2] = ["task.id", "gen_ai.conversation.id"];
+
 /// Fields whose words come from elsewhere and may name a file or repeat what was said.
 const WORDS: [&str; 2] = ["error", "reason"];
 
@@ -185,8 +188,15 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
         let of_parent = span
             .parent()
             .and_then(|parent| parent.extensions().get::<Open>().map(|open| (open.trace.clone(), open.span.clone())));
+        // What is below a task's span is the task's, whoever opened it.
+        let inherited = span.parent().and_then(|parent| {
+            let extensions = parent.extensions();
+            let fields = &extensions.get::<Open>()?.fields;
+            let known = INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?.clone())));
+            Some(known.collect::<Map<_, _>>())
+        });
         let (trace, parent) = of_parent.unwrap_or_else(|| (format!("{}{}", chance(), chance()), String::new()));
-        let mut fields = Fields { map: Map::new(), content: self.content };
+        let mut fields = Fields { map: inherited.unwrap_or_default(), content: self.content };
         attributes.record(&mut fields);
         let open =
             Open { trace, span: chance(), parent, begun: env::now_nanos(), fields: fields.map, events: Vec::new() };
@@ -261,6 +271,10 @@ impl Visit for Fields {
         self.put(field, value.into());
     }
 
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.put(field, value.into());
     }
@@ -278,6 +292,7 @@ fn attributes_of(fields: Map<String, Value>) -> Vec<Value> {
 fn attribute(name: &str, value: Value) -> Value {
     let value = match value {
         Value::Bool(value) => json!({ "boolValue": value }),
+        Value::Number(value) if value.is_f64() => json!({ "doubleValue": value }),
         Value::Number(value) => json!({ "intValue": value.to_string() }),
         text if name == "gen_ai.response.finish_reasons" => {
             json!({ "arrayValue": { "values": [{ "stringValue": text }] } })

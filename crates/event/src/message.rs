@@ -65,7 +65,14 @@ pub struct Usage {
     /// All input tokens, the cached ones among them.
     pub input_tokens: u64,
     pub cached_input_tokens: u64,
+    /// Those of the input that the provider began to keep for later calls, where it charges for that.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_input_tokens: u64,
     pub output_tokens: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a model call gave.
@@ -79,4 +86,7 @@ pub struct Reply {
     /// The model's name as the provider reported it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub served_by: String,
+    /// The provider's number for the reply, to be named when something has to be cleared up with them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub response_id: String,
 }

@@ -12,8 +12,8 @@ pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Tool calls of one reply.
 pub(crate) const TOOL_CALLS_MAX: usize = 256;
 
-/// Characters of the name that the server gives its model.
-const SERVED_BY_CHARS_MAX: usize = 200;
+/// Characters of the names that the server gives its model and its reply.
+const NAME_CHARS_MAX: usize = 200;
 
 /// A reply in the making.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,7 @@ pub(crate) struct Answer {
     finish: Option<FinishReason>,
     usage: Option<Usage>,
     served_by: String,
+    response_id: String,
     bytes: usize,
 }
 
@@ -54,7 +55,10 @@ impl Answer {
         }
         // Azure's first chunk has an empty name.
         if let Some(model) = value.get("model").and_then(Value::as_str).filter(|model| !model.is_empty()) {
-            self.served_by = model.chars().take(SERVED_BY_CHARS_MAX).collect();
+            self.served_by = model.chars().take(NAME_CHARS_MAX).collect();
+        }
+        if let Some(id) = value.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
+            self.response_id = id.chars().take(NAME_CHARS_MAX).collect();
         }
         let usages = [value.get("usage"), value.pointer("/x_groq/usage")];
         if let Some(usage) = usages.into_iter().flatten().find_map(read_usage) {
@@ -199,7 +203,7 @@ impl Answer {
         }
         let message = AssistantMessage { text: self.text, reasoning: self.reasoning, tool_calls, carried };
         let finish = self.finish.unwrap_or(FinishReason::Other);
-        Reply { message, finish, usage: self.usage, served_by: self.served_by }
+        Reply { message, finish, usage: self.usage, served_by: self.served_by, response_id: self.response_id }
     }
 }
 
@@ -234,7 +238,13 @@ fn read_usage(usage: &Value) -> Option<Usage> {
     let (input, output) = (number(usage.get("prompt_tokens"))?, number(usage.get("completion_tokens"))?);
     // Some servers count a model's thinking in the total alone; it is charged as output.
     let output = output.max(number(usage.get("total_tokens")).unwrap_or(0).saturating_sub(input));
-    Some(Usage { input_tokens: input, cached_input_tokens: number(cached).unwrap_or(0), output_tokens: output })
+    Some(Usage {
+        input_tokens: input,
+        cached_input_tokens: number(cached).unwrap_or(0),
+        // OpenRouter's name for it.
+        cache_write_input_tokens: number(details.and_then(|details| details.get("cache_write_tokens"))).unwrap_or(0),
+        output_tokens: output,
+    })
 }
 
 /// The error that a chunk or a whole answer is: under `error`, or the chunk itself.

@@ -67,8 +67,11 @@ pub struct Client {
 
 impl Client {
     /// A client; nothing is sent yet.
-    pub fn new(settings: Settings) -> Result<Self, Failure> {
+    pub fn new(mut settings: Settings) -> Result<Self, Failure> {
         let name: Name = settings.name.parse().map_err(|error: UnknownModel| Failure::rejected(error.to_string()))?;
+        if let (Provider::Anthropic, Some(price)) = (name.provider, &mut settings.price) {
+            price.cache_write.get_or_insert(price.input * crate::anthropic::CACHE_WRITE_TIMES);
+        }
         let missing = |what: &str| Failure::rejected(format!("{name}: {what} is missing"));
         let backend = match name.provider {
             Provider::Script => Backend::Script(settings.script.clone().ok_or_else(|| missing("the script"))?),
@@ -114,6 +117,13 @@ impl Client {
             Backend::Script(_) => Some(MicroUsd(0)),
             Backend::Http { .. } => self.settings.price.map(|price| price.reserve(input_tokens_max, output_tokens_max)),
         }
+    }
+
+    /// The server's name and port; none for a script.
+    pub fn server(&self) -> Option<(String, u16)> {
+        let Backend::Http { endpoint, .. } = &self.backend else { return None };
+        let url = reqwest::Url::parse(&endpoint.base_url).ok()?;
+        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
     }
 
     /// The model's window, where it is known.

@@ -19,6 +19,7 @@ mod retry;
 mod script;
 mod secret;
 mod sse;
+pub mod told;
 
 pub use client::{Client, Delta, Endpoint, Settings};
 pub use collector::Collector;

@@ -78,7 +78,10 @@ impl Reader {
     pub(crate) fn translate(&mut self, value: &Value) -> Result<Value, Failure> {
         let text = |field: &str| value[field].as_str().unwrap_or_default();
         Ok(match text("type") {
-            "response.created" => json!({ "model": value["response"]["model"], "choices": [{ "delta": {} }] }),
+            "response.created" => {
+                let response = &value["response"];
+                json!({ "id": response["id"], "model": response["model"], "choices": [{ "delta": {} }] })
+            }
             "response.output_text.delta" | "response.refusal.delta" => piece(&json!({ "content": text("delta") })),
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
                 piece(&json!({ "reasoning": text("delta") }))
@@ -124,6 +127,7 @@ impl Reader {
         };
         let usage = &response["usage"];
         json!({
+            "id": response["id"],
             "model": response["model"],
             "choices": [{ "delta": {}, "finish_reason": reason }],
             "usage": { "prompt_tokens": usage["input_tokens"], "completion_tokens": usage["output_tokens"],

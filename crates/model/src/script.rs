@@ -106,7 +106,13 @@ impl Script {
             on_delta(Delta::Text(message.text.clone()));
         }
         let finish = if message.tool_calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCalls };
-        Ok(Reply { message, finish, usage: Some(Usage::default()), served_by: "script".to_owned() })
+        Ok(Reply {
+            message,
+            finish,
+            usage: Some(Usage::default()),
+            served_by: "script".to_owned(),
+            response_id: String::new(),
+        })
     }
 
     /// The turn at this place, counted from 0, and how many times it has come round.

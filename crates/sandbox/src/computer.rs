@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tracing::Span;
+use tracing::field::Empty;
+
 use crate::request::{Recorded, Request, Status};
 use crate::spec::{ComputerSpec, Workspace};
 use crate::wire::{self, Answer, Ask, Question, Started};
@@ -32,6 +35,11 @@ impl Computer {
     /// # Errors
     /// [`Error::Launch`] with a hint if this machine cannot make one, [`Error::Workspace`] if the folder may not be used.
     pub fn open(spec: &ComputerSpec) -> Result<Self> {
+        let span = tracing::info_span!("computer.open", thenar.made = Empty, error.type = Empty);
+        told(&span, || Self::attach_or_make(spec, &span))
+    }
+
+    fn attach_or_make(spec: &ComputerSpec, span: &Span) -> Result<Self> {
         let spec = absolute(spec)?;
         if let Workspace::Folder(path) = &spec.workspace {
             // The keeper asks again, but has no environment that could tell it the caller's home.
@@ -41,10 +49,12 @@ impl Computer {
         let deadline = Instant::now() + BUSY_WAIT;
         loop {
             if let Some(computer) = Self::attach(&spec.dir)? {
+                span.record("thenar.made", false);
                 return Ok(computer);
             }
             if launch(&spec)? {
                 sweep_once();
+                span.record("thenar.made", true);
                 return Ok(Self { dir: spec.dir });
             }
             if Instant::now() > deadline {
@@ -81,7 +91,8 @@ impl Computer {
     /// [`Error::Refused`] if the computer cannot start it (a limit, or an earlier computer had this call and lost it).
     pub fn start(&self, call: &str, request: &Request) -> Result<()> {
         record::check_id(call)?;
-        self.ask(Ask::Start { call: call.to_owned(), request: request.clone() }, ANSWER_WAIT).map(drop)
+        let span = tracing::info_span!("computer.start", thenar.call = call, thenar.request = request.word(), error.type = Empty);
+        told(&span, || self.ask(Ask::Start { call: call.to_owned(), request: request.clone() }, ANSWER_WAIT).map(drop))
     }
 
     /// Waits for a call to end, at most `timeout`.
@@ -122,7 +133,9 @@ impl Computer {
     /// [`Error::Refused`] if the command has ended or takes no input.
     pub fn write_input(&self, write_id: &str, call: &str, bytes: &[u8]) -> Result<()> {
         let ask = Ask::Input { write_id: write_id.to_owned(), call: call.to_owned(), bytes: bytes.to_vec() };
-        self.ask(ask, ANSWER_WAIT).map(drop)
+        let span =
+            tracing::info_span!("computer.write", thenar.call = call, thenar.bytes = bytes.len(), error.type = Empty);
+        told(&span, || self.ask(ask, ANSWER_WAIT).map(drop))
     }
 
     /// Ends a call with everything it started: asks first, insists two seconds later. Does not wait for the end.
@@ -130,7 +143,8 @@ impl Computer {
     /// # Errors
     /// [`Error::Gone`] if there is nothing left to end.
     pub fn kill(&self, call: &str) -> Result<()> {
-        self.ask(Ask::Kill { call: call.to_owned() }, ANSWER_WAIT).map(drop)
+        let span = tracing::info_span!("computer.kill", thenar.call = call, error.type = Empty);
+        told(&span, || self.ask(Ask::Kill { call: call.to_owned() }, ANSWER_WAIT).map(drop))
     }
 
     /// Ends everything inside; the keeper leaves within a second. Gone already is as good.
@@ -138,10 +152,11 @@ impl Computer {
     /// # Errors
     /// If the keeper cannot be spoken to.
     pub fn shutdown(&self) -> Result<()> {
-        match self.ask(Ask::Shutdown, ANSWER_WAIT) {
+        let span = tracing::info_span!("computer.shutdown", error.type = Empty);
+        told(&span, || match self.ask(Ask::Shutdown, ANSWER_WAIT) {
             Ok(_) | Err(Error::Gone { .. }) => Ok(()),
             Err(error) => Err(error),
-        }
+        })
     }
 
     fn ask(&self, ask: Ask, patience: Duration) -> Result<Answer> {
@@ -198,6 +213,15 @@ pub fn recorded(dir: &Path, call: &str) -> Result<Recorded> {
 fn sweep_once() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(crate::group::sweep);
+}
+
+/// Does it within a span that says whether it failed, in a word: the error itself may name a file of the person's.
+fn told<T>(span: &Span, what: impl FnOnce() -> Result<T>) -> Result<T> {
+    let outcome = span.in_scope(what);
+    if let Err(error) = &outcome {
+        span.record("error.type", error.word());
+    }
+    outcome
 }
 
 /// The same specification with paths that mean the same from any working directory.

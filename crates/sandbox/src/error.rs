@@ -64,6 +64,19 @@ impl Error {
         }
     }
 
+    /// The kind of error, for telemetry: it names nothing of the person's.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Launch { .. } => "launch",
+            Self::Workspace { .. } => "workspace",
+            Self::KeeperMissing { .. } => "keeper_missing",
+            Self::Gone { .. } => "gone",
+            Self::Refused(_) => "refused",
+            Self::Invalid(_) => "invalid",
+            Self::Io { .. } => "io",
+        }
+    }
+
     pub(crate) fn io(attempt: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let attempt = attempt.into();
         move |source| Self::Io { attempt, source }

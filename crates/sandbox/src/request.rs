@@ -25,6 +25,16 @@ pub enum Request {
     File(FileOp),
 }
 
+impl Request {
+    /// The kind of request, for telemetry.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Exec { .. } => "exec",
+            Self::File(_) => "file",
+        }
+    }
+}
+
 /// A file operation; paths are seen from inside, relative ones from `/workspace`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -117,6 +117,7 @@ impl Seen {
             | Event::MessageReceived { .. }
             | Event::ModelAttemptFailed { .. }
             | Event::LimitReached { .. }
+            | Event::AutorunChanged { .. }
             | Event::PutDown { .. }
             | Event::TimeReached { .. }
             | Event::StopRequested { .. } => {}
@@ -176,7 +177,13 @@ mod tests {
     fn replied(id: u64, calls: usize) -> Event {
         let request = ToolRequest { id: "c".to_owned(), name: "t".to_owned(), arguments: String::new() };
         let message = AssistantMessage { tool_calls: vec![request; calls], ..AssistantMessage::default() };
-        let reply = Reply { message, finish: FinishReason::Stop, usage: None, served_by: String::new() };
+        let reply = Reply {
+            message,
+            finish: FinishReason::Stop,
+            usage: None,
+            served_by: String::new(),
+            response_id: String::new(),
+        };
         Event::ModelReplied { id: EffectId(id), reply: Box::new(reply), cost: None }
     }
 

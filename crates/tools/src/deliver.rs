@@ -78,13 +78,17 @@ impl Tool for Deliver {
             None | Some("") => None,
             Some(summary) => Some(line("summary", summary, TEXT_CHARS_MAX)?),
         };
-        let staged = stage::stage(&self.files, &staging, call)?;
-        let findings = check::check(&staged, &staging, call)?;
-        points::check(&mut items, &staged, &staging, call)?;
+        let files = self.files.len();
+        let staged = tracing::info_span!("deliver.copy", thenar.files = files)
+            .in_scope(|| stage::stage(&self.files, &staging, call))?;
+        let findings = tracing::info_span!("deliver.check", thenar.files = files)
+            .in_scope(|| check::check(&staged, &staging, call))?;
+        tracing::info_span!("deliver.points").in_scope(|| points::check(&mut items, &staged, &staging, call))?;
         self.refuse_failed(&mut items, call)?;
         let plan = publish::Plan::make(staged, findings, items, summary, call)?;
         plan.write(&staging)?;
-        publish::publish(&plan, &staging, call)
+        tracing::info_span!("deliver.hand_over", thenar.files = files)
+            .in_scope(|| publish::publish(&plan, &staging, call))
     }
 
     /// Once the plan is written, what remains is to finish it.

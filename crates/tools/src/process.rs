@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use event::{ToolFact, ToolStatus};
 use sandbox::{CallResult, Computer, Exit, Recorded, Request, Status};
 
+use tracing::field::Empty;
+
 use crate::call::Call;
 use crate::limits::{CANCEL_POLL_MS, WAIT_SECONDS_MAX};
 use crate::outcome::Outcome;
@@ -96,6 +98,26 @@ impl<'a> Process<'a> {
 
     /// Waits for the end, but no longer than `ms`.
     pub(crate) fn wait(&self, ms: u64) -> Result<Waited, Outcome> {
+        let span = tracing::info_span!(
+            "process.wait",
+            thenar.call = self.id,
+            thenar.ended = Empty,
+            thenar.output_bytes = Empty
+        );
+        let waited = span.in_scope(|| self.wait_until(ms));
+        if let Ok(waited) = &waited {
+            let (how, output_bytes) = match waited {
+                Waited::Ended(result) => (ending(result), Some(result.output_bytes)),
+                Waited::Running { output_bytes } => ("still running".to_owned(), Some(*output_bytes)),
+                Waited::Cancelled { output_bytes } => ("cancelled".to_owned(), Some(*output_bytes)),
+                Waited::Lost => ("lost".to_owned(), None),
+            };
+            span.record("thenar.ended", how).record("thenar.output_bytes", output_bytes);
+        }
+        waited
+    }
+
+    fn wait_until(&self, ms: u64) -> Result<Waited, Outcome> {
         let until = Instant::now() + Duration::from_millis(ms.min(WAIT_SECONDS_MAX * 1_000));
         loop {
             let left = until.saturating_duration_since(Instant::now());

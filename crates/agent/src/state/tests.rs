@@ -26,6 +26,7 @@ pub(crate) fn created(options: TaskOptions) -> Event {
         tools: blob(),
         policy: blob(),
         engine: "0".into(),
+        autorun: None,
         boot: "b".into(),
     }))
 }
@@ -70,7 +71,13 @@ pub(crate) fn reply(id: u64, text: &str, calls: &[(&str, &str)]) -> Event {
         })
         .collect();
     let message = AssistantMessage { text: text.into(), tool_calls, ..AssistantMessage::default() };
-    let reply = Reply { message, finish: FinishReason::Stop, usage: None, served_by: String::new() };
+    let reply = Reply {
+        message,
+        finish: FinishReason::Stop,
+        usage: None,
+        served_by: String::new(),
+        response_id: String::new(),
+    };
     Event::ModelReplied { id: EffectId(id), reply: Box::new(reply), cost: None }
 }
 

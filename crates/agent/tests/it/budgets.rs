@@ -11,7 +11,7 @@ use crate::rig::{self, DieAt, Rig, Seen};
 const HOUR_MS: u64 = 60 * 60 * 1_000;
 
 /// A dollar per million tokens: a token costs a millionth.
-const PRICE: Price = Price { input: 1.0, cached_input: None, output: 1.0 };
+const PRICE: Price = Price { input: 1.0, cached_input: None, cache_write: None, output: 1.0 };
 
 fn plan() -> Turn {
     let steps = json!([{ "text": "write a", "status": "in_progress" }, { "text": "write b" }]);

@@ -136,11 +136,36 @@ fn a_collector_sees_spans_of_the_task_its_model_calls_and_tools_without_content(
         ("gen_ai.response.model", json!({ "stringValue": "scripted" })),
         ("gen_ai.usage.input_tokens", json!({ "intValue": "1000" })),
         ("gen_ai.usage.output_tokens", json!({ "intValue": "7" })),
-        ("gen_ai.response.finish_reasons", json!({ "arrayValue": { "values": [{ "stringValue": "tool_calls" }] } })),
+        ("gen_ai.response.finish_reasons", json!({ "arrayValue": { "values": [{ "stringValue": "tool_call" }] } })),
+        ("gen_ai.request.stream", json!({ "boolValue": true })),
+        ("server.address", json!({ "stringValue": "127.0.0.1" })),
     ];
     for (name, value) in expected {
         assert_eq!(of(chats[1], name), Some(&value), "{name}");
     }
+    for name in ["gen_ai.response.id", "gen_ai.response.time_to_first_chunk", "server.port"] {
+        assert!(of(chats[1], name).is_some(), "{name}: {:#}", chats[1]);
+    }
+    assert!(of(chats[1], "gen_ai.response.time_to_first_chunk").unwrap()["doubleValue"].as_f64().unwrap() >= 0.0);
+    let expected = [
+        ("gen_ai.provider.name", json!({ "stringValue": "openai" })),
+        ("gen_ai.request.model", json!({ "stringValue": "scripted" })),
+        ("gen_ai.usage.input_tokens", json!({ "intValue": "1000" })),
+        ("thenar.state", json!({ "stringValue": "done" })),
+    ];
+    for (name, value) in expected {
+        assert_eq!(of(task[0], name), Some(&value), "{name}");
+    }
+    assert_eq!(of(tools[0], "gen_ai.tool.type"), Some(&json!({ "stringValue": "function" })));
+    // Inside the tool and the computer: each span is the task's, below the call's.
+    for name in ["computer.open", "computer.start", "process.wait"] {
+        let [span] = named(name)[..] else { panic!("{name}: {spans:#?}") };
+        assert_eq!((&span["parentSpanId"], &span["traceId"]), (&tools[0]["spanId"], &task[0]["traceId"]), "{name}");
+        assert_eq!(of(span, "task.id"), Some(&json!({ "stringValue": "t-seen" })), "{name}");
+        assert_eq!(of(span, "error.type"), None, "{name}");
+    }
+    let waited = named("process.wait")[0];
+    assert_eq!(of(waited, "thenar.ended"), Some(&json!({ "stringValue": "exit code 0" })));
     assert_eq!(of(tools[0], "gen_ai.tool.name"), Some(&json!({ "stringValue": "shell_exec" })));
     assert_eq!(of(tools[0], "gen_ai.tool.call.id"), Some(&json!({ "stringValue": "call_1_0" })));
     assert!(task[0]["events"].as_array().unwrap().iter().any(|event| event["name"] == "the model is called again"));
@@ -158,9 +183,19 @@ fn content_leaves_only_where_the_person_says_so() {
         assert!(of(tool, name).unwrap().to_string().contains(MARKER), "{name}: {tool:#}");
     }
     let chat = spans.iter().rfind(|span| span["name"] == "chat scripted").unwrap();
-    for name in ["gen_ai.input.messages", "gen_ai.output.messages"] {
-        assert!(of(chat, name).unwrap().to_string().contains(MARKER), "{name}");
+    let told = |name: &str| -> Value {
+        serde_json::from_str(of(chat, name).unwrap()["stringValue"].as_str().unwrap()).unwrap()
+    };
+    let input = told("gen_ai.input.messages");
+    let roles: Vec<_> = input.as_array().unwrap().iter().map(|message| message["role"].clone()).collect();
+    assert_eq!(roles, ["user", "assistant", "tool"]);
+    for (at, kind) in ["text", "tool_call", "tool_call_response"].iter().enumerate() {
+        let part = &input[at]["parts"][0];
+        assert!(part["type"] == *kind && part.to_string().contains(MARKER), "{part}");
     }
+    let said = json!([{ "type": "text", "content": format!("It is {MARKER}.") }]);
+    assert_eq!(told("gen_ai.output.messages")[0]["parts"], said);
+    assert_eq!(told("gen_ai.system_instructions")[0]["type"], "text");
 }
 
 #[test]

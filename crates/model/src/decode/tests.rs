@@ -32,7 +32,11 @@ fn told(read: &Result<Reply, Failure>) -> String {
         Err(failure) => return format!("{:?}: {failure}", failure.kind),
     };
     let usage = reply.usage.map_or("no usage".to_owned(), |usage| {
-        format!("{} in, {} cached, {} out", usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
+        let written = match usage.cache_write_input_tokens {
+            0 => String::new(),
+            tokens => format!(" {tokens} kept,"),
+        };
+        format!("{} in, {} cached,{written} {} out", usage.input_tokens, usage.cached_input_tokens, usage.output_tokens)
     });
     let mut text = format!("{:?}, {usage}, by {}", reply.finish, reply.served_by);
     for (kind, words) in [("thought", &reply.message.reasoning), ("text", &reply.message.text)] {
@@ -302,10 +306,10 @@ fn messages_of_anthropic_break_off_or_come_whole() {
         r#"{"type":"message","model":"m","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"Looking."},{"type":"tool_use","id":"t","name":"look","input":{"a":1}}],"stop_reason":"tool_use","usage":{"input_tokens":2,"output_tokens":5}}"#.to_owned(),
     ];
     insta::assert_snapshot!(bodies.map(|body| tell(&body)).concat(), @r#"
-    ToolCalls, 432 in, 30 cached, 5 out, by m
+    ToolCalls, 432 in, 30 cached, 400 kept, 5 out, by m
       call t: look {}
-    ContentFilter, 432 in, 30 cached, 5 out, by m
-    Length, 432 in, 30 cached, 5 out, by m
+    ContentFilter, 432 in, 30 cached, 400 kept, 5 out, by m
+    Length, 432 in, 30 cached, 400 kept, 5 out, by m
     Transient: the model's server broke off: Overloaded
     Transient: the model's answer was cut off before its end
     ToolCalls, 2 in, 0 cached, 5 out, by m

@@ -15,7 +15,10 @@ fn a_streamed_reply_and_a_whole_one_are_the_same() {
     let streamed = streamed.unwrap();
     assert_eq!(streamed, whole.unwrap());
     assert_eq!(streamed.finish, FinishReason::ToolCalls);
-    assert_eq!(streamed.usage, Some(Usage { input_tokens: 10, cached_input_tokens: 4, output_tokens: 2 }));
+    assert_eq!(
+        streamed.usage,
+        Some(Usage { input_tokens: 10, cached_input_tokens: 4, output_tokens: 2, ..Usage::default() })
+    );
     assert_eq!(streamed.message.tool_calls[0].arguments, r#"{"command":"echo 1"}"#);
     let expected = [Delta::Text("two ".into()), Delta::Text("words".into()), Delta::ToolCall("shell_exec".into())];
     assert_eq!(deltas, expected);
@@ -73,13 +76,28 @@ fn the_list_of_models_comes_from_the_server() {
 
 #[test]
 fn an_unknown_price_stays_unknown_and_a_known_one_bounds_the_reply() {
-    let usage = Usage { input_tokens: 1_000, cached_input_tokens: 0, output_tokens: 100 };
+    let usage = Usage { input_tokens: 1_000, output_tokens: 100, ..Usage::default() };
     let unpriced = model::Client::new(settings("http://127.0.0.1:9/v1")).unwrap();
     assert_eq!((unpriced.cost(&usage), unpriced.reserve(1, 1), unpriced.requested_output_max()), (None, None, None));
-    let price = Some(Price { input: 2.0, cached_input: None, output: 8.0 });
+    let price = Some(Price { input: 2.0, output: 8.0, ..Price::default() });
     let priced = model::Client::new(Settings { price, ..settings("http://127.0.0.1:9/v1") }).unwrap();
     assert_eq!(priced.cost(&usage), Some(MicroUsd(2_800)));
     assert!(priced.requested_output_max().is_some());
+}
+
+#[test]
+fn anthropic_takes_a_quarter_more_for_what_it_begins_to_keep() {
+    let usage = Usage { input_tokens: 1_000, cache_write_input_tokens: 400, ..Usage::default() };
+    let cost = |name: &str, cache_write| {
+        let price = Some(Price { input: 4.0, cache_write, ..Price::default() });
+        let settings = Settings { name: name.into(), price, ..settings("http://127.0.0.1:9") };
+        let client = model::Client::new(settings).unwrap();
+        (client.cost(&usage).unwrap(), client.reserve(1_000, 0).unwrap())
+    };
+    assert_eq!(cost("anthropic:m", None), (MicroUsd(600 * 4 + 400 * 5), MicroUsd(5_000)));
+    // What is configured holds: two times the price for what is kept an hour, say.
+    assert_eq!(cost("anthropic:m", Some(8.0)), (MicroUsd(600 * 4 + 400 * 8), MicroUsd(8_000)));
+    assert_eq!(cost("openai:m", None), (MicroUsd(4_000), MicroUsd(4_000)));
 }
 
 #[test]
