@@ -99,6 +99,7 @@ impl Context {
             | Event::ModelFailed { .. }
             | Event::ToolFinished { .. }
             | Event::LimitReached { .. }
+            | Event::AutorunChanged { .. }
             | Event::PutDown { .. }
             | Event::TimeReached { .. }
             | Event::StopRequested { .. } => Vec::new(),

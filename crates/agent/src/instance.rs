@@ -138,6 +138,9 @@ impl Instance {
             make_folder(&workspace)?;
         }
         let inputs = copy_inputs(&task.inputs, &workspace)?;
+        // As it was lent, with the inputs in it: they are the person's own as well.
+        let autorun = task.options.workspace.as_ref().map(|_| tools::autorun::look(&workspace));
+        let autorun = autorun.transpose().map_err(io("look through the folder", &workspace))?;
         let mut writer = journal::Writer::create(root, id.as_str())?;
         let blob = |bytes: &[u8]| -> Result<BlobRef, Error> {
             let blob = writer.blobs().put(bytes)?;
@@ -156,6 +159,7 @@ impl Instance {
             policy: blob(self.setup.policy.as_bytes())?,
             engine: env!("CARGO_PKG_VERSION").to_owned(),
             boot: self.setup.boot.clone(),
+            autorun: autorun.map(|seen| blob(&seen.to_bytes())).transpose()?,
         };
         writer.append(&[draft((self.setup.clock)(), &Event::TaskCreated(Box::new(created)))])?;
         Ok(())
@@ -235,6 +239,7 @@ impl Instance {
         let stop = matches!(command, Command::Stop { .. });
         let (answer, mut events) = heard(&record.state, command);
         if answer.accepted && stop {
+            events.extend(crate::handover::autorun(&record.state, &folder));
             events.push(Event::TaskEnded {
                 state: event::EndState::Stopped,
                 cause: event::StopCause::Person,

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use event::{
-    AcceptanceItem, Decision, Deliverable, Digest, Effect, EffectId, EndState, Event, LimitKind, MicroUsd, ModelCall,
-    Plan, StopCause, TaskCreated, TaskOptions, ToolCall, ToolFact, ToolRequest, ToolResult, Usage,
+    AcceptanceItem, AutorunFile, Decision, Deliverable, Digest, Effect, EffectId, EndState, Event, LimitKind, MicroUsd,
+    ModelCall, Plan, StopCause, TaskCreated, TaskOptions, ToolCall, ToolFact, ToolRequest, ToolResult, Usage,
 };
 
 use crate::limits::{RESUME_FRUITLESS_MS, RESUMES_FRUITLESS_MAX};
@@ -45,6 +45,8 @@ pub struct State {
     pub plan: Plan,
     pub acceptance: Vec<AcceptanceItem>,
     pub deliverables: Vec<Deliverable>,
+    /// What programs of the person's run in the folder that they lent, and is not what it was; whether there may be more.
+    pub autorun: (Vec<AutorunFile>, bool),
     /// Which call a process id means: the newest that bears it.
     pub processes: BTreeMap<String, EffectId>,
     /// A question that the person has not answered.
@@ -212,6 +214,7 @@ impl State {
                 self.model_failure = Some((*kind, reason.clone()));
             }
             Event::ToolFinished { id, result } => self.finished(*id, result),
+            Event::AutorunChanged { files, cut } => self.autorun = (files.clone(), *cut),
             Event::LimitReached { limit, .. } => self.limits_reached.push(*limit),
             Event::TimeReached { .. } => {}
             Event::StopRequested { by } => self.stop = Some(by.clone()),
@@ -367,6 +370,7 @@ impl State {
         if let Some(usage) = reply.usage {
             self.usage.input_tokens += usage.input_tokens;
             self.usage.cached_input_tokens += usage.cached_input_tokens;
+            self.usage.cache_write_input_tokens += usage.cache_write_input_tokens;
             self.usage.output_tokens += usage.output_tokens;
         }
         self.calls = reply

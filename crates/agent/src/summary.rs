@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use event::{
-    AcceptanceItem, Deliverable, Digest, EffectId, EndState, MicroUsd, Plan, StopCause, TaskId, TaskOptions, Usage,
+    AcceptanceItem, AutorunFile, Deliverable, Digest, EffectId, EndState, MicroUsd, Plan, StopCause, TaskId,
+    TaskOptions, Usage,
 };
 
 use crate::home::TaskFolder;
@@ -31,6 +32,8 @@ pub struct Summary {
     pub plan: Plan,
     pub acceptance: Vec<AcceptanceItem>,
     pub deliverables: Vec<Deliverable>,
+    /// What programs of the person's run in the folder that they lent, and is not what it was; whether there may be more.
+    pub autorun: (Vec<AutorunFile>, bool),
     /// The person has said something since the task ended: a resume goes on with it.
     pub unread: bool,
     pub question: Option<String>,
@@ -74,6 +77,7 @@ impl Summary {
             plan: state.plan.clone(),
             acceptance: state.acceptance.clone(),
             deliverables: state.deliverables.clone(),
+            autorun: state.autorun.clone(),
             unread: state.unread,
             question: state.question.clone().filter(|_| ended.is_none()),
             approval: state.open_approval().filter(|_| ended.is_none()).map(|(effect, digest, question)| Approval {

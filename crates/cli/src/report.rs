@@ -8,6 +8,9 @@ use crate::screen::{Look, Screen, data};
 use crate::show::{acceptance_mark, quoted};
 use crate::words;
 
+/// Files of the person's folder that are named at the end; `--json` has all.
+const AUTORUN_SHOWN_MAX: usize = 12;
+
 /// The task as one JSON object.
 pub(crate) fn json_of(summary: &Summary) -> Value {
     let files: Vec<Value> = summary
@@ -35,6 +38,7 @@ pub(crate) fn json_of(summary: &Summary) -> Value {
         "plan": summary.plan.steps,
         "acceptance": summary.acceptance,
         "files": files,
+        "autorun": summary.autorun.0,
         "question": summary.question,
         "approval": summary.approval.as_ref().map(|open| {
             json!({ "effect": open.effect.to_string(), "digest": open.digest, "question": open.question })
@@ -97,9 +101,33 @@ pub(crate) fn account(screen: Screen, summary: &Summary) {
             screen.say(&format!("  {}  {}", clean::line(&file.path, 400), screen.paint(Look::Dim, &about)));
         }
     }
+    autorun(screen, summary);
     screen.say(&screen.paint(Look::Dim, &cost(summary)));
     if let Some((what, command)) = next(summary) {
         screen.say(&format!("{} {what}: {}", screen.paint(Look::Dim, "next:"), screen.paint(Look::Bold, &command)));
+    }
+}
+
+/// What the person should look at before they use their folder again.
+fn autorun(screen: Screen, summary: &Summary) {
+    let (files, cut) = &summary.autorun;
+    if files.is_empty() && !cut {
+        return;
+    }
+    screen.say(&screen.paint(
+        Look::Warn,
+        "Look at these before you use the folder: programs of yours run them, and they were changed",
+    ));
+    for file in files.iter().take(AUTORUN_SHOWN_MAX) {
+        let when = screen.paint(Look::Dim, &clean::line(&file.when, 100));
+        screen.say(&format!("  {}  {when}", clean::line(&file.path, 400)));
+    }
+    let more = files.len().saturating_sub(AUTORUN_SHOWN_MAX);
+    if more > 0 {
+        screen.say(&format!("  … and {more} more: thenar task show --json {}", summary.id));
+    }
+    if *cut {
+        screen.say("  The folder is too large to have seen all of it.");
     }
 }
 

@@ -251,6 +251,7 @@ impl Watcher for Show {
             | Event::ModelFailed { .. }
             | Event::PutDown { .. }
             | Event::TimeReached { .. }
+            | Event::AutorunChanged { .. }
             | Event::TaskEnded { .. } => {}
         }
     }

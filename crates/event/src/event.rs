@@ -45,6 +45,9 @@ pub enum Event {
     TimeReached { at_ms: u64 },
     /// The person wants it to stop.
     StopRequested { by: String },
+    /// In the folder that the person lent, these files are not what they were when the task began, and programs of the
+    /// person's run them. The list replaces the one before it; `cut` where the folder was too large to see all.
+    AutorunChanged { files: Vec<AutorunFile>, cut: bool },
     /// The task is over, or put down until it is resumed.
     TaskEnded { state: EndState, cause: StopCause, reason: String, text: String },
 }
@@ -75,6 +78,18 @@ pub struct TaskCreated {
     pub engine: String,
     /// Identity of the machine's boot, to tell a crash of a process from a loss of power.
     pub boot: String,
+    /// What in the folder that the person lent is run by programs of theirs, as it was: digests by path, canonical JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autorun: Option<BlobRef>,
+}
+
+/// A file that a program of the person's runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutorunFile {
+    /// Below the folder.
+    pub path: String,
+    /// When, in words for the person: `git runs it by itself`.
+    pub when: String,
 }
 
 /// What the person chose for a task, kept for every resume.
@@ -154,6 +169,7 @@ impl Event {
             Self::LimitReached { .. } => "limit_reached",
             Self::TimeReached { .. } => "time_reached",
             Self::StopRequested { .. } => "stop_requested",
+            Self::AutorunChanged { .. } => "autorun_changed",
             Self::TaskEnded { .. } => "task_ended",
         }
     }
@@ -179,6 +195,7 @@ impl Event {
             | Self::EffectStarted { .. }
             | Self::ModelAttemptFailed { .. }
             | Self::LimitReached { .. }
+            | Self::AutorunChanged { .. }
             | Self::TimeReached { .. } => false,
         }
     }

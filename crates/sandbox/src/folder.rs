@@ -2,9 +2,11 @@
 //! files that programs inside can change. Everything below is reached without following a symbolic link and without leaving
 //! the folder, whatever is done to the tree meanwhile. It never resolves a path from the root.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
@@ -58,6 +60,39 @@ impl Folder {
         folders.sort_unstable();
         files.sort_unstable();
         Ok((folders, files))
+    }
+
+    /// Every name directly in this folder, in order, with its kind: a link is a link.
+    pub fn names(&self) -> io::Result<Vec<(OsString, Kind)>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if matches!(name.as_bytes(), b"." | b"..") {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                FileType::Unknown => {
+                    // It may be gone again.
+                    let Ok(known) = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+                    FileType::from_raw_mode(known.st_mode)
+                }
+                kind => kind,
+            };
+            let kind = match kind {
+                FileType::Directory => Kind::Folder,
+                FileType::Symlink => Kind::Link,
+                _ => Kind::File,
+            };
+            names.push((name.to_owned(), kind));
+        }
+        names.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        Ok(names)
+    }
+
+    /// Where a link directly in this folder points, which is not followed.
+    pub fn target(&self, name: &OsStr) -> io::Result<Vec<u8>> {
+        Ok(rustix::fs::readlinkat(&self.0, name, Vec::new())?.into_bytes())
     }
 
     /// What is known of an entry directly in this folder, itself where it is a link.
@@ -141,6 +176,16 @@ impl Folder {
             }
         }
     }
+}
+
+/// What stands under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// A file, or what else is no folder.
+    File,
 }
 
 /// What a rename may replace.

@@ -7,6 +7,8 @@
 //! A call that was under way when its engine died is never started again: [`attach`] finds it by its effect's number and
 //! gives the result that it would have given.
 
+pub mod autorun;
+
 mod arguments;
 mod call;
 mod catalog;
