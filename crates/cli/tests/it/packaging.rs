@@ -1,6 +1,7 @@
 //! The files for a service and a container: what must stand in them, and what must never. Whether a live systemd or a
-//! container runtime takes them is not tried here.
+//! container runtime takes them is not tried here: tests start neither.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -25,6 +26,7 @@ fn the_service_keeps_what_computers_need_and_gives_up_the_rest() {
         "CapabilityBoundingSet=",
         "ProtectSystem=strict",
         "ProtectHome=yes",
+        "PrivateDevices=yes",
         "StateDirectoryMode=0700",
         "UMask=0077",
         "User=thenar",
@@ -54,6 +56,61 @@ fn systemd_knows_every_line_of_the_service() {
     assert!(about_us.is_empty(), "{about_us:#?}");
 }
 
+/// What computers' own filter lets commands call, the service's filter must let them call, too: it holds for both.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the other reader of the file")]
+fn the_service_refuses_no_call_that_computers_need() {
+    let Ok(said) = Command::new("systemd-analyze").arg("syscall-filter").output() else { return };
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut group = String::new();
+    for line in String::from_utf8(said.stdout).unwrap().lines() {
+        let name = line.trim();
+        if line.starts_with('@') {
+            group = name.to_owned();
+        } else if !name.is_empty() && !name.starts_with('#') {
+            groups.entry(group.clone()).or_default().push(name.to_owned());
+        }
+    }
+    fn resolve(name: &str, groups: &BTreeMap<String, Vec<String>>, out: &mut BTreeSet<String>) {
+        match groups.get(name) {
+            Some(members) => members.iter().for_each(|member| resolve(member, groups, out)),
+            None => drop(out.insert(name.to_owned())),
+        }
+    }
+    let unit = text("systemd/thenar.service");
+    let mut permitted = BTreeSet::new();
+    for names in lines(&unit).iter().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        assert!(!names.starts_with('~'), "a list of what is refused permits whatever comes to be");
+        names.split_whitespace().for_each(|name| resolve(name, &groups, &mut permitted));
+    }
+    let known = &groups["@known"];
+    // What this systemd does not know it can neither permit nor be asked to.
+    permits_what_computers_need(&permitted, |name| known.iter().any(|known| known == name));
+}
+
+/// All that computers' own filter lets commands call, and what makes computers; nothing that loads, boots or traces.
+#[track_caller]
+fn permits_what_computers_need(permitted: &BTreeSet<String>, is_known: impl Fn(&str) -> bool) {
+    let shell = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sandbox/seccomp/shell.json");
+    let shell: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(shell).unwrap()).unwrap();
+    let names = |list: &str| -> Vec<String> {
+        shell[list].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let mut refused: BTreeSet<String> = names("refuse").into_iter().collect();
+    // Only programs of the eighties call it.
+    refused.insert("modify_ldt".to_owned());
+    let needed = names("allow").into_iter().chain(names("only_x86_64")).filter(|name| !refused.contains(name));
+    let missing: Vec<String> = needed.filter(|name| is_known(name) && !permitted.contains(name)).collect();
+    assert!(missing.is_empty(), "commands in computers may call these, and are refused them: {missing:?}");
+    for making in ["clone", "unshare", "mount", "pivot_root", "open_tree", "move_mount", "mount_setattr", "sethostname"]
+    {
+        assert!(permitted.contains(making), "{making} makes computers");
+    }
+    for never in ["reboot", "init_module", "kexec_load", "bpf", "swapon", "settimeofday", "ptrace", "perf_event_open"] {
+        assert!(!permitted.contains(never), "{never}");
+    }
+}
+
 #[test]
 fn the_container_is_never_privileged() {
     let compose = text("compose.yaml");
@@ -66,13 +123,15 @@ fn the_container_is_never_privileged() {
     }
     assert!(lines.iter().any(|line| line.starts_with("ports:") && line.contains("127.0.0.1:")));
     let seccomp: serde_json::Value = serde_json::from_str(&text("container/seccomp.json")).unwrap();
-    let refused = seccomp["syscalls"][0]["names"].as_array().unwrap();
-    for name in ["bpf", "kexec_load", "init_module", "keyctl", "ptrace", "io_uring_setup", "reboot"] {
-        assert!(refused.iter().any(|known| known == name), "{name} is not refused");
-    }
-    for name in ["clone", "unshare", "mount", "pivot_root", "open_tree", "move_mount", "mount_setattr", "sethostname"] {
-        assert!(refused.iter().all(|known| known != name), "{name} makes computers");
-    }
+    assert_eq!(seccomp["defaultAction"], "SCMP_ACT_ERRNO", "what is not named is refused");
+    let permitted: BTreeSet<String> = seccomp["syscalls"][0]["names"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect();
+    assert!(seccomp["syscalls"].as_array().unwrap().len() == 1 && seccomp["syscalls"][0]["action"] == "SCMP_ACT_ALLOW");
+    permits_what_computers_need(&permitted, |_| true);
     let dockerfile = text("container/Dockerfile");
     assert!(dockerfile.contains("\nUSER thenar\n"), "it runs as an ordinary user");
 }
