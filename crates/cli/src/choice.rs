@@ -108,7 +108,7 @@ fn none(servers: &[LocalServer]) -> Problem {
 }
 
 /// A model's name for a shell: who listens on a port chose it, and the person may paste it.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+".contains(c);
     if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod args;
+mod checks;
 mod choice;
 mod clean;
 mod commands;
@@ -10,7 +11,6 @@ mod config;
 mod env;
 mod exit;
 mod house;
-mod namespaces;
 #[cfg(test)]
 mod reference;
 mod report;
@@ -76,6 +76,7 @@ fn command(command: Command, screen: Screen) -> Result<commands::Ended, Problem>
         Command::Models { test: Some(Models::Test { name, json: below }), json } => {
             commands::try_out::test(name.as_deref(), json || below, screen)
         }
+        Command::Backup { folder } => commands::backup::run(&folder, screen),
         Command::Doctor { json } => commands::doctor::run(json, screen),
         Command::Setup => commands::setup::run(screen),
     };

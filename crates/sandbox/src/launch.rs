@@ -20,7 +20,9 @@ use crate::sys::{self, Forked};
 use owner::Owner;
 
 pub(crate) use inside::CONTROL_FD;
-pub(crate) use lockdown::{INIT_PROCESSES, filter_calls, go_first, lock_files, lower_for_command, write_nothing};
+pub(crate) use lockdown::{
+    INIT_PROCESSES, filter_calls, go_first, lock_files, lock_files_but, lower_for_command, write_nothing,
+};
 pub use workspace::lendable;
 
 /// What PID 1 is told on its way: its user is mapped, its control groups are joined. One byte each.

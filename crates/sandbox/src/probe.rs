@@ -1,10 +1,14 @@
 //! What this machine can really do for a computer, found out by making one. It repairs nothing and says what would.
 
+mod landlock;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::{Computer, ComputerSpec, Confinement, Error, Exit, Limits, Request, Result, Status, Workspace};
+
+pub use landlock::landlock;
 
 /// How long the trial may take.
 const TRIAL_WAIT: Duration = Duration::from_secs(20);
@@ -20,8 +24,13 @@ pub struct Capability {
     pub needed: bool,
     /// What was seen.
     pub finding: String,
-    /// What to do about it; empty where nothing needs doing.
+    /// What to do about it, ready to paste; empty where nothing needs doing.
     pub fix: String,
+}
+
+/// Whether the kernel says that somebody keeps its clock right; nothing where it does not say.
+pub fn clock_is_synchronised() -> Option<bool> {
+    crate::sys::clock_is_synchronised().ok()
 }
 
 /// Makes a computer below `scratch` (an existing folder that may be used freely), looks around in it, and ends it.
@@ -114,7 +123,10 @@ fn fix_of(confinement: &Confinement) -> String {
 const QUESTIONS: &str = r#"
 echo "user $(id -u) $(cut -d' ' -f6- /proc/self/uid_map | tr -s ' ')"
 echo "rights $(sed -n 's/^CapEff:\s*//p;s/^CapBnd:\s*//p' /proc/self/status | tr '\n' ' ')"
-echo "calls $(sed -n 's/^Seccomp:\s*//p' /proc/self/status)"
+echo "spaces $(for name in cgroup ipc mnt net pid user uts; do readlink "/proc/self/ns/$name"; done | tr '\n' ' ')"
+(: > /tmp/probe) 2>/dev/null
+mode=$(sed -n 's/^Seccomp:\s*//p' /proc/self/status)
+echo "calls $mode $(chmod 700 /tmp/probe && echo plain) $(chmod 4700 /tmp/probe 2>/dev/null && echo set-id)"
 echo "network $(tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | tr '\n' ' ')"
 (touch /usr/thenar-probe) 2>/dev/null && echo "system open" || echo "system closed"
 (touch /workspace/.thenar-probe && rm /workspace/.thenar-probe) 2>/dev/null && echo "workspace open" || echo "workspace closed"
@@ -156,8 +168,21 @@ fn look_around(computer: &Computer) -> Result<Vec<Capability>> {
             "commands are an ordinary user",
             "commands are somebody else",
         ),
+        check(
+            "namespaces",
+            "spaces",
+            &are_its_own,
+            "users, processes, mounts, network, IPC, host name and cgroups are its own",
+            "it shares some with this machine",
+        ),
         check("rights", "rights", &zero, "no capability is left", "capabilities are left"),
-        check("calls", "calls", &|seen| seen == "2", "dangerous system calls are refused", "the call filter is not on"),
+        check(
+            "seccomp",
+            "calls",
+            &|seen| seen == "2 plain",
+            "a call that sets an owner's rights on a file was refused, a plain one was not",
+            "the call filter refuses the wrong calls",
+        ),
         check("network", "network", &|seen| seen == "lo", "there is none but loopback", "there is a network"),
         check(
             "system",
@@ -174,4 +199,37 @@ fn look_around(computer: &Computer) -> Result<Vec<Capability>> {
             "the workspace cannot be written",
         ),
     ])
+}
+
+/// Whether these seven namespaces, as links of `/proc/self/ns` name them, are all others than ours.
+fn are_its_own(seen: &str) -> bool {
+    let ours = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).ok();
+    let inside: Vec<&str> = seen.split_whitespace().collect();
+    let differs = |inside: &&str| {
+        let name = inside.split(':').next().unwrap_or_default();
+        ours(name).is_some_and(|ours| ours != Path::new(inside))
+    };
+    inside.len() == 7 && inside.iter().all(|inside| differs(inside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_is_ours_is_seen() {
+        let ours: Vec<String> = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]
+            .iter()
+            .map(|name| std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap().display().to_string())
+            .collect();
+        let others: Vec<String> = ours.iter().map(|name| name.replace(":[", ":[9")).collect();
+        assert!(are_its_own(&others.join(" ")));
+        for shared in 0..others.len() {
+            let mut seen = others.clone();
+            seen[shared].clone_from(&ours[shared]);
+            assert!(!are_its_own(&seen.join(" ")), "{seen:?}");
+        }
+        assert!(!are_its_own(&others[1..].join(" ")));
+        assert!(!are_its_own(""));
+    }
 }

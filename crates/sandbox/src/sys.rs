@@ -117,6 +117,26 @@ pub(crate) fn close_number(number: RawFd) {
     unsafe { libc::close(number) };
 }
 
+/// Which Landlock this kernel has, counted from 1.
+pub(crate) fn landlock_abi() -> io::Result<u32> {
+    const VERSION: c_uint = 1;
+    // SAFETY: with this flag the kernel reads no attributes and only answers with a number.
+    let abi =
+        check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, VERSION) })?;
+    Ok(u32::try_from(abi).unwrap_or(0))
+}
+
+/// Whether the kernel's clock is being kept right by somebody; it is only asked.
+pub(crate) fn clock_is_synchronised() -> io::Result<bool> {
+    let mut asked = std::mem::MaybeUninit::<libc::timex>::zeroed();
+    // SAFETY: all zeroes is a valid question that changes nothing, and the kernel fills in a struct of this very type.
+    let state = unsafe { libc::adjtimex(asked.as_mut_ptr()) };
+    check(c_long::from(state))?;
+    // SAFETY: filled in above.
+    let told = unsafe { asked.assume_init() };
+    Ok(state != libc::TIME_ERROR && told.status & libc::STA_UNSYNC == 0)
+}
+
 /// Attributes for [`mount_attributes`].
 pub(crate) mod mount_attr {
     pub(crate) const READ_ONLY: u64 = 0x1;

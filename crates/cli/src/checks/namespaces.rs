@@ -55,7 +55,7 @@ fn quoted(keeper: &Path) -> String {
     own.map(|line| format!("'{}'", line.replace('\'', "'\\''"))).collect::<Vec<_>>().join(" ")
 }
 
-const PROFILE: &str = include_str!("../../../packaging/apparmor/thenar-keeper");
+const PROFILE: &str = include_str!("../../../../packaging/apparmor/thenar-keeper");
 /// Where the profile says that the program is.
 const PROFILE_PATH: &str = "/usr/local/bin/thenar-keeper";
 

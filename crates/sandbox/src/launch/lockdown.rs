@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope};
 use rustix::fs::{Mode, OFlags};
@@ -102,13 +103,18 @@ const WRITABLE: &[&str] = &["/workspace", "/tmp", "/home/agent", "/dev", "/proc"
 /// The second lock: rules on files that hold whatever is mounted, and no signals or hidden sockets to the outside. A kernel
 /// without it still has the first.
 pub(crate) fn lock_files() -> Result<(), RulesetError> {
+    lock_files_but(WRITABLE)
+}
+
+/// The same for other folders that stay writable. It holds for this thread and what comes from it.
+pub(crate) fn lock_files_but(writable: &[impl AsRef<Path>]) -> Result<(), RulesetError> {
     let known = ABI::V6;
     Ruleset::default()
         .handle_access(AccessFs::from_all(known))?
         .scope(Scope::from_all(known))?
         .create()?
         .add_rules(landlock::path_beneath_rules(["/"], AccessFs::from_read(known)))?
-        .add_rules(landlock::path_beneath_rules(WRITABLE, AccessFs::from_all(known)))?
+        .add_rules(landlock::path_beneath_rules(writable, AccessFs::from_all(known)))?
         .restrict_self()?;
     Ok(())
 }
