@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use event::{EffectId, Event, Label, TaskOptions};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::Error;
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{HOLD_LOOK_MS, HOLD_MS_MAX, MESSAGE_BYTES_MAX};
 use crate::state::State;
 
 const SOCKET: &str = "control.sock";
@@ -35,6 +35,9 @@ pub enum Command {
     Stop { by: String },
     /// Other limits.
     Options { options: TaskOptions },
+    /// Stand still while a copy is made, until the sender lets go: begin nothing and record nothing. What runs in the
+    /// computer runs on. Whoever wants something of the task comes first, and the sender is told that the hold broke.
+    Hold,
     /// From the engine's own server: put the task down in good order. Its computer runs on.
     PutDown { reason: String },
 }
@@ -44,6 +47,8 @@ pub enum Command {
 pub(crate) struct Incoming {
     pub(crate) command: Command,
     pub(crate) answer: std::sync::mpsc::SyncSender<Answer>,
+    /// For a hold: ends when the sender lets go.
+    pub(crate) held: Option<oneshot::Receiver<()>>,
 }
 
 /// What the holder said.
@@ -98,20 +103,29 @@ fn short(directory: &std::fs::File) -> PathBuf {
 }
 
 fn serve_one(stream: &UnixStream, commands: &mpsc::Sender<Incoming>) {
-    let answer = read_command(stream).map_or_else(
-        |problem| Answer { accepted: false, text: problem },
-        |command| {
-            let (answer, answered) = std::sync::mpsc::sync_channel(1);
-            match commands.blocking_send(Incoming { command, answer }) {
-                Ok(()) => answered.recv_timeout(Duration::from_millis(ANSWER_MS)).unwrap_or_else(|_| Answer {
-                    accepted: false,
-                    text: "the task is ending and took no command".to_owned(),
-                }),
-                Err(_) => Answer { accepted: false, text: "the task has just ended".to_owned() },
-            }
-        },
-    );
-    let _ = writeln!(&*stream, "{}", serde_json::to_string(&answer).unwrap_or_default());
+    let refused = |text: &str| Answer { accepted: false, text: text.to_owned() };
+    let tell = |answer: &Answer| writeln!(&*stream, "{}", serde_json::to_string(answer).unwrap_or_default());
+    let command = match read_command(stream) {
+        Ok(command) => command,
+        Err(problem) => return drop(tell(&refused(&problem))),
+    };
+    // A hold is answered twice: when it begins and when it ends.
+    let (answer, answered) = std::sync::mpsc::sync_channel(2);
+    let (let_go, held) = oneshot::channel();
+    let holds = command == Command::Hold;
+    let incoming = Incoming { command, answer, held: holds.then_some(held) };
+    if commands.blocking_send(incoming).is_err() {
+        return drop(tell(&refused("the task has just ended")));
+    }
+    let wait = Duration::from_millis(ANSWER_MS);
+    let next = || answered.recv_timeout(wait).unwrap_or_else(|_| refused("the task is ending and took no command"));
+    if tell(&next()).is_ok() && holds {
+        let _ = stream.set_read_timeout(Some(Duration::from_millis(HOLD_MS_MAX)));
+        // A line, the end of the connection, or nothing for too long: each lets go.
+        let _ = BufReader::new(stream.take(1)).read(&mut [0]);
+        drop(let_go);
+        let _ = tell(&next());
+    }
 }
 
 fn read_command(stream: &UnixStream) -> Result<Command, String> {
@@ -123,9 +137,61 @@ fn read_command(stream: &UnixStream) -> Result<Command, String> {
     serde_json::from_str(&line).map_err(|error| format!("this is no command: {error}"))
 }
 
+/// A task that stands still as long as this lives, unless somebody wants something of it.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    stream: UnixStream,
+    folder: PathBuf,
+}
+
+impl Hold {
+    /// Asks the holder of the task to stand still, if there is one.
+    pub(crate) fn take(folder: &Path) -> Result<Option<Self>, Error> {
+        let Some(stream) = connect(folder)? else { return Ok(None) };
+        let answer = exchange(folder, &stream, &Command::Hold)?;
+        if answer.accepted {
+            Ok(Some(Self { stream, folder: folder.to_owned() }))
+        } else {
+            Err(Error::Invalid(answer.text))
+        }
+    }
+
+    /// Lets go; whether the task stood still all the time.
+    pub(crate) fn let_go(self) -> bool {
+        let stood = writeln!(&self.stream).is_ok() && receive(&self.folder, &self.stream).is_ok_and(|end| end.accepted);
+        tracing::debug!(stood, "a hold ended");
+        stood
+    }
+}
+
+/// The loop's side of a hold: it waits here, until the sender lets go or somebody wants something.
+pub(crate) async fn stand_still(incoming: Incoming, is_wanted: impl Fn() -> bool) {
+    let Some(mut held) = incoming.held else { return };
+    let say = |accepted, text: &str| drop(incoming.answer.try_send(Answer { accepted, text: text.to_owned() }));
+    say(true, "it stands still");
+    let mut looking = tokio::time::interval(Duration::from_millis(HOLD_LOOK_MS));
+    let stood = loop {
+        tokio::select! {
+            biased;
+            _ = &mut held => break true,
+            _ = looking.tick() => if is_wanted() { break false },
+        }
+    };
+    say(stood, if stood { "it stood still" } else { "somebody wanted something of it" });
+}
+
 /// Sends a command to the holder of the task, if there is one.
 pub(crate) fn send(folder: &Path, command: &Command) -> Result<Option<Answer>, Error> {
-    let io = |source| Error::Io { doing: "send a command through", path: folder.to_owned(), source };
+    connect(folder)?.map(|stream| exchange(folder, &stream, command)).transpose()
+}
+
+fn broken(folder: &Path) -> impl Fn(std::io::Error) -> Error + use<> {
+    let folder = folder.to_owned();
+    move |source| Error::Io { doing: "send a command through", path: folder.clone(), source }
+}
+
+fn connect(folder: &Path) -> Result<Option<UnixStream>, Error> {
+    let io = broken(folder);
     let Ok(directory) = std::fs::File::open(folder) else { return Ok(None) };
     let stream = match UnixStream::connect(short(&directory)) {
         Ok(stream) => stream,
@@ -136,11 +202,20 @@ pub(crate) fn send(folder: &Path, command: &Command) -> Result<Option<Answer>, E
     };
     let wait = Some(Duration::from_millis(2 * ANSWER_MS));
     stream.set_read_timeout(wait).map_err(io)?;
+    Ok(Some(stream))
+}
+
+fn exchange(folder: &Path, mut stream: &UnixStream, command: &Command) -> Result<Answer, Error> {
     let text = serde_json::to_string(command).unwrap_or_default();
-    writeln!(&stream, "{text}").map_err(io)?;
+    writeln!(stream, "{text}").map_err(broken(folder))?;
+    receive(folder, stream)
+}
+
+fn receive(folder: &Path, stream: &UnixStream) -> Result<Answer, Error> {
+    let io = broken(folder);
     let mut line = String::new();
-    BufReader::new((&stream).take(64 * 1024)).read_line(&mut line).map_err(io)?;
-    serde_json::from_str(&line).map(Some).map_err(|error| io(std::io::Error::other(error)))
+    BufReader::new(stream.take(64 * 1024)).read_line(&mut line).map_err(&io)?;
+    serde_json::from_str(&line).map_err(|error| io(std::io::Error::other(error)))
 }
 
 /// What a person's command puts on the record, and what they are told.
@@ -168,7 +243,47 @@ pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
         },
         Command::Stop { .. } if state.ended.is_some() => refuse("the task has already ended"),
         Command::Stop { by } => accept("stopping", Event::StopRequested { by }),
+        Command::Hold => refuse("nothing is at work here that could stand still"),
         Command::PutDown { reason } => accept("put down", Event::PutDown { reason }),
         Command::Options { options } => accept("the new limits hold", Event::OptionsChanged { options }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_hold_stands_until_it_is_let_go_or_somebody_wants_something() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Hold::take(folder.path()).unwrap().is_none(), "nobody is at the door");
+        let (sender, mut commands) = mpsc::channel(4);
+        let door = Door::open(folder.path(), sender).unwrap();
+        let (wanted, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (is_wanted, count) = (Arc::clone(&wanted), Arc::clone(&ended));
+        let holder = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                for _ in 0..3 {
+                    let incoming = commands.recv().await.unwrap();
+                    stand_still(incoming, || is_wanted.load(Ordering::Relaxed)).await;
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        });
+        let hold = Hold::take(folder.path()).unwrap().unwrap();
+        assert_eq!(ended.load(Ordering::Relaxed), 0);
+        assert!(hold.let_go());
+        let hold = Hold::take(folder.path()).unwrap().unwrap();
+        wanted.store(true, Ordering::Relaxed);
+        assert!(!hold.let_go(), "a copy made meanwhile is worth nothing");
+        wanted.store(false, Ordering::Relaxed);
+        // Whoever held it died.
+        drop(Hold::take(folder.path()).unwrap().unwrap());
+        holder.join().unwrap();
+        drop(door);
     }
 }

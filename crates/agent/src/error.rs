@@ -45,9 +45,13 @@ impl Error {
             Self::Io { source, .. } if source.raw_os_error() == Some(28) => {
                 Some("the disk is full: free some space and run the command again; nothing is lost".to_owned())
             }
+            // The record itself holds, so it is the reader that is too old.
+            Self::Event { .. } => {
+                Some("a newer thenar wrote this event: update thenar; nothing was changed".to_owned())
+            }
+            Self::Journal(error @ journal::Error::Newer { .. }) => error.hint(),
             Self::Invalid(_)
             | Self::Journal(_)
-            | Self::Event { .. }
             | Self::Policy(_)
             | Self::Io { .. }
             | Self::Model { .. }

@@ -6,6 +6,7 @@
 //!
 //! Nothing here talks to a screen, a socket of the network or a provider's dialect.
 
+mod backup;
 mod context;
 mod control;
 mod decide;
@@ -13,6 +14,7 @@ mod delete;
 mod error;
 mod faults;
 mod follow;
+mod handover;
 mod home;
 mod instance;
 mod limits;
@@ -26,6 +28,7 @@ mod summary;
 mod trace;
 mod watch;
 
+pub use backup::CopiedTask;
 pub use context::{Context, Entry};
 pub use control::{Answer, Command};
 pub use decide::{Action, Limits, decide, missing};

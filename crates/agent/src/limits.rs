@@ -39,5 +39,14 @@ pub(crate) const COMMANDS_QUEUED_MAX: usize = 64;
 /// How long a stop waits for the running effect before the computer is ended under it.
 pub(crate) const STOP_GRACE_MS: u64 = 3_000;
 
+/// How long a task may be held still for a copy of it.
+pub(crate) const HOLD_MS_MAX: u64 = 15 * 60 * 1_000;
+
+/// How often a task that is held still looks whether somebody wants something of it.
+pub(crate) const HOLD_LOOK_MS: u64 = 50;
+
+/// How often a copy of a task is begun anew because it did not stay still.
+pub(crate) const COPIES_MAX: u32 = 3;
+
 /// How long a person's yes holds while the effect has not begun.
 pub(crate) const APPROVAL_VALID_MS: u64 = 24 * 60 * 60 * 1_000;

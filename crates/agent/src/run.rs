@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument as _, Span};
 
 use crate::Error;
-use crate::control::{Answer, Command, Door, Incoming, heard};
+use crate::control::{Answer, Command, Door, Incoming, heard, stand_still};
 use crate::decide::{Action, Limits, decide};
 use crate::faults::{Crash, Faults, NoFaults, Place};
 use crate::instance::Instance;
@@ -83,6 +83,7 @@ impl Instance {
         let folder = self.folder(id)?;
         let last_sign_of_life = journal::last_sign_of_life_ms(folder.root())?;
         let mut record = Record::open(id, &folder, self.setup.clock)?;
+        trace::task_has(record.model());
         if start == Start::Resume {
             let previous_lived_ms = last_sign_of_life.map(|at| at.saturating_sub(record.state.taken_up_ms));
             let engine = env!("CARGO_PKG_VERSION").to_owned();
@@ -105,6 +106,7 @@ impl Instance {
         if run.record.state.ended.is_some() {
             run.end_computer();
         }
+        trace::task_used(&run.record.state.usage);
         let _ = run.record.sync_handle().sync();
         Ok(Summary::new(id, &folder, &run.record.state, false))
     }
@@ -182,6 +184,10 @@ impl Run<'_> {
             tokio::select! {
                 biased;
                 Some(incoming) = door.recv() => {
+                    if incoming.held.is_some() {
+                        stand_still(incoming, || !commands.is_empty() || !door.is_empty()).await;
+                        continue;
+                    }
                     let put_down = matches!(incoming.command, Command::PutDown { .. });
                     let answer = self.command(incoming.command)?;
                     let _ = incoming.answer.try_send(answer);
@@ -265,7 +271,8 @@ impl Run<'_> {
             Action::AwaitPerson => Ok(Performed::Waiting),
             Action::WakeAt(at) => Ok(Performed::Wake(at)),
             Action::Append(event) => {
-                self.append(vec![*event])?;
+                let events = self.with_autorun(*event).await;
+                self.append(events)?;
                 Ok(Performed::Recorded)
             }
         }
@@ -296,11 +303,12 @@ impl Run<'_> {
         let Some(permit) = verdict.permit else { return Ok(Performed::Recorded) };
         self.crash_at(Place::Started)?;
         let attempt = self.record.state.model_call.as_ref().map_or(0, |open| open.attempts_failed) + 1;
-        let span = trace::model_span(&self.record.id, permit.effect(), attempt);
+        let span = trace::model_span(&self.record.id, permit.effect(), attempt, &self.client);
         trace::asked(&span, &body);
         let (sender, deltas) = mpsc::unbounded_channel();
         let client = Arc::clone(&self.client);
-        let reply = Box::pin(async move { client.call(permit, body, move |delta| drop(sender.send(delta))).await });
+        let on_delta = trace::noting_first(span.clone(), move |delta| drop(sender.send(delta)));
+        let reply = Box::pin(async move { client.call(permit, body, on_delta).await });
         Ok(Performed::Flying(Flight::Model { id, attempt, reply, deltas, span }))
     }
 

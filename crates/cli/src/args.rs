@@ -51,6 +51,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Copy all tasks to a new folder, also while they are at work
+    #[command(after_help = BACKUP)]
+    Backup {
+        /// The folder to make; it is a data folder like the one it is a copy of
+        folder: PathBuf,
+    },
     /// Check this machine and say how to mend what is missing
     Doctor {
         /// Print JSON
@@ -60,6 +66,15 @@ pub(crate) enum Command {
     /// Install the toolset: Python packages for data, charts and documents
     Setup,
 }
+
+const BACKUP: &str = "\
+Each task stands still while it is copied; what runs in its computer runs on, and is told as unknown if the copy is
+resumed. A folder lent with --workspace is not copied: it is yours. Standard output has each record's length and head:
+keep them somewhere else, and nobody can change the copy unseen.
+
+Examples:
+  thenar backup /mnt/backup/thenar-monday
+  THENAR_HOME=/mnt/backup/thenar-monday thenar task list      the copy is whole: look at it, or go on from it";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -66,9 +66,11 @@ impl From<agent::Error> for Problem {
             Error::NoSuchTask(_) | Error::Invalid(_) => Code::Usage,
             Error::Held { .. } => Code::Held,
             Error::Journal(journal::Error::Locked { .. }) => Code::Held,
-            Error::Journal(journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. })
-            | Error::Event { .. } => Code::Corrupt,
-            Error::Policy(_) | Error::Model { .. } | Error::Journal(journal::Error::Newer { .. }) => Code::Setup,
+            Error::Journal(journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. }) => Code::Corrupt,
+            Error::Policy(_)
+            | Error::Model { .. }
+            | Error::Event { .. }
+            | Error::Journal(journal::Error::Newer { .. }) => Code::Setup,
             Error::Journal(_) | Error::Io { .. } | Error::Crashed(_) => Code::Failed,
         };
         let mut problem = Self::new(code, error.to_string());

@@ -56,7 +56,7 @@ pub use blobs::{BLOB_BYTES_MAX, Blob, Blobs};
 pub use bundle::{export, export_to_file};
 pub use chain::{Chain, Draft, Head, KIND_BYTES_MAX, PAYLOAD_BYTES_MAX, Record, SALT_BYTES, TASK_BYTES_MAX};
 pub use error::{Error, Place, Result};
-pub use lock::{Holder, holder, last_sign_of_life_ms};
+pub use lock::{AtRest, Holder, at_rest, holder, last_sign_of_life_ms};
 pub use memory::MemoryStore;
 pub use reader::Reader;
 pub use sqlite::SqliteStore;

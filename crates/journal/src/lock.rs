@@ -73,6 +73,31 @@ impl Drop for Lock {
     }
 }
 
+/// A journal that is kept at rest: as long as this lives, nobody becomes its writer. It leaves no sign of life.
+#[derive(Debug)]
+pub struct AtRest {
+    /// The shared lock goes with the descriptor.
+    _file: Option<File>,
+}
+
+/// Keeps a journal at rest that nobody holds.
+pub fn at_rest(folder: &Path) -> Result<AtRest> {
+    let failed = |error| Error::io(format!("look at the lock of {}", folder.display()), error);
+    let mut file = match File::open(folder.join(LOCK)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(AtRest { _file: None }),
+        Err(error) => return Err(failed(error)),
+    };
+    for _ in 0..ATTEMPTS {
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => return Ok(AtRest { _file: Some(file) }),
+            Err(rustix::io::Errno::WOULDBLOCK) => pause(),
+            Err(error) => return Err(failed(error.into())),
+        }
+    }
+    Err(Error::Locked { folder: folder.to_owned(), pid: read_pid(&mut file) })
+}
+
 /// Who holds the journal in this folder now, asked without keeping a writer out.
 pub fn holder(folder: &Path) -> Result<Option<Holder>> {
     let failed = |error| Error::io(format!("look at the lock of {}", folder.display()), error);

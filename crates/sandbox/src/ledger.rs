@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::record::spool_path;
 use crate::request::{CallResult, Exit};
 
-const LEDGER: &str = "calls.jsonl";
+/// Its file in the computer's folder.
+pub(crate) const LEDGER: &str = "calls.jsonl";
 
 /// Where versions before the ledger kept a file per fact: a task of theirs may still be under way.
 const EARLIER: &str = "calls";
@@ -213,6 +214,11 @@ pub(crate) fn each_entry(dir: &Path, mut each: impl FnMut((u64, usize), Entry)) 
         }
         offset += read as u64;
     }
+}
+
+/// Whether a line tells of a call's end.
+pub(crate) fn is_end(line: &[u8]) -> bool {
+    matches!(serde_json::from_slice(line), Ok(Entry::Ended { .. }))
 }
 
 /// Reads what a version before the ledger left: whole files, in no order between calls.

@@ -8,6 +8,7 @@
 //! It does not decide what may run, holds no secrets, gives no network, and knows nothing of tasks or journals. There is no
 //! mode without the box. Everything here is synchronous.
 
+mod backup;
 mod computer;
 mod confinement;
 mod error;
@@ -24,19 +25,22 @@ mod record;
 mod request;
 mod spec;
 mod sys;
+mod tree;
 mod wire;
 
+pub use backup::{RecordsCopy, copy_records};
 pub use computer::{Computer, recorded};
 pub use confinement::{Confinement, Hold};
 pub use error::Error;
 pub use find::find_keeper;
-pub use folder::{Folder, Over};
+pub use folder::{Folder, Kind, Over};
 pub use keeper::main as keeper_main;
 pub use launch::lendable;
-pub use probe::{Capability, probe};
+pub use probe::{Capability, clock_is_synchronised, landlock, probe};
 pub use record::read_output;
 pub use request::{CALL_ID_BYTES_MAX, CallResult, Exit, FileAnswer, FileOp, FoundLine, Recorded, Request, Status};
 pub use spec::{ComputerSpec, Limits, Workspace};
+pub use tree::{Copied, copy_file, copy_tree};
 
 /// What every function here returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -56,7 +56,8 @@ pub(crate) fn verify(id_or_file: &str, screen: Screen) -> Outcome {
     }
 }
 
-fn sound(report: &Report) -> String {
+/// A record that verifies, in a line.
+pub(crate) fn sound(report: &Report) -> String {
     let head = journal::hex(&report.head);
     format!("ok: task {}, {} records, {} blobs, head {head}", report.task, report.records, report.blobs)
 }

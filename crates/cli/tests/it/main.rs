@@ -2,12 +2,14 @@
 //! the business of the crates below.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod backup;
 mod choosing;
 mod computer;
 mod crash;
 mod demo;
 mod desk;
 mod full;
+mod handover;
 mod limits;
 mod models;
 mod packaging;
@@ -17,3 +19,4 @@ mod running;
 mod serve;
 mod telemetry;
 mod terminal;
+mod upgrade;
