@@ -114,8 +114,7 @@ fn fix_of(confinement: &Confinement) -> String {
     if confinement.is_whole() {
         return String::new();
     }
-    "tasks run, but a greedy one can slow the others: run thenar under a unit to which control groups are delegated, as \
-     `systemd-run --user --scope -p Delegate=yes thenar ...` or with packaging/systemd/thenar.service"
+    "systemd-run --user --scope -p Delegate=yes -- thenar serve    # a greedy task can slow the others otherwise; packaging/systemd/thenar.service has it"
         .to_owned()
 }
 
@@ -209,7 +208,7 @@ fn are_its_own(seen: &str) -> bool {
         let name = inside.split(':').next().unwrap_or_default();
         ours(name).is_some_and(|ours| ours != Path::new(inside))
     };
-    inside.len() == 7 && inside.iter().all(|inside| differs(inside))
+    inside.len() == 7 && inside.iter().all(differs)
 }
 
 #[cfg(test)]

@@ -42,8 +42,8 @@ fn model(config: &Config, paste: Option<String>) -> Finding {
     let name = match choice::name(None, config) {
         Ok(name) => name,
         Err(problem) => {
-            let first = problem.message.lines().next().unwrap_or_default();
-            let what = format!("{}; the demo works without", first.trim_end_matches([':', '.']));
+            let first = problem.message.split(['.', ',', '\n']).next().unwrap_or_default();
+            let what = format!("{first}; the demo works without");
             return Finding::poor(
                 "model",
                 what,

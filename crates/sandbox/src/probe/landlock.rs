@@ -14,7 +14,8 @@ const ABI_WHOLE: u32 = 6;
 
 /// Tries Landlock below `scratch`, an existing folder that may be used freely.
 pub fn landlock(scratch: &Path) -> Capability {
-    let finding = |works, finding: String, fix: String| Capability { name: "Landlock", works, needed: false, finding, fix };
+    let finding =
+        |works, finding: String, fix: String| Capability { name: "Landlock", works, needed: false, finding, fix };
     let abi = match sys::landlock_abi() {
         Ok(abi) => abi,
         Err(error) => return finding(false, format!("{}: {error}", why_none(&error)), fix_none(&error)),
