@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build web install uninstall setup demo test test-model chaos bench fmt clean packages
+.PHONY: help build web screenshots install uninstall setup demo test test-model chaos bench fmt clean packages
 
 CARGO ?= cargo
 # /usr/local for root, ~/.local for everybody else.
@@ -28,6 +28,10 @@ build: ## Build target/release/thenar (with the web app, where there is Node) an
 
 web: ## Build the web app into web/dist (needs Node.js 20.19 or newer)
 	@sh scripts/web.sh need
+
+screenshots: packages web ## Make pictures of every screen of the app, of a run of the demo: web/tests/out
+	@$(CARGO) build --locked --package cli --package sandbox --bins
+	@cd web && npm run --silent screenshots
 
 install: build ## Put both programs under PREFIX/bin
 	@mkdir -p '$(BIN)'

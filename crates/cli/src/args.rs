@@ -132,6 +132,9 @@ pub(crate) struct Serve {
     /// A name by which browsers may reach it, beside the address (again for more)
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Vec<String>,
+    /// Show it in your browser, at this task if one is named; without a desktop, print the link
+    #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) open: Option<String>,
     /// At most so many tasks at work at once; more wait their turn
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     pub(crate) tasks: usize,

@@ -121,3 +121,8 @@ pub(crate) fn boot() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
 }
+
+/// Whether there is a desktop that could open a browser.
+pub(crate) fn has_desktop() -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| var(name).is_some())
+}

@@ -3,6 +3,7 @@
 
 mod answers;
 mod args;
+mod browser;
 mod checks;
 mod choice;
 mod clean;

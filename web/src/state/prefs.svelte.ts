@@ -1,4 +1,4 @@
-// What the person chose for this browser: look, panes, what was read. Kept in the browser alone.
+// What the person chose for this browser: look, panes, what a new task begins with, what was read. Kept in the browser alone.
 
 export type Theme = 'system' | 'light' | 'dark'
 
@@ -16,6 +16,14 @@ let sidebar = $state(stored('sidebar') !== 'closed')
 let split = $state(Math.min(70, Math.max(30, Number(stored('split')) || 50)))
 let notify = $state(stored('notify') === 'yes')
 let seen = $state.raw<Record<string, number>>(JSON.parse(stored('seen') ?? '{}') as Record<string, number>)
+
+export interface BudgetText {
+  cost: string
+  time: string
+  steps: string
+}
+let model = $state(stored('model') ?? '')
+let budget = $state.raw<BudgetText>({ cost: '', time: '', steps: '', ...(JSON.parse(stored('budget') ?? '{}') as Partial<BudgetText>) })
 
 /** Tasks whose last reading is remembered. */
 const SEEN_MAX = 500
@@ -57,6 +65,21 @@ export const prefs = {
   set notify(on: boolean) {
     notify = on
     keep('notify', on ? 'yes' : 'no')
+  },
+  /** The model of a new task; empty is the server's own choice. */
+  get model(): string {
+    return model
+  },
+  set model(name: string) {
+    model = name
+    keep('model', name)
+  },
+  get budget(): BudgetText {
+    return budget
+  },
+  set budget(value: BudgetText) {
+    budget = value
+    keep('budget', JSON.stringify(value))
   },
   /** Whether something came since the person last looked at the task. */
   isUnread(id: string, updatedMs: number): boolean {

@@ -50,8 +50,9 @@ const screens: [name: string, path: () => string, ready: (page: Page) => Promise
   ['a question', () => `/tasks/${asking}`, (page) => page.getByText('Which one?').first().waitFor()],
   ['an approval', () => `/tasks/${approving}`, (page) => page.getByRole('button', { name: 'Allow' }).waitFor()],
   ['the record', () => `/tasks/${finished}/record`, (page) => page.getByText('The record is whole').waitFor()],
-  ['a task that is not there', () => '/tasks/none', (page) => page.getByText('To the first page').waitFor()],
-  ['an address that is none', () => '/settings/../nowhere/at/all', (page) => page.getByRole('main').or(page.locator('body')).first().waitFor()]
+  ['settings: models', () => '/settings/models', (page) => page.getByText('script:demo').waitFor()],
+  ['settings: appearance', () => '/settings/appearance', (page) => page.getByText('Light or dark').waitFor()],
+  ['a task that is not there', () => '/tasks/none', (page) => page.getByText('To the first page').waitFor()]
 ]
 
 describe.each([
@@ -59,7 +60,7 @@ describe.each([
   ['wide and dark', DARK],
   ['on a phone', PHONE]
 ])('%s', (_, options) => {
-  it.each(screens.slice(0, -1))('%s: nothing serious, nothing beside the edge', async (_, path, ready) => {
+  it.each(screens)('%s: nothing serious, nothing beside the edge', async (_, path, ready) => {
     const page = await open(server, path(), options)
     await ready(page)
     expect(await serious(page)).toEqual([])
@@ -93,6 +94,22 @@ it('Chinese by the browser’s language', async () => {
   await page.goto(`${server.url}/tasks/${finished}`)
   await page.getByText('交给你 1 个文件').waitFor()
   expect(await serious(page)).toEqual([])
+  await done(page)
+})
+
+it('look and language are chosen, and stay chosen', async () => {
+  const page = await open(server, '/settings/appearance')
+  await page.getByText('Dark', { exact: true }).click()
+  expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe('rgb(15, 20, 18)')
+  await page.getByText('简体中文').click()
+  await page.getByRole('heading', { name: '外观' }).waitFor()
+  await page.reload()
+  await page.getByRole('heading', { name: '外观' }).waitFor()
+  expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe('rgb(15, 20, 18)')
+  await page.goto(`${server.url}/settings/budget`)
+  await page.getByLabel('步数').fill('77')
+  await page.goto(server.url)
+  await page.getByRole('button', { name: /77 步/ }).waitFor()
   await done(page)
 })
 

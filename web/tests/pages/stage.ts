@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
-const PROGRAM = process.env['THENAR_PROGRAM'] ?? join(root, 'target/debug/thenar')
+export const PROGRAM = process.env['THENAR_PROGRAM'] ?? join(root, 'target/debug/thenar')
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 
 /** Long enough for a loaded machine; nothing waits for it unless it fails. */

@@ -86,6 +86,7 @@ pub(crate) fn run(screen: Screen) -> Outcome {
         screen.say(&format!("Open the report:      {}", page.path));
     }
     screen.say(&format!("Look at the record:   thenar journal show {id}"));
+    screen.say(&format!("Watch it played back: thenar serve --open {id}"));
     screen.say("Try it with a model:  thenar run \"…\"   (without one, it says how to get one)");
     if kept { Ok(Code::Done) } else { Err(Problem::new(Code::Failed, "a promise was not kept: please report this")) }
 }

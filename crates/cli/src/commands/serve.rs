@@ -11,13 +11,14 @@ use crate::args::Serve;
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen};
 use crate::shelf::Shelf;
-use crate::{config, env, house};
+use crate::{browser, config, env, house};
 
 /// `thenar serve`.
 pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
     let config = config::read()?;
     let instance = Arc::new(house::open(&config)?);
     let home = house::data_folder()?;
+    let shown = args.open.as_deref().filter(|id| !id.is_empty()).map(|id| house::find(&instance, id)).transpose()?;
     let bell = Bell::hang(&home).map_err(|error| match &error {
         BellError::Taken(_) => {
             Problem::new(Code::Held, error.to_string()).hint("stop that one, or give this one a THENAR_HOME of its own")
@@ -47,6 +48,10 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
         let (taking, tasks) = (runner.clone(), index.clone());
         let taken = tokio::task::spawn_blocking(move || taking.take_up(&tasks, env::now_ms())).await.unwrap_or(0);
         welcome(screen, addr, &token, taken);
+        if args.open.is_some() {
+            let page = shown.map_or_else(|| "/".to_owned(), |id| format!("/tasks/{id}"));
+            browser::show(screen, &home, &format!("http://{addr}{page}?token={}", token.reveal()));
+        }
         let sweeping = runner.clone();
         let sweep = {
             let index = index.clone();

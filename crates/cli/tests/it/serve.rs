@@ -193,3 +193,15 @@ fn a_task_that_waits_goes_on_with_the_answer_from_another_process() {
     desk.run(&["task", "send", "t-one", "this one"]).code(0);
     until("the task is done", || desk.shown("t-one")["state"] == "done");
 }
+
+#[test]
+fn a_task_is_opened_by_its_link_and_one_that_is_not_there_is_refused() {
+    let desk = Desk::new();
+    let script = desk.script(&[say("Finished.")]);
+    desk.run(&["run", "--model", &script, "--id", "t-one", "Say it"]).code(0);
+    let server = desk.start(&["serve", "--addr", "127.0.0.1:0", "--open", "t-one"]);
+    until("the link is printed", || server.said().contains("/tasks/t-one?token="));
+    server.signal(Signal::TERM);
+    server.end().code(0);
+    desk.run(&["serve", "--addr", "127.0.0.1:0", "--open", "t-two"]).code(2);
+}

@@ -153,16 +153,9 @@ fn pass(shared: &Shared, request: &Request) -> Result<Option<Response>, Problem>
     if path == "/healthz" || path == "/readyz" {
         return Ok(None);
     }
-    if path == "/"
-        && request.method() == Method::GET
-        && let Some(shown) = request.uri().query().and_then(|query| query.strip_prefix("token="))
-        && app.token.is(shown)
-    {
-        from_us(headers, &host)?;
-        return Ok(Some(enter(shown)));
-    }
     if for_everyone {
-        return Ok(None);
+        let shown = request.uri().query().and_then(|query| query.strip_prefix("token="));
+        return Ok(shown.filter(|shown| app.token.is(shown)).map(|shown| enter(shown, path)));
     }
     let proof = proof(app, headers);
     let now_ms = (app.clock)();
@@ -235,11 +228,13 @@ fn proof(app: &App, headers: &HeaderMap) -> Option<Proof> {
     pairs.any(|(name, value)| name == COOKIE && app.token.is(value)).then_some(Proof::Cookie)
 }
 
-/// The link with the token: keeps it in a cookie, and takes it out of the address.
-fn enter(token: &str) -> Response {
+/// The link with the token: keeps it in a cookie, and takes it out of the address. Whoever has such a link may come from
+/// anywhere: it leads nowhere that they could not go.
+fn enter(token: &str, path: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict");
-    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/"));
+    let place = HeaderValue::try_from(path).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(header::LOCATION, place);
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }

@@ -18,8 +18,11 @@ async fn the_app_is_anybodys_and_runs_its_own_scripts_only() {
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     }
-    let token = format!("/?token={}", door.token);
-    assert_eq!(ask(&door, request(&door, "GET", &token, &from_a_mail, None)).await.status, 403);
+    let link = format!("/tasks/t-one?token={}", door.token);
+    let told = ask(&door, request(&door, "GET", &link, &from_a_mail, None)).await;
+    assert_eq!((told.status, told.headers[header::LOCATION].to_str().unwrap()), (303, "/tasks/t-one"));
+    let told = ask(&door, request(&door, "GET", "/?token=wrong", &from_a_mail, None)).await;
+    assert!(told.status == 200 && told.headers.get(header::SET_COOKIE).is_none());
     for path in ["/assets/none.js", "/assets/../../Cargo.toml", "/assets/%2e%2e/%2e%2e/Cargo.toml"] {
         assert_eq!(ask(&door, request(&door, "GET", path, &from_a_mail, None)).await.status, 404, "{path}");
     }
