@@ -65,7 +65,43 @@ export interface ToolCall {
   arguments: Record<string, unknown>
   labels: Record<string, Label>
 }
-export type Effect = ModelCall | ToolCall
+/** A host and port that a program in the computer wants to reach. */
+export interface Reach {
+  effect: 'reach'
+  id: EffectId
+  host: string
+  port: number
+}
+export type Effect = ModelCall | ToolCall | Reach
+
+export interface Connection {
+  number: number
+  effect?: EffectId
+  way: 'http' | 'tls' | 'connect' | 'socks'
+  host: string
+  port: number
+}
+export interface Refusal {
+  rule: string
+  reason: string
+}
+export interface Closed {
+  number: number
+  address?: string
+  tls_name?: string
+  bytes_up: number
+  bytes_down: number
+  ms: number
+  refused?: Refusal
+}
+export interface Counted {
+  host: string
+  port: number
+  opened: number
+  refused: number
+  bytes_up: number
+  bytes_down: number
+}
 
 export interface Decision {
   outcome: 'allow' | 'deny' | 'ask'
@@ -141,6 +177,11 @@ export type Event =
   | { event: 'model_replied'; id: EffectId; reply: Reply; cost: number | null }
   | { event: 'model_failed'; id: EffectId; kind: 'transient' | 'window_exceeded' | 'rejected'; reason: string }
   | { event: 'tool_finished'; id: EffectId; result: ToolResult }
+  | { event: 'connection_opened'; connection: Connection }
+  | { event: 'connection_closed'; closed: Closed }
+  | { event: 'connection_refused'; connection: Connection; refused: Refusal }
+  | { event: 'connections_counted'; counted: Counted }
+  | { event: 'grant_ended'; id: EffectId; refused: Refusal }
   | { event: 'limit_reached'; limit: LimitKind; used: number; max: number }
   | { event: 'time_reached'; at_ms: number }
   | { event: 'stop_requested'; by: string }

@@ -90,6 +90,11 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
       view.approval = null
       interruptOpen(view, seq, atMs)
       return mark({ mark: 'ended', state: event.state, cause: event.cause, reason: event.reason, text: event.text })
+    case 'connection_opened':
+    case 'connection_closed':
+    case 'connection_refused':
+    case 'connections_counted':
+    case 'grant_ended':
     case 'time_reached':
       return false
     default:
@@ -119,6 +124,8 @@ function requested(view: TaskView, seq: number, atMs: number, effect: Effect): b
     view.thinking = { effect: effect.id, sinceMs: atMs, attempt: 1 }
     return false
   }
+  // A host is no step of the agent's: what is asked about it stands in the question.
+  if (effect.effect === 'reach') return false
   const { icon: _, tab } = shownAs(effect.tool)
   const step: Step = {
     kind: 'step',
