@@ -2,6 +2,7 @@
 // clock, asks no server, and throws at no event: what it does not know it passes over.
 
 import type { Effect, Event, Recorded, Reply, ToolCall, ToolResult } from '../api/events'
+import { contact } from './network'
 import { isShownElsewhere, shownAs } from './tools'
 import { emptyView, type Entry, type FileVersion, type Mark, type Step, type TaskView } from './view'
 
@@ -9,7 +10,16 @@ export { emptyView }
 
 /** A moment of its own: entries are never changed in place, so copying the lists is enough. */
 export function copyView(view: TaskView): TaskView {
-  return { ...view, entries: view.entries.slice(), open: new Map(view.open), files: new Map(view.files) }
+  const { entries, open, files, contacts, connections, hosts } = view
+  return {
+    ...view,
+    entries: entries.slice(),
+    open: new Map(open),
+    files: new Map(files),
+    contacts: contacts.slice(),
+    connections: new Map(connections),
+    hosts: new Map(hosts)
+  }
 }
 
 /** Folds one event in. Says whether anything a person would look at came or changed. */
@@ -43,8 +53,8 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
         atMs,
         effect: event.id,
         digest: event.effect_digest,
-        tool: step?.tool ?? '',
-        arguments: step?.arguments ?? {},
+        tool: step?.tool ?? (view.hosts.has(event.id) ? 'reach' : ''),
+        arguments: step?.arguments ?? { ...view.hosts.get(event.id) },
         question: event.question,
         decision: step?.decision ?? null,
         answer: null
@@ -95,6 +105,7 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
     case 'connection_refused':
     case 'connections_counted':
     case 'grant_ended':
+      return contact(view, seq, atMs, event)
     case 'time_reached':
       return false
     default:
@@ -125,7 +136,10 @@ function requested(view: TaskView, seq: number, atMs: number, effect: Effect): b
     return false
   }
   // A host is no step of the agent's: what is asked about it stands in the question.
-  if (effect.effect === 'reach') return false
+  if (effect.effect === 'reach') {
+    view.hosts.set(effect.id, { host: effect.host, port: effect.port })
+    return false
+  }
   const { icon: _, tab } = shownAs(effect.tool)
   const step: Step = {
     kind: 'step',

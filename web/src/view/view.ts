@@ -114,6 +114,25 @@ export interface FileVersion {
   after: string | null
 }
 
+/** What the computer's programs wanted to reach: one line for each connection, or for many that were only counted. */
+export interface Contact {
+  key: string
+  seq: number
+  atMs: number
+  host: string
+  port: number
+  way: 'http' | 'tls' | 'connect' | 'socks' | null
+  /** Connections of this line, and how many of them were refused. */
+  count: number
+  refusals: number
+  state: 'open' | 'closed' | 'refused' | 'counted'
+  address: string
+  up: number
+  down: number
+  ms: number | null
+  reason: string
+}
+
 export interface Ended {
   state: EndState
   cause: StopCause
@@ -155,6 +174,11 @@ export interface TaskView {
   /** The last step that is seen in the computer. */
   focus: number | null
   files: Map<string, FileVersion>
+  /** The network, oldest first; and the places of connections that are open, by number. */
+  contacts: Contact[]
+  connections: Map<number, number>
+  /** Hosts that a program wants to reach, by effect: for the question about one. */
+  hosts: Map<EffectId, { host: string; port: number }>
 }
 
 export function emptyView(): TaskView {
@@ -184,7 +208,10 @@ export function emptyView(): TaskView {
     unpriced: 0,
     usage: { input_tokens: 0, cached_input_tokens: 0, output_tokens: 0 },
     focus: null,
-    files: new Map()
+    files: new Map(),
+    contacts: [],
+    connections: new Map(),
+    hosts: new Map()
   }
 }
 

@@ -123,3 +123,32 @@ it('steps that follow one another are one list, and no words are said twice', ()
   expect(rows.map((row) => (row.kind === 'steps' ? row.steps.map((step) => step.effect) : row.entry.kind))).toEqual(['said', [1], 'phase', 'said', [5, 6]])
   expect(new Set(rows.map((row) => row.key)).size).toBe(rows.length)
 })
+
+it('each connection has a line, and how it came out', () => {
+  const connection = { number: 1, effect: 5, way: 'tls', host: 'example.org', port: 443 } as const
+  const refused = { rule: 'net-undeclared', reason: 'nobody gave the task this host' }
+  const view = viewOf(
+    created,
+    { event: 'effect_requested', effect: { effect: 'reach', id: 5, host: 'example.org', port: 443 } },
+    { event: 'connection_opened', connection },
+    { event: 'connection_refused', connection: { ...connection, number: 2, host: '10.0.0.1' }, refused },
+    { event: 'connection_closed', closed: { number: 1, address: '192.0.2.1', bytes_up: 10, bytes_down: 2000, ms: 30 } },
+    { event: 'connections_counted', counted: { host: 'example.org', port: 443, opened: 7, refused: 2, bytes_up: 1, bytes_down: 2 } }
+  )
+  expect(view.contacts.map(({ host, state, count, refusals, up, down, reason }) => [host, state, count, refusals, up, down, reason])).toEqual([
+    ['example.org', 'closed', 1, 0, 10, 2000, ''],
+    ['10.0.0.1', 'refused', 1, 1, 0, 0, refused.reason],
+    ['example.org', 'counted', 9, 2, 1, 2, '']
+  ])
+  expect(view.connections.size).toBe(0)
+})
+
+it('a host that is asked for says which', () => {
+  const digest = 'd'.repeat(64)
+  const view = viewOf(
+    created,
+    { event: 'effect_requested', effect: { effect: 'reach', id: 5, host: 'example.org', port: 443 } },
+    { event: 'approval_requested', id: 5, effect_digest: digest, question: 'example.org:443' }
+  )
+  expect(view.entries.at(-1)).toMatchObject({ kind: 'approval', tool: 'reach', arguments: { host: 'example.org', port: 443 } })
+})
