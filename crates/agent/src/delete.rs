@@ -1,10 +1,19 @@
 //! Taking a task away for good: its record, its workspace and its files there. What was delivered elsewhere stays.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use event::TaskId;
 
 use crate::home::Home;
+use crate::instance::UNMADE;
 use crate::record::held;
 use crate::{Error, Instance};
+
+/// How the folders of tasks begin that are being removed.
+const GONE: &str = ".gone-";
+
+/// A folder that was being made or removed is left to whoever was at it for this long.
+const HALF_DONE: Duration = Duration::from_hours(24);
 
 impl Instance {
     /// The data folder.
@@ -24,9 +33,21 @@ impl Instance {
         if let Ok(Some(computer)) = sandbox::Computer::attach(&folder.computer()) {
             let _ = computer.shutdown();
         }
-        let gone = self.setup.home.tasks().join(format!(".gone-{id}"));
+        let gone = self.setup.home.tasks().join(format!("{GONE}{id}"));
         std::fs::rename(folder.root(), &gone).map_err(io("remove the task in"))?;
         drop(lock);
         std::fs::remove_dir_all(&gone).map_err(io("remove the task in"))
+    }
+
+    /// Removes what crashes left half made or half removed. It was never a task, or is none any more.
+    pub fn clear_half_done(&self, now_ms: u64) -> usize {
+        let before = UNIX_EPOCH + Duration::from_millis(now_ms).saturating_sub(HALF_DONE);
+        let entries = std::fs::read_dir(self.setup.home.tasks()).into_iter().flatten().flatten();
+        let half_done = entries.filter(|entry| {
+            let name = entry.file_name();
+            let ours = name.to_str().is_some_and(|name| name.starts_with(UNMADE) || name.starts_with(GONE));
+            ours && entry.metadata().and_then(|data| data.modified()).is_ok_and(|changed| changed < before)
+        });
+        half_done.filter(|entry| std::fs::remove_dir_all(entry.path()).is_ok()).count()
     }
 }

@@ -45,10 +45,32 @@ pub struct NewTask {
     /// The bound on each reply, where one is sent: [`model::Client::requested_output_max`].
     pub output_tokens_max: Option<u64>,
     pub options: TaskOptions,
-    /// Files to copy into the workspace.
-    pub inputs: Vec<PathBuf>,
+    /// Files for the workspace, under the names they have where they lie.
+    pub inputs: Vec<Input>,
     /// A name for it; one is made where there is none.
     pub id: Option<TaskId>,
+}
+
+/// A file for the workspace of a new task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A file of the person's: it is copied and stays where it is.
+    Copy(PathBuf),
+    /// A file that was received for this task, in the data folder's file system: it is moved.
+    Move(PathBuf),
+}
+
+impl Input {
+    /// The name it gets in the workspace.
+    pub fn name(&self) -> String {
+        self.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Copy(path) | Self::Move(path) => path,
+        }
+    }
 }
 
 /// An event with its place on the record.
@@ -80,6 +102,9 @@ pub enum Reached {
     /// Nobody holds the task: onto its record, for the next resume.
     Recorded(Answer),
 }
+
+/// How the folders of tasks begin that are being made. No list shows them.
+pub(crate) const UNMADE: &str = ".new-";
 
 /// The agent on this machine.
 pub struct Instance {
@@ -113,8 +138,9 @@ impl Instance {
             None => self.new_id()?,
         };
         let folder = self.setup.home.task(&id);
-        // Built aside and moved into place whole, so that no half-made task is ever seen.
-        let aside = self.setup.home.tasks().join(format!(".new-{id}"));
+        // Built aside and moved into place whole, so that no half-made task is ever seen. Of two that make the same task
+        // at once, each builds its own, and one of them finds the place taken.
+        let aside = self.setup.home.tasks().join(format!("{UNMADE}{id}-{}", base36(chance()?, 7)));
         let made = self.fill(&id, &task, &aside);
         let moved =
             made.and_then(|()| std::fs::rename(&aside, folder.root()).map_err(io("make the task in", folder.root())));
@@ -137,7 +163,7 @@ impl Instance {
         if task.options.workspace.is_none() {
             make_folder(&workspace)?;
         }
-        let inputs = copy_inputs(&task.inputs, &workspace)?;
+        let inputs = put_inputs(&task.inputs, &workspace)?;
         // As it was lent, with the inputs in it: they are the person's own as well.
         let autorun = task.options.workspace.as_ref().map(|_| tools::autorun::look(&workspace));
         let autorun = autorun.transpose().map_err(io("look through the folder", &workspace))?;
@@ -299,13 +325,13 @@ fn check(task: &NewTask) -> Result<(), Error> {
     Ok(())
 }
 
-/// Copies the person's files into the workspace under their own names; never over something else.
-fn copy_inputs(inputs: &[PathBuf], workspace: &Path) -> Result<Vec<String>, Error> {
+/// Puts the person's files into the workspace under their own names; never over something else.
+fn put_inputs(inputs: &[Input], workspace: &Path) -> Result<Vec<String>, Error> {
     let mut names = HashSet::new();
-    let mut copied = Vec::new();
-    for input in inputs {
+    let mut put = Vec::new();
+    for (wanted, input) in inputs.iter().map(|input| (input, input.path())) {
         let metadata = std::fs::metadata(input).map_err(io("read the input", input))?;
-        let name = input.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = wanted.name();
         if !metadata.is_file() || name.is_empty() {
             return Err(Error::Invalid(format!("input {} is not a file", input.display())));
         }
@@ -319,11 +345,14 @@ fn copy_inputs(inputs: &[PathBuf], workspace: &Path) -> Result<Vec<String>, Erro
                 let text = format!("{} is there already: rename the input or remove that file", to.display());
                 return Err(Error::Invalid(text));
             }
-            std::fs::copy(input, &to).map_err(io("copy the input", input))?;
+            match wanted {
+                Input::Copy(_) => std::fs::copy(input, &to).map(drop).map_err(io("copy the input", input))?,
+                Input::Move(_) => std::fs::rename(input, &to).map_err(io("move the input", input))?,
+            }
         }
-        copied.push(name);
+        put.push(name);
     }
-    Ok(copied)
+    Ok(put)
 }
 
 fn make_folder(path: &Path) -> Result<(), Error> {
@@ -337,10 +366,13 @@ fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error 
 
 /// A name that sorts by time: the milliseconds in base 36, then a little chance.
 fn new_id(now_ms: u64) -> Result<TaskId, Error> {
-    let chance =
-        getrandom::u32().map_err(|error| Error::Invalid(format!("read the system's random numbers: {error}")))?;
-    let text = format!("t{}-{}", base36(now_ms, 9), base36(u64::from(chance), 4));
+    let text = format!("t{}-{}", base36(now_ms, 9), base36(chance()?, 4));
     TaskId::new(text).map_err(|error| Error::Invalid(error.to_string()))
+}
+
+fn chance() -> Result<u64, Error> {
+    let number = getrandom::u32();
+    number.map(u64::from).map_err(|error| Error::Invalid(format!("read the system's random numbers: {error}")))
 }
 
 fn base36(mut number: u64, digits: usize) -> String {

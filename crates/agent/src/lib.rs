@@ -36,7 +36,7 @@ pub use error::Error;
 pub use faults::{Crash, Faults, NoFaults, Place};
 pub use follow::Follower;
 pub use home::{Home, TaskFolder};
-pub use instance::{Instance, Listing, NewTask, Reached, Recorded, Setup, Stamp};
+pub use instance::{Input, Instance, Listing, NewTask, Reached, Recorded, Setup, Stamp};
 pub use limits::{BRIEF_BYTES_MAX, INPUT_FILES_MAX, MESSAGE_BYTES_MAX, STEPS_DEFAULT_MAX};
 pub use models::{Models, Offered, Opened, Unavailable};
 pub use onlook::Onlooker;

@@ -15,6 +15,8 @@ use crate::limits::{RESUME_FRUITLESS_MS, RESUMES_FRUITLESS_MAX};
 /// A task as its events left it.
 #[derive(Clone, Debug, Default)]
 pub struct State {
+    /// The number of the last event: they are counted from 1 without a gap.
+    pub seq: u64,
     /// Time of the last event, in milliseconds since 1970 (UTC).
     pub now_ms: u64,
     pub created_ms: u64,
@@ -153,6 +155,7 @@ impl Call {
 impl State {
     /// Folds one event in. `time_ms` is the time in the event's envelope.
     pub fn apply(&mut self, event: &Event, time_ms: u64) {
+        self.seq += 1;
         self.now_ms = time_ms;
         if event.is_progress() {
             self.fruitless_resumes = 0;

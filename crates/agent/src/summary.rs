@@ -21,10 +21,14 @@ pub struct Summary {
     /// The agent's last words, or what is missing.
     pub text: String,
     pub brief: String,
+    /// Names of the files the person gave.
+    pub inputs: Vec<String>,
     pub model: String,
     pub scripted: bool,
     pub created_ms: u64,
     pub updated_ms: u64,
+    /// The number of the last event.
+    pub last_seq: u64,
     pub steps: u64,
     pub spent: MicroUsd,
     pub unpriced_calls: u64,
@@ -66,10 +70,12 @@ impl Summary {
             reason,
             text: ended.map(|ended| ended.text.clone()).unwrap_or_default(),
             brief: created.map(|created| created.brief.clone()).unwrap_or_default(),
+            inputs: created.map(|created| created.inputs.clone()).unwrap_or_default(),
             model: created.map(|created| created.model.clone()).unwrap_or_default(),
             scripted: created.is_some_and(|created| created.scripted),
             created_ms: state.created_ms,
             updated_ms: state.now_ms,
+            last_seq: state.seq,
             steps: state.steps,
             spent: state.spent,
             unpriced_calls: state.unpriced_calls,

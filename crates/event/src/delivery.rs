@@ -1,24 +1,25 @@
 //! The plan a person sees, the acceptance list, and the files handed over.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Digest;
 
 /// The model's checklist, replaced whole by each `plan_update`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Plan {
     pub steps: Vec<PlanStep>,
 }
 
 /// One line of the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlanStep {
     pub text: String,
     pub status: StepStatus,
 }
 
 /// How far a plan's step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepStatus {
     Pending,
@@ -28,7 +29,7 @@ pub enum StepStatus {
 }
 
 /// One thing the brief asks for, and whether the work has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AcceptanceItem {
     pub text: String,
     pub status: AcceptanceStatus,
@@ -41,7 +42,7 @@ pub struct AcceptanceItem {
 }
 
 /// A check that a hand-over makes of its files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AcceptanceCheck {
     pub kind: CheckKind,
     /// The file it is made of, relative to the workspace; none means every file of the delivery.
@@ -59,7 +60,7 @@ pub struct AcceptanceCheck {
 }
 
 /// What is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckKind {
     Exists,
@@ -76,7 +77,7 @@ pub enum CheckKind {
 }
 
 /// The state of an acceptance item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AcceptanceStatus {
     Passed,
@@ -87,7 +88,7 @@ pub enum AcceptanceStatus {
 }
 
 /// A file handed to the person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deliverable {
     /// The file's name, relative to the output folder.
     pub name: String,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
+use utoipa::ToSchema;
 
 /// A SHA-256 digest, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,7 +48,7 @@ impl TryFrom<String> for Digest {
     type Error = InvalidDigest;
     fn try_from(text: String) -> Result<Self, InvalidDigest> {
         let mut bytes = [0u8; 32];
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(InvalidDigest(text));
         }
         for (i, byte) in bytes.iter_mut().enumerate() {
@@ -61,7 +62,7 @@ impl TryFrom<String> for Digest {
 }
 
 /// A blob of the journal, by its digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BlobRef {
     pub digest: Digest,
     /// Length in bytes.

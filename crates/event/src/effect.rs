@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::{AcceptanceItem, Deliverable, Digest, EffectId, Label, MicroUsd, Plan};
 
 /// Something the agent wants done outside itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "effect", rename_all = "snake_case")]
 pub enum Effect {
     Model(ModelCall),
@@ -26,7 +27,7 @@ impl Effect {
 }
 
 /// One request to a model. The body itself is not stored: it is a function of the journal, and bound by its digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ModelCall {
     pub id: EffectId,
     /// The turn it opens, counted from 1.
@@ -47,7 +48,7 @@ pub struct ModelCall {
 }
 
 /// One tool call whose arguments are a JSON object; whether they fit the tool is for the tool to say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolCall {
     pub id: EffectId,
     pub turn: u64,
@@ -60,7 +61,7 @@ pub struct ToolCall {
 }
 
 /// Who decides an effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
     /// It runs.
@@ -72,7 +73,7 @@ pub enum Tier {
 }
 
 /// What policy said, and which rules spoke.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Decision {
     pub outcome: Outcome,
     pub tier: Tier,
@@ -85,7 +86,7 @@ pub struct Decision {
 }
 
 /// The three things policy can say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Allow,
@@ -95,7 +96,7 @@ pub enum Outcome {
 }
 
 /// How a tool call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolStatus {
     /// It did what it says, also where that was to report a command's failure.
@@ -113,7 +114,7 @@ pub enum ToolStatus {
 }
 
 /// What a tool call brought back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolResult {
     pub status: ToolStatus,
     /// What the model is told; capped.
@@ -125,7 +126,7 @@ pub struct ToolResult {
 }
 
 /// A fact that a tool establishes beside its text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "fact", rename_all = "snake_case")]
 pub enum ToolFact {
     /// The plan was replaced.
@@ -140,6 +141,7 @@ pub enum ToolFact {
     Delivered { files: Vec<Deliverable> },
     /// A command ran: its exit code if it ended, the bytes it has put out so far, the limit of its computer that it met.
     Command {
+        #[schema(required)]
         exit_code: Option<i32>,
         output_bytes: u64,
         running: bool,
@@ -152,7 +154,7 @@ pub enum ToolFact {
 }
 
 /// Why a model call gave nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// No connection, a cut stream, a 429 or 5xx, silence: worth another try.

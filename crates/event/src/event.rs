@@ -3,18 +3,24 @@
 //! State, context, screen and audit are functions of these. Times are not in here: the journal's envelope carries them.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{BlobRef, Decision, Digest, Effect, EffectId, FailureKind, Label, MicroUsd, Reply, TaskId, ToolResult};
 
 /// One fact of a task's journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The first event: the brief and all that serves for the task's whole life.
     TaskCreated(Box<TaskCreated>),
     /// An engine took the task up again. `previous_lived_ms` is how long the engine before it held the task after its
     /// own start, where that can be told.
-    Resumed { engine: String, boot: String, previous_lived_ms: Option<u64> },
+    Resumed {
+        engine: String,
+        boot: String,
+        #[schema(required)]
+        previous_lived_ms: Option<u64>,
+    },
     /// The engine put the task down in good order, to be taken up again: its server was stopped or replaced.
     PutDown { reason: String },
     /// The person gave the task other limits.
@@ -34,7 +40,12 @@ pub enum Event {
     /// One try of a model call failed and another follows.
     ModelAttemptFailed { id: EffectId, attempt: u32, reason: String, retry_in_ms: u64 },
     /// A model call gave a reply. The cost is absent where the price or the usage is not known.
-    ModelReplied { id: EffectId, reply: Box<Reply>, cost: Option<MicroUsd> },
+    ModelReplied {
+        id: EffectId,
+        reply: Box<Reply>,
+        #[schema(required)]
+        cost: Option<MicroUsd>,
+    },
     /// A model call gave nothing.
     ModelFailed { id: EffectId, kind: FailureKind, reason: String },
     /// A tool call ended.
@@ -53,7 +64,7 @@ pub enum Event {
 }
 
 /// The first event's payload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskCreated {
     pub id: TaskId,
     /// The person's sentence.
@@ -84,7 +95,7 @@ pub struct TaskCreated {
 }
 
 /// A file that a program of the person's runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AutorunFile {
     /// Below the folder.
     pub path: String,
@@ -93,22 +104,27 @@ pub struct AutorunFile {
 }
 
 /// What the person chose for a task, kept for every resume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskOptions {
+    #[schema(required)]
     pub max_steps: Option<u64>,
+    #[schema(required)]
     pub max_cost: Option<MicroUsd>,
     /// Milliseconds from the creation of the task.
+    #[schema(required)]
     pub max_time_ms: Option<u64>,
     /// Answer yes to what the policy lets be answered so.
     pub yes: bool,
     /// The person's folder to work in, if not a workspace of the task's own. Absolute.
+    #[schema(required)]
     pub workspace: Option<String>,
     /// Where deliverables go. Absolute.
+    #[schema(required)]
     pub out: Option<String>,
 }
 
 /// The limits a task can reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitKind {
     /// Model replies.
@@ -124,7 +140,7 @@ pub enum LimitKind {
 }
 
 /// How a task stands when nobody works on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndState {
     Done,
@@ -133,7 +149,7 @@ pub enum EndState {
 }
 
 /// Why a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StopCause {
     /// The agent said so.

@@ -1,6 +1,7 @@
 //! Names of tasks and effects. Not random by themselves: whoever creates a task brings the name.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The name of a task, also the name of its folder: lower-case letters, digits and hyphens, 1 to 64 of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ impl std::fmt::Display for TaskId {
 }
 
 /// The number of an effect within its task, counted from 1 in the order of request; shown as `e12`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct EffectId(pub u64);
 

@@ -5,11 +5,12 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::EffectId;
 
 /// Who could have written a datum. Ordered towards caution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Integrity {
     /// Only the person or Thenar itself.
@@ -19,7 +20,7 @@ pub enum Integrity {
 }
 
 /// Who may see a datum. Ordered towards caution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidentiality {
     /// Anybody.
@@ -31,7 +32,7 @@ pub enum Confidentiality {
 }
 
 /// Where a datum came from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// Thenar's own words: the system prompt, a notice of a limit.
@@ -50,7 +51,7 @@ pub enum Source {
 pub const SOURCES_MAX: usize = 16;
 
 /// What is known of a datum.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Label {
     pub integrity: Integrity,
     pub confidentiality: Confidentiality,

@@ -15,6 +15,7 @@ mod ids;
 mod label;
 mod message;
 mod money;
+mod schema;
 
 pub use delivery::{
     AcceptanceCheck, AcceptanceItem, AcceptanceStatus, CheckKind, Deliverable, Plan, PlanStep, StepStatus,

@@ -1,11 +1,12 @@
 //! What passes between the agent and a model, without any provider's dialect.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::Label;
 
 /// One item of a model's context, in order. Provider adapters turn it into their dialect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Item {
     /// The standing instructions; first, once, and never changed in a task.
@@ -19,7 +20,7 @@ pub enum Item {
 }
 
 /// A finished reply of a model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AssistantMessage {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
@@ -34,7 +35,7 @@ pub struct AssistantMessage {
 }
 
 /// A tool call as the model wrote it: nothing is checked yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolRequest {
     /// The provider's id for the call, to be echoed with its result.
     pub id: String,
@@ -44,7 +45,7 @@ pub struct ToolRequest {
 }
 
 /// Why a reply ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model was done.
@@ -60,7 +61,7 @@ pub enum FinishReason {
 }
 
 /// Tokens of one call as the provider reported them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
     /// All input tokens, the cached ones among them.
     pub input_tokens: u64,
@@ -76,7 +77,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// What a model call gave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reply {
     pub message: AssistantMessage,
     pub finish: FinishReason,

@@ -1,9 +1,10 @@
 //! Money in millionths of a US dollar, as an integer, so that sums are exact.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// An amount in millionths of a US dollar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct MicroUsd(pub u64);
 

@@ -9,6 +9,6 @@ mod index;
 mod runner;
 
 pub use bell::{Answering, Bell, BellError, Heard, ring};
-pub use http::{App, Token, app, serve};
+pub use http::{App, HttpLimits, Token, app, openapi, serve};
 pub use index::Index;
 pub use runner::{Load, Place, Refused, Runner, RunnerLimits};

@@ -179,6 +179,16 @@ impl Runner {
         Ok(())
     }
 
+    /// Whether one more task would be taken now.
+    pub fn room(&self) -> Result<(), Refused> {
+        let desk = self.shared.desk();
+        match desk.queue.len() {
+            _ if desk.stopping => Err(Refused::Stopping),
+            queued if queued >= self.shared.limits.queued_max => Err(Refused::Full(queued)),
+            _ => Ok(()),
+        }
+    }
+
     /// Where this process has the task, if it has it.
     pub fn place(&self, id: &TaskId) -> Option<Place> {
         self.shared.desk().tasks.get(id).map(|held| match held {

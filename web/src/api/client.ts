@@ -114,7 +114,7 @@ export const api = {
     let body: unknown = task
     if (files.length > 0) {
       const form = new FormData()
-      for (const [name, value] of Object.entries(task)) form.append(name, String(value))
+      for (const [name, value] of Object.entries(task)) if (value !== undefined) form.append(name, String(value))
       for (const file of files) form.append('file', file, file.name)
       body = form
     }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agent::{Command, Instance, NewTask, Start, Summary};
+use agent::{Command, Input, Instance, NewTask, Start, Summary};
 use event::{TaskId, TaskOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
     };
     let out = out_folder(args.out.as_deref(), options.workspace.is_some(), &id)?;
     let options = TaskOptions { out, ..options };
-    let inputs = args.input.iter().map(|path| input(path)).collect::<Result<_, _>>()?;
+    let inputs = args.input.iter().map(|path| input(path).map(Input::Copy)).collect::<Result<_, _>>()?;
     let task = NewTask {
         brief: args.task,
         model: chosen.name.clone(),

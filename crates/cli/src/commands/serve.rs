@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use server::{App, Bell, BellError, Index, Runner, RunnerLimits, Token};
+use server::{App, Bell, BellError, HttpLimits, Index, Runner, RunnerLimits, Token};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Serve;
@@ -45,8 +45,12 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
         let addr = listener.local_addr().map_err(failed("listen"))?;
         // Only now: whoever is refused above must not have begun anything.
         let _answering = bell.answer(runner.clone()).map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
-        let (taking, tasks) = (runner.clone(), index.clone());
-        let taken = tokio::task::spawn_blocking(move || taking.take_up(&tasks, env::now_ms())).await.unwrap_or(0);
+        let (taking, tasks, home) = (runner.clone(), index.clone(), Arc::clone(&instance));
+        let taken = tokio::task::spawn_blocking(move || {
+            home.clear_half_done(env::now_ms());
+            taking.take_up(&tasks, env::now_ms())
+        });
+        let taken = taken.await.unwrap_or(0);
         welcome(screen, addr, &token, taken);
         if args.open.is_some() {
             let page = shown.map_or_else(|| "/".to_owned(), |id| format!("/tasks/{id}"));
@@ -60,7 +64,8 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
         let sweeping = tokio::spawn(sweep);
         let hosts = args.host.clone();
         let clock = env::now_ms;
-        let app = App { instance, runner: runner.clone(), index, models, token, hosts, clock };
+        let app =
+            App { instance, runner: runner.clone(), index, models, token, hosts, limits: HttpLimits::default(), clock };
         let served = server::serve(listener, app, ended(screen)).await.map_err(failed("answer requests"));
         screen.say("Stopping: tasks are put down, their computers run on.");
         runner.stop("the server was stopped").await;

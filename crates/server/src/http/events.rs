@@ -8,15 +8,18 @@ use std::time::Duration;
 use agent::Recorded;
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse as _;
 use event::{Event, TaskId};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use utoipa::{IntoParams, ToSchema};
 
-use super::problem::{Answer, Problem};
-use super::{App, Shared, blocking, tasks};
+use super::extract::{Asked, header_text, task_id};
+use super::problem::{Answer, Kind, Problem, WithQueryOfTask};
+use super::{App, Shared, blocking};
 
 /// Listeners at once, over all tasks.
 const LISTENERS_MAX: usize = 1_024;
@@ -28,8 +31,11 @@ const RING_BYTES_MAX: usize = 1024 * 1024;
 /// Events read from a journal at a time, by a poller and by a listener that fell behind.
 const CHUNK_EVENTS: usize = 16;
 
-/// Events of one JSON page.
-const PAGE_EVENTS_MAX: usize = 200;
+/// Events of one JSON page, and their bytes: a page ends before an event that would make it longer.
+const PAGE_EVENTS_MAX: usize = 2_000;
+const PAGE_EVENTS_DEFAULT: usize = 200;
+const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+const PAGE_CHUNK_EVENTS: usize = 64;
 
 const POLL: Duration = Duration::from_millis(50);
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -190,14 +196,31 @@ async fn poll(id: TaskId, mut follower: agent::Follower, watched: Weak<Watched>)
     }
 }
 
+/// A line of a task's record: the `data` of a message of the stream, whose `id` is the number and whose `event` the kind.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RecordedEvent)]
+pub(super) struct Line<'a> {
+    /// Its number on the record, counted from 1 without a gap.
+    #[schema(minimum = 1)]
+    seq: u64,
+    /// Milliseconds since 1970 (UTC).
+    time_ms: u64,
+    event: &'a Event,
+}
+
+fn line(recorded: &Recorded) -> Line<'_> {
+    Line { seq: recorded.seq, time_ms: recorded.time_ms, event: &recorded.event }
+}
+
+fn as_json(recorded: &Recorded) -> String {
+    // An event that came out of a journal goes into JSON as well.
+    serde_json::to_string(&line(recorded)).unwrap_or_default()
+}
+
 /// An event as it goes over the wire.
 fn encoded(recorded: &Recorded) -> Bytes {
     let data = as_json(recorded);
     Bytes::from(format!("id: {}\nevent: {}\ndata: {data}\n\n", recorded.seq, recorded.event.kind()))
-}
-
-fn as_json(recorded: &Recorded) -> serde_json::Value {
-    json!({"seq": recorded.seq, "time_ms": recorded.time_ms, "event": recorded.event})
 }
 
 /// One listener's place.
@@ -255,37 +278,82 @@ impl Listener {
     }
 }
 
-/// The events of a task: a stream for those who can take one, a page for others.
+/// Which events are wanted.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wanted {
+    /// The number of the last event that is known already.
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    after: Option<u64>,
+    /// Whether the stream stays open when the task has ended: a resume goes on.
+    #[param(default = true)]
+    follow: Option<bool>,
+    /// Events of a JSON page.
+    #[param(minimum = 1, maximum = 2_000, default = 200)]
+    limit: Option<usize>,
+}
+
+/// Headers of a stream that goes on.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+struct Resumed {
+    /// The same as `after`, and before it.
+    #[param(rename = "Last-Event-ID", minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    _last: Option<u64>,
+}
+
+/// Greatest number that every JSON reader takes as it is.
+const SEQ_MAX: u64 = 9_007_199_254_740_991;
+
+/// A page of events.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventPage)]
+struct Page {
+    #[schema(value_type = Vec<Line>)]
+    events: Vec<Box<RawValue>>,
+    /// `after` of the next page; null on the last one.
+    #[schema(required)]
+    next: Option<u64>,
+    /// The number of the task's last event.
+    last_seq: u64,
+}
+
+/// A task's events
+///
+/// With `Accept: text/event-stream`, a stream: each message's `data` is a `RecordedEvent`, its `event` the kind, its `id` the
+/// number, so that a stream which broke off goes on by `Last-Event-ID`. Without, a page of them.
+#[utoipa::path(get, path = "/v1/tasks/{id}/events", operation_id = "listEvents", tag = "events",
+    params(("id" = TaskId, Path), Wanted, Resumed),
+    responses(
+        (status = 200, description = "A page, or a stream.",
+            content((Page = "application/json"), (String = "text/event-stream"))),
+        WithQueryOfTask,
+    ))]
 pub(super) async fn listen(
     State(shared): State<Shared>,
     Path(name): Path<String>,
-    RawQuery(query): RawQuery,
+    Asked(wanted): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Answer {
-    let id = tasks::id(&name)?;
-    let query = query.unwrap_or_default();
-    let asked = |wanted: &str| {
-        query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(name, _)| *name == wanted)
-            .map(|(_, value)| value)
+    let id = task_id(&name)?;
+    let after = match headers.get("last-event-id").map(|value| value.to_str().unwrap_or("-")) {
+        None | Some("") => wanted.after.unwrap_or(0),
+        Some(text) => text.parse().map_err(|_| Problem::invalid("Last-Event-ID must be the number of an event"))?,
     };
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).or_else(|| asked("after"));
-    let after = match last {
-        None | Some("") => 0,
-        Some(text) => {
-            let number = text.parse::<u64>().ok().filter(|number| *number <= i64::MAX as u64);
-            number.ok_or_else(|| Problem::invalid("the event to go on after must be a number"))?
-        }
-    };
-    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if after > SEQ_MAX {
+        return Err(Problem::invalid("the event to go on after must be the number of one"));
+    }
+    let accepts = header_text(&headers, "accept").unwrap_or_default();
     if !accepts.contains("text/event-stream") {
-        return page(&shared, id, after).await;
+        let limit = wanted.limit.unwrap_or(PAGE_EVENTS_DEFAULT);
+        if !(1..=PAGE_EVENTS_MAX).contains(&limit) {
+            return Err(Problem::invalid("limit must be between 1 and 2000"));
+        }
+        return page(&shared, id, after, limit).await;
     }
     let Ok(place) = Arc::clone(&shared.hub.places).try_acquire_owned() else {
-        let hint = "close one, or ask again later";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many listen already", hint));
+        return Err(Problem::new(Kind::Busy, "too many listen already", "close one, or ask again later"));
     };
     let watched = shared.hub.watch(&id).await?;
     let listener = Listener {
@@ -295,7 +363,7 @@ pub(super) async fn listen(
         watched,
         after,
         behind: VecDeque::new(),
-        stays: asked("follow") != Some("false"),
+        stays: wanted.follow.unwrap_or(true),
         _place: place,
     };
     // A piece at a time, so that what waits for a slow reader is shared with all others.
@@ -307,18 +375,31 @@ pub(super) async fn listen(
     Ok((kind, Body::from_stream(pieces)).into_response())
 }
 
-async fn page(shared: &Shared, id: TaskId, after: u64) -> Answer {
+async fn page(shared: &Shared, id: TaskId, after: u64, limit: usize) -> Answer {
     let app = Arc::clone(&shared.app);
-    let (events, head) = blocking(move || {
-        let head = app.instance.head(&id)?;
-        if after >= head {
-            return Ok((Vec::new(), head));
+    let page = blocking(move || {
+        let last_seq = app.instance.head(&id)?;
+        let (mut events, mut last) = (Vec::new(), after);
+        if after < last_seq {
+            let mut follower = app.instance.follow(&id, after)?;
+            let mut bytes = 0;
+            'full: while events.len() < limit {
+                let more = follower.next(PAGE_CHUNK_EVENTS.min(limit - events.len()))?;
+                if more.is_empty() {
+                    break;
+                }
+                for recorded in more {
+                    let text = as_json(&recorded);
+                    bytes += text.len();
+                    if bytes > PAGE_BYTES_MAX && !events.is_empty() {
+                        break 'full;
+                    }
+                    events.push(RawValue::from_string(text).map_err(Problem::internal)?);
+                    last = recorded.seq;
+                }
+            }
         }
-        Ok((app.instance.follow(&id, after)?.next(PAGE_EVENTS_MAX)?, head))
-    })
-    .await?;
-    let last = events.last().map(|recorded| recorded.seq);
-    let next = last.filter(|last| *last < head);
-    let events: Vec<_> = events.iter().map(as_json).collect();
-    Ok(Json(json!({"events": events, "next": next})).into_response())
+        Ok(Page { events, next: Some(last).filter(|last| *last < last_seq), last_seq })
+    });
+    Ok(Json(page.await?).into_response())
 }

@@ -13,11 +13,40 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
+use event::TaskId;
+use serde::Serialize;
+use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use super::problem::{Answer, Problem};
-use super::tasks::{id, shown, summary};
+use super::extract::task_id;
+use super::problem::{Answer, Kind, OfFile, OfTask, Problem};
+use super::shown::Delivered;
+use super::tasks::summary;
 use super::{Shared, blocking};
+
+/// Headers that ask for a part of a file.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+struct Ranged {
+    /// `bytes=FROM-TO`; one range.
+    #[param(rename = "Range")]
+    _range: Option<String>,
+    /// The part only if the file's `ETag` is still this one; else the whole.
+    #[param(rename = "If-Range")]
+    _if_range: Option<String>,
+}
+
+/// A file's content.
+pub(super) struct Content;
+
+impl PartialSchema for Content {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+    }
+}
+
+impl ToSchema for Content {}
 
 /// Files of one listing; a workspace may hold any number.
 const LISTED_FILES_MAX: usize = 1_000;
@@ -29,22 +58,53 @@ const DEPTH_MAX: usize = 32;
 /// Bytes read ahead of a slow reader.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// The files of a task's workspace.
+/// The files of a workspace.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FileList {
+    /// In order of their paths.
+    files: Vec<FileLine>,
+    /// There are no more than these.
+    whole: bool,
+}
+
+/// A file of a workspace.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = File)]
+struct FileLine {
+    /// Below the workspace.
+    path: String,
+    bytes: u64,
+    /// Milliseconds since 1970 (UTC).
+    modified_ms: u64,
+}
+
+/// What a task has handed over.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Deliverables {
+    deliverables: Vec<Delivered>,
+}
+
+/// The files of a task's workspace
+///
+/// Regular files only: links are neither listed nor followed.
+#[utoipa::path(get, path = "/v1/tasks/{id}/files", operation_id = "listFiles", tag = "files",
+    params(("id" = TaskId, Path)),
+    responses((status = 200, description = "The files there are now.", body = FileList), OfTask))]
 pub(super) async fn list(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
-    let workspace = summary(&shared, &id(&name)?).await?.workspace;
+    let workspace = summary(&shared, &task_id(&name)?).await?.workspace;
     let listed = blocking(move || {
         let (mut files, mut looked_at) = (Vec::new(), 0);
         if let Ok(folder) = Folder::open(&workspace) {
             walk(&folder, "", DEPTH_MAX, &mut looked_at, &mut files);
         }
-        files.sort_by(|a, b| a["path"].as_str().cmp(&b["path"].as_str()));
+        files.sort_by(|a, b| a.path.cmp(&b.path));
         let whole = files.len() < LISTED_FILES_MAX && looked_at < LOOKED_AT_MAX;
-        Ok(json!({"files": files, "whole": whole}))
+        Ok(FileList { files, whole })
     });
     Ok(Json(listed.await?).into_response())
 }
 
-fn walk(folder: &Folder, before: &str, depth: usize, looked_at: &mut usize, files: &mut Vec<Value>) {
+fn walk(folder: &Folder, before: &str, depth: usize, looked_at: &mut usize, files: &mut Vec<FileLine>) {
     // A name that is no text cannot be asked for, and what has gone meanwhile is not there.
     let Ok((folders, names)) = folder.entries() else { return };
     let path = |name: &str| if before.is_empty() { name.to_owned() } else { format!("{before}/{name}") };
@@ -54,8 +114,8 @@ fn walk(folder: &Folder, before: &str, depth: usize, looked_at: &mut usize, file
             return;
         }
         if let Ok(data) = folder.about(&name) {
-            files
-                .push(json!({"path": path(&name), "bytes": data.st_size, "modified_ms": data.st_mtime.max(0) * 1_000}));
+            let bytes = u64::try_from(data.st_size).unwrap_or(0);
+            files.push(FileLine { path: path(&name), bytes, modified_ms: modified_ms(&data) });
         }
     }
     for name in folders {
@@ -69,29 +129,57 @@ fn walk(folder: &Folder, before: &str, depth: usize, looked_at: &mut usize, file
     }
 }
 
-/// One file of the workspace.
+fn modified_ms(data: &rustix::fs::Stat) -> u64 {
+    let whole = u64::try_from(data.st_mtime).unwrap_or(0).saturating_mul(1_000);
+    whole.saturating_add(data.st_mtime_nsec / 1_000_000)
+}
+
+/// One file of the workspace
+///
+/// Always something to save and never something to show. It comes in ranges, so a download goes on where it broke off.
+#[utoipa::path(get, path = "/v1/tasks/{id}/files/{*path}", operation_id = "getFile", tag = "files",
+    params(("id" = TaskId, Path), ("path" = String, Path, description = "The file's path; it may hold slashes."), Ranged),
+    responses(
+        (status = 200, description = "The file.", body = inline(Content), content_type = "application/octet-stream",
+            headers(("ETag" = String), ("Content-Disposition" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "The part that was asked for.", body = inline(Content), content_type = "application/octet-stream",
+            headers(("ETag" = String), ("Content-Disposition" = String), ("Content-Range" = String))),
+        OfFile,
+    ))]
 pub(super) async fn file(
     State(shared): State<Shared>,
     Path((name, path)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Answer {
-    let workspace = summary(&shared, &id(&name)?).await?.workspace;
+    let workspace = summary(&shared, &task_id(&name)?).await?.workspace;
     send(workspace, path, headers).await
 }
 
-/// What the task handed over.
+/// What a task has handed over
+#[utoipa::path(get, path = "/v1/tasks/{id}/deliverables", operation_id = "listDeliverables", tag = "files",
+    params(("id" = TaskId, Path)),
+    responses((status = 200, description = "The files, with what their checks found.", body = Deliverables), OfTask))]
 pub(super) async fn deliverables(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
-    let task = summary(&shared, &id(&name)?).await?;
-    Ok(Json(json!({"deliverables": shown(&task)["deliverables"]})).into_response())
+    let task = summary(&shared, &task_id(&name)?).await?;
+    Ok(Json(Deliverables { deliverables: task.deliverables.iter().map(Delivered::from).collect() }).into_response())
 }
 
-/// One file that the task handed over.
+/// One file that a task has handed over
+#[utoipa::path(get, path = "/v1/tasks/{id}/deliverables/{*path}", operation_id = "getDeliverable", tag = "files",
+    params(("id" = TaskId, Path), ("path" = String, Path, description = "The file's name; it may hold slashes."), Ranged),
+    responses(
+        (status = 200, description = "The file.", body = inline(Content), content_type = "application/octet-stream",
+            headers(("ETag" = String), ("Content-Disposition" = String), ("Accept-Ranges" = String))),
+        (status = 206, description = "The part that was asked for.", body = inline(Content), content_type = "application/octet-stream",
+            headers(("ETag" = String), ("Content-Disposition" = String), ("Content-Range" = String))),
+        OfFile,
+    ))]
 pub(super) async fn deliverable(
     State(shared): State<Shared>,
     Path((name, path)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Answer {
-    let task = summary(&shared, &id(&name)?).await?;
+    let task = summary(&shared, &task_id(&name)?).await?;
     if task.deliverables.iter().all(|file| file.name != path) {
         return Err(no_file());
     }
@@ -99,7 +187,7 @@ pub(super) async fn deliverable(
 }
 
 pub(super) fn no_file() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "there is no such file", "list the files first; links are not followed")
+    Problem::new(Kind::NoSuchFile, "there is no such file", "list the files first; links are not followed")
 }
 
 async fn send(root: std::path::PathBuf, path: String, headers: HeaderMap) -> Answer {
@@ -116,8 +204,7 @@ async fn send(root: std::path::PathBuf, path: String, headers: HeaderMap) -> Ans
         Range::Whole => (StatusCode::OK, 0, data.len()),
         Range::Part { from, bytes } => (StatusCode::PARTIAL_CONTENT, from, bytes),
         Range::Outside => {
-            let told =
-                Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "the file does not reach that far", "ask for less");
+            let told = Problem::new(Kind::RangeNotSatisfiable, "the file does not reach that far", "ask for less");
             let mut response = told.into_response();
             put(&mut response, header::CONTENT_RANGE, &format!("bytes */{}", data.len()))?;
             return Ok(response);

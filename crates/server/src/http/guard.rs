@@ -11,28 +11,17 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::problem::Problem;
+use super::limits::HttpLimits;
+use super::patience::bounded;
+use super::problem::{Kind, Problem};
 use super::{App, Shared, web};
 
-/// Bytes of a JSON body: a brief of the greatest length, written with escapes.
-pub(super) const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
-
-/// Requests that one token may make at once, and in each second after that.
-const BURST_REQUESTS_MAX: f64 = 2_000.0;
-const REQUESTS_PER_SECOND: f64 = 500.0;
-
-/// Wrong tokens at once, and in each second after that.
-const BURST_STRANGERS_MAX: f64 = 100.0;
-const STRANGERS_PER_SECOND: f64 = 10.0;
-
-/// Requests being answered at once; open listeners are counted apart.
-const CONCURRENT_MAX: usize = 512;
-
-const COOKIE: &str = "thenar_token";
+pub(super) const COOKIE: &str = "thenar_token";
 
 /// What the guard remembers between requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gate {
+    limits: HttpLimits,
     buckets: Mutex<Buckets>,
     busy: AtomicUsize,
     /// Answers so far, by status.
@@ -45,13 +34,6 @@ struct Buckets {
     strangers: Bucket,
 }
 
-impl Default for Buckets {
-    fn default() -> Self {
-        let known = Bucket { left: BURST_REQUESTS_MAX, at_ms: 0 };
-        Self { known, strangers: Bucket { left: BURST_STRANGERS_MAX, at_ms: 0 } }
-    }
-}
-
 #[derive(Debug)]
 struct Bucket {
     left: f64,
@@ -59,9 +41,13 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn take(&mut self, now_ms: u64, burst: f64, per_second: f64) -> bool {
+    fn new(burst: u32) -> Self {
+        Self { left: burst.into(), at_ms: 0 }
+    }
+
+    fn take(&mut self, now_ms: u64, burst: u32, per_second: u32) -> bool {
         let since = now_ms.saturating_sub(self.at_ms) as f64 / 1_000.0;
-        self.left = (self.left + since * per_second).min(burst);
+        self.left = (self.left + since * f64::from(per_second)).min(burst.into());
         self.at_ms = now_ms;
         if self.left < 1.0 {
             return false;
@@ -72,6 +58,12 @@ impl Bucket {
 }
 
 impl Gate {
+    pub(super) fn new(limits: HttpLimits) -> Self {
+        let known = Bucket::new(limits.burst_requests_max);
+        let buckets = Buckets { known, strangers: Bucket::new(limits.burst_strangers_max) };
+        Self { limits, buckets: Mutex::new(buckets), busy: AtomicUsize::new(0), answered: Mutex::default() }
+    }
+
     fn buckets(&self) -> MutexGuard<'_, Buckets> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,28 +95,27 @@ pub(super) async fn check(State(shared): State<Shared>, request: Request, next: 
     }
     let busy = shared.gate.busy.fetch_add(1, Ordering::Relaxed);
     let _leave = Leave(&shared.gate.busy);
-    let passed = if busy >= CONCURRENT_MAX {
-        Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once", "ask again in a moment"))
+    let passed = if busy >= shared.gate.limits.concurrent_max {
+        Err(Problem::new(Kind::Busy, "too many requests at once", "ask again in a moment"))
     } else {
         pass(&shared, &request)
     };
+    let instance = request.uri().path().to_owned();
     let mut response = match passed {
         Ok(Some(entered)) => entered,
-        Ok(None) => next.run(request).await,
+        Ok(None) => {
+            let (request, late) = bounded(request, &shared.gate.limits);
+            let response = next.run(request).await;
+            if late.is() { too_slow() } else { response }
+        }
         Err(problem) => problem.into_response(),
     };
     let status = response.status();
-    let plain = status.is_client_error() && is_not_ours(response.headers());
-    if plain {
-        // The framework's own refusals, in our words.
-        let detail = match status {
-            StatusCode::PAYLOAD_TOO_LARGE => "the body is too large",
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => "the body is of another type than is taken here",
-            _ => "the request is not one that is taken here",
-        };
-        response = Problem::new(status, detail, "docs/api.md says what is taken here").into_response();
+    if status.is_client_error() && response.extensions().get::<Problem>().is_none() && is_not_ours(response.headers()) {
+        response = Problem::of_status(status).into_response();
     }
-    shared.gate.count(status);
+    Problem::tell(&mut response, &instance);
+    shared.gate.count(response.status());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -133,6 +124,13 @@ pub(super) async fn check(State(shared): State<Shared>, request: Request, next: 
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"));
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    response
+}
+
+fn too_slow() -> Response {
+    let hint = "send it at once; docs/api.md says how long it may take";
+    let mut response = Problem::new(Kind::TooSlow, "the body did not come in time", hint).into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -159,18 +157,19 @@ fn pass(shared: &Shared, request: &Request) -> Result<Option<Response>, Problem>
     }
     let proof = proof(app, headers);
     let now_ms = (app.clock)();
+    let limits = &shared.gate.limits;
     let mut buckets = shared.gate.buckets();
     let in_time = match proof {
-        Some(_) => buckets.known.take(now_ms, BURST_REQUESTS_MAX, REQUESTS_PER_SECOND),
-        None => buckets.strangers.take(now_ms, BURST_STRANGERS_MAX, STRANGERS_PER_SECOND),
+        Some(_) => buckets.known.take(now_ms, limits.burst_requests_max, limits.requests_per_second),
+        None => buckets.strangers.take(now_ms, limits.burst_strangers_max, limits.strangers_per_second),
     };
     drop(buckets);
     if !in_time {
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests", "ask again in a second"));
+        return Err(Problem::new(Kind::TooManyRequests, "too many requests", "ask again in a second"));
     }
     let Some(proof) = proof else {
         let hint = "send `Authorization: Bearer TOKEN`; the token is in the file access-token of the data folder";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "no valid access token was shown", hint));
+        return Err(Problem::new(Kind::Unauthorized, "no valid access token was shown", hint));
     };
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     if proof == Proof::Cookie && changes && headers.get(header::ORIGIN).is_none() {
@@ -183,7 +182,7 @@ fn pass(shared: &Shared, request: &Request) -> Result<Option<Response>, Problem>
 fn host(app: &App, request: &Request) -> Result<String, Problem> {
     let wrong = || {
         let hint = "call the server by 127.0.0.1, localhost, or a name that it was told to answer to";
-        Problem::new(StatusCode::MISDIRECTED_REQUEST, "the Host header names no address of this server", hint)
+        Problem::new(Kind::WrongHost, "the Host header names no address of this server", hint)
     };
     let mut named = request.headers().get_all(header::HOST).iter();
     let host = named.next().and_then(|host| host.to_str().ok()).ok_or_else(wrong)?.to_ascii_lowercase();
@@ -215,7 +214,7 @@ fn from_us(headers: &HeaderMap, host: &str) -> Result<(), Problem> {
 }
 
 fn foreign(detail: &str) -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, detail, "ask from the server's own page, or with a bearer token")
+    Problem::new(Kind::ForeignOrigin, detail, "ask from the server's own page, or with a bearer token")
 }
 
 fn proof(app: &App, headers: &HeaderMap) -> Option<Proof> {

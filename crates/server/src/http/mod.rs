@@ -1,26 +1,36 @@
 //! The HTTP door, `/v1`: tasks, their events, and what can be said to them. It decides nothing: each route hands its
 //! request on to the agent, the runner or the journal, and says what came of it.
 
+mod api;
 mod events;
+mod extract;
 mod files;
 mod framed;
 mod guard;
+mod limits;
 mod page;
+mod patience;
 mod problem;
 mod record;
 mod say;
 mod serve;
+mod shown;
 mod status;
 mod tasks;
 mod token;
+mod upload;
+mod wanted;
 mod web;
 
 use std::sync::Arc;
 
 use agent::{Instance, Models};
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::get;
+use tokio::sync::Semaphore;
 
+pub use api::openapi;
+pub use limits::HttpLimits;
 pub use serve::serve;
 pub use token::Token;
 
@@ -36,6 +46,7 @@ pub struct App {
     pub token: Token,
     /// Names under which the server may be called, besides those of this machine's loopback.
     pub hosts: Vec<String>,
+    pub limits: HttpLimits,
     /// Milliseconds since 1970 (UTC).
     pub clock: fn() -> u64,
 }
@@ -52,13 +63,21 @@ struct Shared {
     app: Arc<App>,
     hub: events::Hub,
     gate: Arc<guard::Gate>,
+    /// A place for each upload under way.
+    uploads: Arc<Semaphore>,
 }
 
 /// The routes, behind the checks that every request passes.
 pub fn app(state: App) -> Router {
     let state = Arc::new(state);
-    let shared = Shared { hub: events::Hub::new(Arc::clone(&state)), gate: Arc::default(), app: state };
-    Router::new()
+    let shared = Shared {
+        hub: events::Hub::new(Arc::clone(&state)),
+        gate: Arc::new(guard::Gate::new(state.limits)),
+        uploads: Arc::new(Semaphore::new(state.limits.uploads_max)),
+        app: state,
+    };
+    let (routes, _) = api::routes().split_for_parts();
+    routes
         .route("/", get(web::screen))
         .route("/tasks/{*screen}", get(web::screen))
         .route("/settings", get(web::screen))
@@ -66,27 +85,9 @@ pub fn app(state: App) -> Router {
         .route("/shared/{*screen}", get(web::screen))
         .route("/icon.svg", get(web::file))
         .route("/assets/{*path}", get(web::file))
-        .route("/healthz", get(status::health))
-        .route("/readyz", get(status::ready))
-        .route("/v1/tasks", get(tasks::list).post(tasks::create))
-        .route("/v1/tasks/{id}", get(tasks::show).delete(tasks::delete))
-        .route("/v1/tasks/{id}/events", get(events::listen))
-        .route("/v1/tasks/{id}/messages", post(say::message))
-        .route("/v1/tasks/{id}/confirm", get(say::asked).post(say::confirm))
-        .route("/v1/tasks/{id}/stop", post(say::stop))
-        .route("/v1/tasks/{id}/resume", post(say::resume))
-        .route("/v1/tasks/{id}/files", get(files::list))
-        .route("/v1/tasks/{id}/files/{*path}", get(files::file))
-        .route("/v1/tasks/{id}/deliverables", get(files::deliverables))
-        .route("/v1/tasks/{id}/deliverables/{*path}", get(files::deliverable))
-        .route("/v1/tasks/{id}/record", get(record::bundle))
-        .route("/v1/tasks/{id}/pages/{*path}", get(framed::deliverable))
-        .route("/v1/models", get(status::models))
-        .route("/v1/budgets", get(status::budgets))
-        .route("/metrics", get(status::metrics))
         .fallback(status::nowhere)
         .method_not_allowed_fallback(status::not_so)
-        .layer(axum::extract::DefaultBodyLimit::max(guard::BODY_BYTES_MAX))
+        .layer(axum::extract::DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn_with_state(shared.clone(), guard::check))
         .with_state(shared)
 }

@@ -1,78 +1,260 @@
 //! What a caller is told when something is refused or fails: RFC 9457, with a hint. What only we should know goes to the
 //! log and not to them.
 
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema, Type};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use crate::Refused;
 
 /// Seconds after which a caller who was turned away may ask again.
 const RETRY_AFTER_S: u64 = 1;
 
+/// Where the kinds of problems are explained; with `#` and its name, this is the `type` of a problem.
+const KINDS_PATH: &str = "/v1/problems";
+
+/// The kinds of problems. Programs rely on them: a name never changes its meaning, nor its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Malformed,
+    Unauthorized,
+    ForeignOrigin,
+    NoSuchRoute,
+    NoSuchTask,
+    NoSuchFile,
+    NothingAwaited,
+    MethodNotAllowed,
+    TooSlow,
+    InHand,
+    NotNow,
+    StaleConfirmation,
+    ModelUnavailable,
+    PriceUnknown,
+    TooLarge,
+    UnsupportedMediaType,
+    RangeNotSatisfiable,
+    WrongHost,
+    Invalid,
+    KeyReused,
+    TooManyRequests,
+    Internal,
+    Busy,
+    QueueFull,
+    Stopping,
+    NotReady,
+    DiskFull,
+}
+
+/// Kind, name, status, and what it means.
+const KINDS: [(Kind, &str, StatusCode, &str); 27] = [
+    (Kind::Malformed, "malformed", StatusCode::BAD_REQUEST, "The request cannot be read"),
+    (Kind::Unauthorized, "unauthorized", StatusCode::UNAUTHORIZED, "No valid access token was shown"),
+    (Kind::ForeignOrigin, "foreign-origin", StatusCode::FORBIDDEN, "Another site asked"),
+    (Kind::NoSuchRoute, "no-such-route", StatusCode::NOT_FOUND, "There is nothing at this address"),
+    (Kind::NoSuchTask, "no-such-task", StatusCode::NOT_FOUND, "There is no such task"),
+    (Kind::NoSuchFile, "no-such-file", StatusCode::NOT_FOUND, "There is no such file"),
+    (Kind::NothingAwaited, "nothing-awaited", StatusCode::NOT_FOUND, "The task waits for no confirmation"),
+    (Kind::MethodNotAllowed, "method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "That cannot be done here"),
+    (Kind::TooSlow, "too-slow", StatusCode::REQUEST_TIMEOUT, "The request's body did not come in time"),
+    (Kind::InHand, "in-hand", StatusCode::CONFLICT, "The task is in hand"),
+    (Kind::NotNow, "not-now", StatusCode::CONFLICT, "The task does not take this as it stands"),
+    (
+        Kind::StaleConfirmation,
+        "stale-confirmation",
+        StatusCode::CONFLICT,
+        "The task waits for a word on something else",
+    ),
+    (Kind::ModelUnavailable, "model-unavailable", StatusCode::CONFLICT, "The model cannot be had"),
+    (Kind::PriceUnknown, "price-unknown", StatusCode::CONFLICT, "A cap on money needs a price that is known"),
+    (Kind::TooLarge, "too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
+    (
+        Kind::UnsupportedMediaType,
+        "unsupported-media-type",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "The body is of another type than is taken here",
+    ),
+    (
+        Kind::RangeNotSatisfiable,
+        "range-not-satisfiable",
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "The file does not reach that far",
+    ),
+    (Kind::WrongHost, "wrong-host", StatusCode::MISDIRECTED_REQUEST, "The Host header names no address of this server"),
+    (Kind::Invalid, "invalid", StatusCode::UNPROCESSABLE_ENTITY, "The request is understood, and not right"),
+    (Kind::KeyReused, "key-reused", StatusCode::UNPROCESSABLE_ENTITY, "This Idempotency-Key made another task"),
+    (Kind::TooManyRequests, "too-many-requests", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+    (Kind::Internal, "internal", StatusCode::INTERNAL_SERVER_ERROR, "The server could not do that"),
+    (Kind::Busy, "busy", StatusCode::SERVICE_UNAVAILABLE, "The server has its hands full"),
+    (Kind::QueueFull, "queue-full", StatusCode::SERVICE_UNAVAILABLE, "Too many tasks wait already"),
+    (Kind::Stopping, "stopping", StatusCode::SERVICE_UNAVAILABLE, "The server is stopping"),
+    (Kind::NotReady, "not-ready", StatusCode::SERVICE_UNAVAILABLE, "The server cannot take tasks now"),
+    (Kind::DiskFull, "disk-full", StatusCode::INSUFFICIENT_STORAGE, "The server's disk is full"),
+];
+
+impl Kind {
+    fn about(self) -> (&'static str, StatusCode, &'static str) {
+        let known = KINDS.iter().find(|(kind, ..)| *kind == self);
+        known.map_or(("internal", StatusCode::INTERNAL_SERVER_ERROR, ""), |(_, name, status, means)| {
+            (*name, *status, *means)
+        })
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{KINDS_PATH}#{}", self.about().0))
+    }
+}
+
+impl PartialSchema for Kind {
+    fn schema() -> RefOr<Schema> {
+        let known = KINDS.iter().map(|(_, name, ..)| format!("{KINDS_PATH}#{name}"));
+        let text = "The kind of problem, relative to this server's address.";
+        ObjectBuilder::new().schema_type(Type::String).description(Some(text)).enum_values(Some(known)).into()
+    }
+}
+
+impl ToSchema for Kind {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "ProblemType".into()
+    }
+}
+
 /// A refusal or a failure.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Problem {
-    status: StatusCode,
+    kind: Kind,
     detail: String,
     hint: String,
 }
 
 /// What a handler gives.
-pub(super) type Answer = Result<Response, Problem>;
+pub(super) type Answer<T = Response> = Result<T, Problem>;
+
+/// A refusal or a failure, as RFC 9457 has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Told<'a> {
+    #[serde(rename = "type")]
+    kind: Kind,
+    /// What this kind of problem is.
+    title: &'a str,
+    /// The HTTP status once more.
+    status: u16,
+    /// What it is this time.
+    detail: &'a str,
+    /// The address that was asked.
+    #[schema(format = "uri-reference")]
+    instance: &'a str,
+    /// What can be done about it.
+    hint: &'a str,
+}
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), hint: hint.into() }
+    pub(super) fn new(kind: Kind, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), hint: hint.into() }
     }
 
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail, "docs/api.md says what is taken here")
+        Self::new(Kind::Invalid, detail, "docs/api.md says what is taken here")
     }
 
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, detail, "GET /v1/tasks lists the tasks there are")
-    }
-
-    pub(super) fn conflict(detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, detail, hint)
+    pub(super) fn no_task(detail: impl Into<String>) -> Self {
+        Self::new(Kind::NoSuchTask, detail, "GET /v1/tasks lists the tasks there are")
     }
 
     /// The cause goes to the log; the caller learns only that it was not them.
     pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "answer a request");
         let hint = "the server's log says what it was; asking again does no harm";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server could not do that", hint)
+        Self::new(Kind::Internal, "the server could not do that", hint)
     }
+
+    /// The framework's own refusal, in our words.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        let (kind, detail) = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => (Kind::TooLarge, "the body is too large"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                (Kind::UnsupportedMediaType, "the body is of another type than is taken here")
+            }
+            StatusCode::REQUEST_TIMEOUT => (Kind::TooSlow, "the body did not come in time"),
+            StatusCode::UNPROCESSABLE_ENTITY => (Kind::Invalid, "the request is not one that is taken here"),
+            StatusCode::NOT_FOUND => (Kind::NoSuchRoute, "there is nothing here"),
+            _ => (Kind::Malformed, "the request cannot be read"),
+        };
+        Self::new(kind, detail, "docs/api.md says what is taken here")
+    }
+
+    /// Puts the problem that a handler left in its response into words.
+    pub(super) fn tell(response: &mut Response, instance: &str) {
+        let Some(Self { kind, detail, hint }) = response.extensions_mut().remove() else { return };
+        let (_, status, title) = kind.about();
+        let told =
+            Told { kind, title, status: status.as_u16(), detail: &detail, instance: &printable(instance), hint: &hint };
+        *response.body_mut() = Body::from(serde_json::to_string(&told).unwrap_or_default());
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    }
+}
+
+/// A path as it may stand in a URI reference: what the request's own parser let through and a URI has not is left out.
+fn printable(path: &str) -> String {
+    path.chars()
+        .filter(|char| char.is_ascii_graphic() && !matches!(char, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}'))
+        .collect()
 }
 
 impl From<agent::Error> for Problem {
     fn from(error: agent::Error) -> Self {
         match &error {
-            agent::Error::NoSuchTask(_) => Self::not_found(error.to_string()),
+            agent::Error::NoSuchTask(_) => Self::no_task(error.to_string()),
             agent::Error::Invalid(text) => Self::invalid(text.clone()),
-            agent::Error::Held { .. } => Self::conflict("the task is in hand", "stop it first"),
-            agent::Error::Journal(journal::Error::NotFound { .. }) => Self::not_found("there is no such task"),
+            agent::Error::Held { .. } => Self::new(Kind::InHand, "the task is in hand", "stop it first"),
+            agent::Error::Journal(journal::Error::NotFound { .. }) => Self::no_task("there is no such task"),
+            agent::Error::Io { source, .. } => of_disk(source).unwrap_or_else(|| Self::internal(error)),
             agent::Error::Journal(_)
             | agent::Error::Event { .. }
             | agent::Error::Policy(_)
-            | agent::Error::Io { .. }
             | agent::Error::Model { .. }
             | agent::Error::Crashed(_) => Self::internal(error),
         }
     }
 }
 
+impl Problem {
+    /// The file system refused.
+    pub(super) fn io(doing: &str, error: &std::io::Error) -> Self {
+        of_disk(error).unwrap_or_else(|| Self::internal(format_args!("{doing}: {error}")))
+    }
+}
+
+/// The problem that the disk is full, if that is what it is.
+fn of_disk(error: &std::io::Error) -> Option<Problem> {
+    let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+    full.then(|| Problem::new(Kind::DiskFull, "the server's disk is full", "free some space there, and ask again"))
+}
+
 impl From<agent::Unavailable> for Problem {
     fn from(unavailable: agent::Unavailable) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, unavailable.reason, unavailable.hint)
+        Self::new(Kind::ModelUnavailable, unavailable.reason, unavailable.hint)
     }
 }
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let hint = "the task is on record; it is taken up when there is room, or resume it later";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, refused.to_string(), hint)
+        let kind = match refused {
+            Refused::Full(_) => Kind::QueueFull,
+            Refused::Stopping => Kind::Stopping,
+        };
+        Self::new(kind, refused.to_string(), hint)
     }
 }
 
@@ -84,23 +266,118 @@ impl From<tokio::task::JoinError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let title = self.status.canonical_reason().unwrap_or("Refused");
-        let body = json!({
-            "type": "about:blank",
-            "title": title,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "hint": self.hint,
-        });
-        let mut response = (self.status, body.to_string()).into_response();
+        let (_, status, _) = self.kind.about();
+        let mut response = status.into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        response.extensions_mut().insert(self);
         response
     }
+}
+
+/// The kinds of problems there are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Problems {
+    problems: Vec<About>,
+}
+
+/// One kind of problem.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProblemKind)]
+struct About {
+    #[serde(rename = "type")]
+    kind: Kind,
+    title: &'static str,
+    status: u16,
+}
+
+/// What the `type` of a problem can be
+///
+/// A kind never changes its meaning, nor its status.
+#[utoipa::path(get, path = KINDS_PATH, operation_id = "listProblems", tag = "server", responses(
+    (status = 200, description = "All kinds.", body = Problems),
+))]
+pub(super) async fn kinds() -> Json<Problems> {
+    let about = |(kind, _, status, title): &(Kind, &str, StatusCode, &'static str)| About {
+        kind: *kind,
+        title,
+        status: status.as_u16(),
+    };
+    Json(Problems { problems: KINDS.iter().map(about).collect() })
+}
+
+impl Kind {
+    /// Name, status and words for the API document.
+    pub(super) fn documented(self) -> (&'static str, String, String) {
+        let (name, status, title) = self.about();
+        (name, status.as_str().to_owned(), format!("`{name}`: {title}."))
+    }
+}
+
+/// A response with a problem, for the API document.
+pub(super) fn response(description: String) -> utoipa::openapi::Response {
+    let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build()
+}
+
+/// Responses of these kinds, by status.
+fn responses(kinds: &[Kind]) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+    let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (_, status, text) in kinds.iter().map(|kind| kind.documented()) {
+        texts.entry(status).or_default().push(text);
+    }
+    texts.into_iter().map(|(status, texts)| (status, response(texts.join(" ")).into())).collect()
+}
+
+/// Names for what a route may answer beside what it is for.
+macro_rules! answers {
+    ($($(#[$doc:meta])* $name:ident: $($kind:ident)+;)+) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+                responses(&[$(Kind::$kind),+])
+            }
+        }
+    )+};
+}
+
+answers! {
+    /// The task is named in the address.
+    OfTask: NoSuchTask;
+    /// The file is named in the address.
+    OfFile: NoSuchTask NoSuchFile RangeNotSatisfiable;
+    /// The page is named in the address.
+    OfPage: NoSuchTask NoSuchFile TooLarge;
+    /// There are parameters.
+    WithQuery: Invalid;
+    /// There are parameters, and a task.
+    WithQueryOfTask: Invalid NoSuchTask;
+    /// A new task.
+    Creating: Malformed TooSlow ModelUnavailable PriceUnknown TooLarge UnsupportedMediaType Invalid KeyReused QueueFull
+        Stopping DiskFull;
+    /// A task must be in nobody's hand.
+    Deleting: NoSuchTask InHand;
+    /// The task may wait for nothing.
+    Asking: NoSuchTask NothingAwaited;
+    /// There is a JSON body for a task.
+    WithBodyOfTask: Malformed NoSuchTask TooSlow NotNow TooLarge UnsupportedMediaType Invalid DiskFull;
+    /// The task may wait for something else.
+    Confirming: Malformed NoSuchTask TooSlow StaleConfirmation NotNow TooLarge UnsupportedMediaType Invalid DiskFull;
+    /// The task may be put into the queue.
+    Resuming: Malformed NoSuchTask TooSlow NotNow ModelUnavailable PriceUnknown TooLarge UnsupportedMediaType Invalid
+        QueueFull Stopping DiskFull;
+    /// The task may not take it.
+    Changing: NoSuchTask NotNow DiskFull;
+    /// The server may not be ready.
+    Ready: Stopping NotReady;
+    /// A model may have to be asked.
+    OfModels: ModelUnavailable;
 }

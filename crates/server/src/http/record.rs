@@ -7,20 +7,31 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse as _;
+use event::TaskId;
 use journal::{Blobs, Reader};
 use tokio::sync::mpsc;
 
-use super::problem::Answer;
-use super::tasks::id;
+use super::extract::task_id;
+use super::files::Content;
+use super::problem::{Answer, OfTask};
 use super::{Shared, blocking};
 
 /// Pieces, and the bytes of each, that are written ahead of a slow reader.
 const PIECES_AHEAD_MAX: usize = 4;
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// The bundle of a task's record.
+/// The record of a task as one file
+///
+/// Anybody can check it, with `thenar journal verify` or with `docs/verify_journal.py`.
+#[utoipa::path(get, path = "/v1/tasks/{id}/record", operation_id = "getRecord", tag = "events",
+    params(("id" = TaskId, Path)),
+    responses(
+        (status = 200, description = "The bundle, one line a record.", body = inline(Content), content_type = "application/jsonl",
+            headers(("Content-Disposition" = String))),
+        OfTask,
+    ))]
 pub(super) async fn bundle(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
-    let id = id(&name)?;
+    let id = task_id(&name)?;
     let opened = blocking({
         let (app, id) = (std::sync::Arc::clone(&shared.app), id.clone());
         move || {

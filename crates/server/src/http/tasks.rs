@@ -1,197 +1,183 @@
 //! Tasks: create, list, show, delete. What a task is comes from its journal; nothing is kept here.
 
-use agent::{NewTask, Start, Summary};
+use std::sync::Arc;
+
+use agent::{Input, NewTask, Start, Summary};
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{FromRequest as _, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse as _;
-use event::{MicroUsd, TaskId, TaskOptions};
+use event::{TaskId, TaskOptions};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
-use super::problem::{Answer, Problem};
-use super::{Shared, blocking};
+use super::extract::{Asked, Said, task_id};
+use super::patience::is_form;
+use super::problem::{Answer, Creating, Deleting, Kind, OfTask, Problem, WithQuery};
+use super::shown::{Task, TaskState};
+use super::upload::{self, Form};
+use super::wanted::Wanted;
+use super::{App, Shared, blocking};
 
 /// Tasks of one page.
 const PAGE_TASKS_MAX: usize = 200;
 const PAGE_TASKS_DEFAULT: usize = 50;
 
+const SEARCH_CHARS_MAX: usize = 200;
+
 const KEY_CHARS_MAX: usize = 200;
 
-/// More is no cap any more.
-const COST_USD_MAX: f64 = 1e9;
-
-/// What a person asks for.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    pub(super) task: String,
-    pub(super) model: Option<String>,
-    #[serde(flatten)]
-    pub(super) limits: Bounds,
-    #[serde(default)]
-    pub(super) yes: bool,
+/// Headers of a request that may come twice.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+struct Keyed {
+    /// A name for this request, chosen by the caller: 1 to 200 plain characters.
+    #[param(rename = "Idempotency-Key", pattern = "^[!-~]([ -~]{0,198}[!-~])?$")]
+    _key: Option<String>,
 }
 
-/// How far a task may go.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct Bounds {
-    pub(super) max_steps: Option<u64>,
-    pub(super) max_cost_usd: Option<f64>,
-    /// A number and a unit: `90s`, `20m`, `8h`, `2d`.
-    pub(super) max_time: Option<String>,
-}
-
-impl Bounds {
-    pub(super) fn is_empty(&self) -> bool {
-        self.max_steps.is_none() && self.max_cost_usd.is_none() && self.max_time.is_none()
+/// Create a task
+///
+/// It is queued at once. The same `Idempotency-Key` always means the same task, also after a crash: ask again until there is
+/// an answer. As a form it may bring files for the workspace, each in a part `file` with a plain and unique name.
+#[utoipa::path(post, path = "/v1/tasks", operation_id = "createTask", tag = "tasks",
+    params(Keyed),
+    request_body(content((Wanted = "application/json"), (Form = "multipart/form-data"))),
+    responses(
+        (status = 201, description = "The task was made.", body = Task,
+            headers(("Location" = String, description = "Where the task is."))),
+        (status = 200, description = "This key has made the task already; here it is.", body = Task,
+            headers(("Location" = String, description = "Where the task is."))),
+        Creating,
+    ))]
+pub(super) async fn create(State(shared): State<Shared>, headers: HeaderMap, request: Request) -> Answer {
+    let key = headers.get("idempotency-key").map(id_of).transpose()?;
+    if !is_form(&request) {
+        let Said(wanted) = Said::from_request(request, &()).await?;
+        return create_with(&shared, key, wanted, Vec::new()).await;
     }
-
-    /// These limits, and the others as they are.
-    pub(super) fn over(&self, old: TaskOptions) -> Result<TaskOptions, Problem> {
-        if self.max_steps == Some(0) {
-            return Err(Problem::invalid("max_steps must be at least 1"));
-        }
-        let max_cost = match self.max_cost_usd {
-            None => old.max_cost,
-            Some(usd) if (0.0..=COST_USD_MAX).contains(&usd) => Some(MicroUsd((usd * 1e6).round() as u64)),
-            Some(_) => return Err(Problem::invalid("max_cost_usd must be between 0 and 1000000000")),
-        };
-        let max_time_ms = match &self.max_time {
-            None => old.max_time_ms,
-            Some(text) => {
-                let wrong = || Problem::invalid("max_time must be a number and a unit, like 90s, 20m, 8h or 2d");
-                Some(milliseconds(text).ok_or_else(wrong)?)
-            }
-        };
-        Ok(TaskOptions { max_steps: self.max_steps.or(old.max_steps), max_cost, max_time_ms, ..old })
-    }
-}
-
-fn milliseconds(text: &str) -> Option<u64> {
-    let (number, unit_ms) = match text.strip_suffix('s') {
-        Some(number) => (number, 1_000),
-        None => match text.strip_suffix('m') {
-            Some(number) => (number, 60_000),
-            None => match text.strip_suffix('h') {
-                Some(number) => (number, 3_600_000),
-                None => (text.strip_suffix('d')?, 86_400_000),
-            },
-        },
+    let Ok(_place) = Arc::clone(&shared.uploads).try_acquire_owned() else {
+        return Err(Problem::new(Kind::Busy, "too many files are being received", "ask again in a moment"));
     };
-    let form = (1..=6).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    number.parse::<u64>().ok().filter(|&number| form && number > 0)?.checked_mul(unit_ms)
+    // Before all those bytes come.
+    shared.app.runner.room()?;
+    let received = upload::receive(&shared, request).await?;
+    let answer = create_with(&shared, key, received.wanted, received.inputs).await;
+    drop(received.folder);
+    answer
 }
 
-/// Creates a task and queues it.
-pub(super) async fn create(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    body: Result<Json<Wanted>, JsonRejection>,
-) -> Answer {
-    let Json(wanted) = body.map_err(refused_body)?;
-    create_with(&shared, &headers, wanted, Vec::new()).await
-}
-
-/// Why a JSON body was not taken.
-pub(super) fn refused_body(rejection: JsonRejection) -> Problem {
-    Problem::new(rejection.status(), rejection.body_text(), "docs/api.md says what is taken here")
-}
-
-pub(super) async fn create_with(
-    shared: &Shared,
-    headers: &HeaderMap,
-    wanted: Wanted,
-    inputs: Vec<std::path::PathBuf>,
-) -> Answer {
-    let key_id = match headers.get("idempotency-key") {
-        None => None,
-        Some(key) => Some(id_of(key)?),
-    };
-    let app = std::sync::Arc::clone(&shared.app);
-    let (id, new) = blocking(move || {
-        if let Some(id) = &key_id
-            && app.instance.folder(id).is_ok()
-        {
-            return Ok((id.clone(), false));
-        }
-        let options = wanted.limits.over(TaskOptions { yes: wanted.yes, ..TaskOptions::default() })?;
-        let opened = app.models.open(wanted.model.as_deref())?;
-        if options.max_cost.is_some() && !opened.priced {
-            return Err(Problem::invalid(format!(
-                "the price of {} is not known: max_cost_usd cannot be kept",
-                opened.name
-            )));
-        }
-        let id = match key_id {
-            Some(id) => id,
-            None => app.instance.new_id()?,
-        };
-        // Beside the workspace: what the agent does there later does not touch what was handed over.
-        let out = app.instance.home().task(&id).root().join("deliverables");
-        let options = TaskOptions { out: Some(out.to_string_lossy().into_owned()), ..options };
-        let task = NewTask {
-            brief: wanted.task,
-            model: opened.name,
-            scripted: opened.scripted,
-            output_tokens_max: opened.client.requested_output_max(),
-            options,
-            inputs,
-            id: Some(id.clone()),
-        };
-        match app.instance.create(task) {
-            Ok(id) => Ok((id, true)),
-            // Two requests with the same key at once: one of them made it.
-            Err(_) if app.instance.folder(&id).is_ok() => Ok((id, false)),
-            Err(error) => Err(error.into()),
-        }
-    })
-    .await?;
+async fn create_with(shared: &Shared, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> Answer {
+    wanted.check()?;
+    let options = wanted.options()?;
+    let app = Arc::clone(&shared.app);
+    let (id, new) = blocking(move || make(&app, key, wanted, options, inputs)).await?;
     if new && let Err(refused) = shared.app.runner.begin(&id, Start::Fresh) {
         tracing::warn!(task = %id, %refused, "the new task waits on record");
     }
-    let summary = summary(shared, &id).await?;
+    let task = Task::of(summary(shared, &id).await?)?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     let location = HeaderValue::try_from(format!("/v1/tasks/{id}")).map_err(Problem::internal)?;
-    Ok((status, [(header::LOCATION, location)], Json(shown(&summary))).into_response())
+    Ok((status, [(header::LOCATION, location)], Json(task)).into_response())
+}
+
+/// Puts the task on record, or finds the one that this key has made; `true` where it is new.
+fn make(
+    app: &App,
+    key: Option<TaskId>,
+    wanted: Wanted,
+    options: TaskOptions,
+    inputs: Vec<Input>,
+) -> Answer<(TaskId, bool)> {
+    let names: Vec<String> = inputs.iter().map(Input::name).collect();
+    let same = |id: &TaskId| {
+        let made = app.instance.summary(id)?;
+        let model = wanted.model.as_ref().is_none_or(|model| *model == made.model);
+        let limits = (made.options.yes, made.inputs) == (options.yes, names.clone());
+        if made.brief == wanted.task && model && limits {
+            return Ok((id.clone(), false));
+        }
+        let detail = format!("the Idempotency-Key has made task {id}, and that was asked for in other words");
+        Err(Problem::new(Kind::KeyReused, detail, "use a new key for a new task"))
+    };
+    if let Some(id) = &key
+        && app.instance.folder(id).is_ok()
+    {
+        return same(id);
+    }
+    app.runner.room()?;
+    let opened = app.models.open(wanted.model.as_deref())?;
+    if options.max_cost.is_some() && !opened.priced {
+        return Err(unpriced(&opened.name));
+    }
+    let id = match key {
+        Some(id) => id,
+        None => app.instance.new_id()?,
+    };
+    // Beside the workspace: what the agent does there later does not touch what was handed over.
+    let out = app.instance.home().task(&id).root().join("deliverables");
+    let task = NewTask {
+        brief: wanted.task.clone(),
+        model: opened.name,
+        scripted: opened.scripted,
+        output_tokens_max: opened.client.requested_output_max(),
+        options: TaskOptions { out: Some(out.to_string_lossy().into_owned()), ..options.clone() },
+        inputs,
+        id: Some(id.clone()),
+    };
+    match app.instance.create(task) {
+        Ok(id) => Ok((id, true)),
+        // Two requests with the same key at once: one of them made it.
+        Err(_) if app.instance.folder(&id).is_ok() => same(&id),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn unpriced(model: &str) -> Problem {
+    let detail = format!("the price of {model} is not known: max_cost_usd cannot be kept");
+    Problem::new(Kind::PriceUnknown, detail, "put its price into config.toml, or leave the cap away")
 }
 
 /// The name of the task that this key makes, always the same.
-fn id_of(key: &HeaderValue) -> Result<TaskId, Problem> {
-    let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_CHARS_MAX);
+fn id_of(key: &HeaderValue) -> Answer<TaskId> {
+    let plain =
+        |key: &&[u8]| (1..=KEY_CHARS_MAX).contains(&key.len()) && key.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let key = Some(key.as_bytes()).filter(plain);
     let key = key.ok_or_else(|| Problem::invalid("Idempotency-Key must be 1 to 200 plain characters"))?;
-    let digest = event::Digest::of(key.as_bytes()).to_string();
-    let hex: String = digest.chars().filter(char::is_ascii_hexdigit).collect();
-    let tail = hex.len().saturating_sub(32);
-    TaskId::new(format!("k-{}", &hex[tail..])).map_err(Problem::internal)
+    let digest = event::Digest::of(key).to_string();
+    let tail = digest.len().saturating_sub(32);
+    TaskId::new(format!("k-{}", &digest[tail..])).map_err(Problem::internal)
 }
 
-pub(super) fn id(text: &str) -> Result<TaskId, Problem> {
-    TaskId::new(text).map_err(|_| Problem::not_found("there is no task of this name"))
-}
-
-pub(super) async fn summary(shared: &Shared, id: &TaskId) -> Result<Summary, Problem> {
+pub(super) async fn summary(shared: &Shared, id: &TaskId) -> Answer<Summary> {
     let (index, id) = (shared.app.index.clone(), id.clone());
     blocking(move || Ok(index.summary(&id)?)).await
 }
 
-/// One task.
+/// One task
+#[utoipa::path(get, path = "/v1/tasks/{id}", operation_id = "getTask", tag = "tasks",
+    params(("id" = TaskId, Path)),
+    responses((status = 200, description = "The task as it stands.", body = Task), OfTask))]
 pub(super) async fn show(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
-    let summary = summary(&shared, &id(&name)?).await?;
-    Ok(Json(shown(&summary)).into_response())
+    let summary = summary(&shared, &task_id(&name)?).await?;
+    Ok(Json(Task::of(summary)?).into_response())
 }
 
-/// Removes a task that nobody has in hand.
+/// Remove a task that nobody has in hand
+///
+/// Its record, its workspace and what it handed over go with it.
+#[utoipa::path(delete, path = "/v1/tasks/{id}", operation_id = "deleteTask", tag = "tasks",
+    params(("id" = TaskId, Path)),
+    responses((status = 204, description = "It is gone."), Deleting))]
 pub(super) async fn delete(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
-    let id = id(&name)?;
-    let app = std::sync::Arc::clone(&shared.app);
+    let id = task_id(&name)?;
+    let app = Arc::clone(&shared.app);
     let gone = id.clone();
     blocking(move || {
         app.instance.folder(&gone)?;
         app.runner.withdraw(&gone);
         if app.runner.place(&gone).is_some() {
-            return Err(Problem::conflict("the task is in hand", "stop it first"));
+            return Err(Problem::new(Kind::InHand, "the task is in hand", "stop it first"));
         }
         Ok(app.instance.delete(&gone)?)
     })
@@ -200,99 +186,71 @@ pub(super) async fn delete(State(shared): State<Shared>, Path(name): Path<String
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-pub(super) const STATES: [&str; 6] = ["queued", "running", "waiting", "stopped", "failed", "done"];
-
-#[derive(Debug, Default)]
-struct Page {
-    state: Option<String>,
-    limit: usize,
-    /// Time and name of the last task of the page before.
-    after: Option<(u64, TaskId)>,
+/// Which tasks are listed.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Page {
+    /// Only tasks that stand so.
+    state: Option<TaskState>,
+    /// Only tasks in whose text this stands, whether in small letters or in capitals.
+    #[param(max_length = 200)]
+    search: Option<String>,
+    /// Tasks of this page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    #[param(pattern = "^[0-9]{1,15}\\.[a-z0-9][a-z0-9-]{0,63}$")]
+    cursor: Option<String>,
 }
 
-impl Page {
-    fn read(query: &str) -> Result<Self, Problem> {
-        let mut page = Self { limit: PAGE_TASKS_DEFAULT, ..Self::default() };
-        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            match name {
-                "state" if STATES.contains(&value) => page.state = Some(value.to_owned()),
-                "state" => return Err(Problem::invalid(format!("state must be one of {}", STATES.join(", ")))),
-                "limit" => {
-                    let limit = value.parse().ok().filter(|limit| (1..=PAGE_TASKS_MAX).contains(limit));
-                    page.limit = limit.ok_or_else(|| Problem::invalid("limit must be between 1 and 200"))?;
-                }
-                "cursor" => {
-                    let parts =
-                        value.split_once('.').and_then(|(time, id)| Some((time.parse().ok()?, TaskId::new(id).ok()?)));
-                    page.after = Some(parts.ok_or_else(|| Problem::invalid("cursor is none that was given out here"))?);
-                }
-                _ => {}
-            }
-        }
-        Ok(page)
+/// A page of tasks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskPage {
+    /// Newest first.
+    tasks: Vec<Task>,
+    /// The `cursor` of the page after; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+    /// Tasks whose journal cannot be read.
+    broken: Vec<TaskId>,
+}
+
+/// Tasks, newest first, a page at a time
+#[utoipa::path(get, path = "/v1/tasks", operation_id = "listTasks", tag = "tasks", params(Page),
+    responses((status = 200, description = "A page of tasks.", body = TaskPage), WithQuery))]
+pub(super) async fn list(State(shared): State<Shared>, Asked(page): Asked<Page>) -> Answer {
+    let limit = page.limit.unwrap_or(PAGE_TASKS_DEFAULT);
+    if !(1..=PAGE_TASKS_MAX).contains(&limit) {
+        return Err(Problem::invalid("limit must be between 1 and 200"));
     }
-}
-
-/// Tasks, newest first, a page at a time.
-pub(super) async fn list(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Answer {
-    let page = Page::read(query.as_deref().unwrap_or_default())?;
+    let search = page.search.unwrap_or_default();
+    if search.chars().count() > SEARCH_CHARS_MAX {
+        return Err(Problem::invalid("search must not be longer than 200 characters"));
+    }
+    let search = search.to_lowercase();
+    let after = page.cursor.as_deref().map(place).transpose()?;
     let index = shared.app.index.clone();
     let listing = blocking(move || Ok(index.list())).await?;
     let wanted = |task: &&Summary| {
-        page.state.as_deref().is_none_or(|state| state == task.state)
-            && page.after.as_ref().is_none_or(|(time, id)| (task.created_ms, &task.id) < (*time, id))
+        page.state.is_none_or(|state| state.name() == task.state)
+            && after.as_ref().is_none_or(|(time, id)| (task.created_ms, &task.id) < (*time, id))
+            && (search.is_empty() || task.brief.to_lowercase().contains(&search))
     };
-    let mut tasks: Vec<_> = listing.tasks.iter().filter(wanted).take(page.limit + 1).collect();
-    let more = tasks.len() > page.limit;
-    tasks.truncate(page.limit);
+    let mut tasks: Vec<_> = listing.tasks.iter().filter(wanted).take(limit + 1).collect();
+    let more = tasks.len() > limit;
+    tasks.truncate(limit);
     let next = tasks.last().filter(|_| more).map(|last| format!("{}.{}", last.created_ms, last.id));
-    let broken: Vec<_> = listing.broken.iter().map(|(id, _)| id).collect();
-    let tasks: Vec<_> = tasks.into_iter().map(shown).collect();
-    Ok(Json(json!({"tasks": tasks, "next": next, "broken": broken})).into_response())
+    let broken = listing.broken.iter().map(|(id, _)| id.clone()).collect();
+    let tasks = tasks.into_iter().cloned().map(Task::of).collect::<Answer<_>>()?;
+    Ok(Json(TaskPage { tasks, next, broken }).into_response())
 }
 
-/// A task as it is shown.
-pub(super) fn shown(task: &Summary) -> Value {
-    #[derive(Serialize)]
-    struct Waits<'a> {
-        effect: event::EffectId,
-        digest: event::Digest,
-        question: &'a str,
-    }
-    let confirm =
-        task.approval.as_ref().map(|open| Waits { effect: open.effect, digest: open.digest, question: &open.question });
-    let deliverables: Vec<_> = task
-        .deliverables
-        .iter()
-        .map(|file| {
-            json!({"name": file.name, "bytes": file.bytes, "digest": file.digest, "finding": file.finding,
-                "description": file.description})
-        })
-        .collect();
-    json!({
-        "id": task.id,
-        "state": task.state,
-        "cause": task.cause,
-        "reason": task.reason,
-        "text": task.text,
-        "task": task.brief,
-        "model": task.model,
-        "scripted": task.scripted,
-        "created_ms": task.created_ms,
-        "updated_ms": task.updated_ms,
-        "steps": task.steps,
-        "spent_usd": task.spent.0 as f64 / 1e6,
-        "unpriced_calls": task.unpriced_calls,
-        "usage": task.usage,
-        "plan": task.plan,
-        "acceptance": task.acceptance,
-        "deliverables": deliverables,
-        "unread": task.unread,
-        "question": task.question,
-        "confirm": confirm,
-        "max_steps": task.options.max_steps,
-        "max_cost_usd": task.options.max_cost.map(|cost| cost.0 as f64 / 1e6),
-        "max_time_ms": task.options.max_time_ms,
-        "yes": task.options.yes,
-    })
+/// Time and name of the last task of the page before.
+fn place(cursor: &str) -> Answer<(u64, TaskId)> {
+    let parts = cursor.split_once('.').and_then(|(time, id)| {
+        let form = (1..=15).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());
+        Some((time.parse().ok().filter(|_| form)?, TaskId::new(id).ok()?))
+    });
+    parts.ok_or_else(|| Problem::invalid("cursor is none that was given out here"))
 }

@@ -2,11 +2,11 @@
 //! they show they ask `/v1` for, as any other caller does. Built without Node there are none, and a plain page stands in.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::page;
-use super::problem::{Answer, Problem};
+use super::problem::{Answer, Kind, Problem};
 
 #[derive(rust_embed::Embed)]
 #[folder = "../../web/dist"]
@@ -42,7 +42,7 @@ pub(super) async fn screen(headers: HeaderMap) -> Answer {
 pub(super) async fn file(request: Request) -> Answer {
     let path = request.uri().path().trim_start_matches('/');
     let kept = if path.starts_with("assets/") { FOR_EVER } else { "no-cache" };
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no such file in the app", "load the page again");
+    let missing = || Problem::new(Kind::NoSuchFile, "there is no such file in the app", "load the page again");
     send(path, request.headers(), kept).ok_or_else(missing)
 }
 

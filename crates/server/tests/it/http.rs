@@ -2,112 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
-use event::TaskId;
-use serde_json::{Value, json};
-use server::{App, RunnerLimits, Token, app};
-use testkit::{Answer, ModelServer, Turn};
+use axum::http::{StatusCode, header};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tower::ServiceExt as _;
 
-use crate::rig::Rig;
-
-/// A server whose model says one word and is done.
-pub(crate) struct Door {
-    pub(crate) rig: Rig,
-    router: Router,
-    pub(crate) token: String,
-}
-
-pub(crate) fn door() -> Door {
-    door_with(ModelServer::start(|_, _| Answer::Stream(Turn::say("done"))).unwrap())
-}
-
-pub(crate) fn door_with(server: ModelServer) -> Door {
-    let rig = Rig::new(server, RunnerLimits::default());
-    let home = rig.folder.path().join("home");
-    std::fs::create_dir_all(&home).unwrap();
-    let token = Token::open(&home).unwrap();
-    let shown = token.reveal().to_owned();
-    let state = App {
-        instance: Arc::clone(&rig.instance),
-        runner: rig.runner.clone(),
-        index: rig.index.clone(),
-        models: Arc::new(crate::rig::OneModel { base_url: rig.server.base_url() }),
-        token,
-        hosts: vec!["thenar.test".to_owned()],
-        clock: testkit::clock::now_ms,
-    };
-    Door { rig, router: app(state), token: shown }
-}
-
-/// A request as the owner's own program sends it; `headers` come on top, an empty value takes one away.
-pub(crate) fn request(
-    door: &Door,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: Option<&Value>,
-) -> Request<Body> {
-    let bearer = format!("Bearer {}", door.token);
-    let mut all = vec![("host", "127.0.0.1:7171"), ("authorization", bearer.as_str())];
-    if body.is_some() {
-        all.push(("content-type", "application/json"));
-    }
-    for (name, value) in headers {
-        all.retain(|(old, _)| old != name);
-        if !value.is_empty() {
-            all.push((name, value));
-        }
-    }
-    let mut request = Request::builder().method(method.parse::<Method>().unwrap()).uri(path);
-    for (name, value) in all {
-        request = request.header(name, value);
-    }
-    request.body(body.map_or_else(Body::empty, |body| Body::from(body.to_string()))).unwrap()
-}
-
-pub(crate) struct Told {
-    pub(crate) status: u16,
-    pub(crate) headers: axum::http::HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Told {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-}
-
-pub(crate) async fn ask(door: &Door, request: Request<Body>) -> Told {
-    let response = door.router.clone().oneshot(request).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, 16 * 1024 * 1024).await.unwrap().to_vec();
-    Told { status: parts.status.as_u16(), headers: parts.headers, body }
-}
-
-pub(crate) async fn get(door: &Door, path: &str) -> Told {
-    ask(door, request(door, "GET", path, &[], None)).await
-}
-
-async fn post(door: &Door, path: &str, body: Value) -> Told {
-    ask(door, request(door, "POST", path, &[], Some(&body))).await
-}
-
-async fn made(door: &Door) -> TaskId {
-    let told = post(door, "/v1/tasks", json!({"task": "say done"})).await;
-    assert_eq!(told.status, 201, "{}", told.json());
-    TaskId::new(told.json()["id"].as_str().unwrap()).unwrap()
-}
-
-/// A task that has ended.
-pub(crate) async fn ended(door: &Door) -> TaskId {
-    let id = made(door).await;
-    tokio::task::block_in_place(|| door.rig.until(&id, "done"));
-    id
-}
+use crate::door::{ask, door, ended, get, post, request};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_is_made_run_shown_and_removed() {
@@ -122,7 +21,7 @@ async fn a_task_is_made_run_shown_and_removed() {
     tokio::task::block_in_place(|| crate::rig::until("nobody has it", || door.rig.runner.place(&id).is_none()));
     assert_eq!(ask(&door, request(&door, "DELETE", &format!("/v1/tasks/{id}"), &[], None)).await.status, 204);
     let told = get(&door, &format!("/v1/tasks/{id}")).await;
-    assert_eq!((told.status, told.json()["title"].as_str()), (404, Some("Not Found")));
+    assert_eq!((told.status, told.json()["type"].as_str()), (404, Some("/v1/problems#no-such-task")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,25 +118,51 @@ async fn only_the_token_opens() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_said_as_a_problem() {
     let door = door();
-    let mut told = Vec::new();
-    for (method, path, body) in [
-        ("POST", "/v1/tasks", Some(json!({"task": "  "}))),
-        ("POST", "/v1/tasks", Some(json!({"task": "x", "max_time": "soon"}))),
-        ("POST", "/v1/tasks", Some(json!({"task": "x", "model": "openai:other"}))),
-        ("POST", "/v1/tasks", Some(json!([]))),
-        ("GET", "/v1/tasks?limit=0", None),
-        ("GET", "/v1/tasks/none", None),
-        ("GET", "/v1/nowhere", None),
-        ("PUT", "/v1/tasks", None),
+    for (method, path, headers, body, status, kind) in [
+        ("POST", "/v1/tasks", vec![], r#"{"task": "  "}"#, 422, "invalid"),
+        ("POST", "/v1/tasks", vec![], r#"{"task": "x", "max_time": "soon"}"#, 422, "invalid"),
+        ("POST", "/v1/tasks", vec![], r#"{"task": "x", "more": 1}"#, 422, "invalid"),
+        ("POST", "/v1/tasks", vec![], r#"{"task": "x", "max_steps": 0}"#, 422, "invalid"),
+        ("POST", "/v1/tasks", vec![("idempotency-key", "")], "[]", 422, "invalid"),
+        ("POST", "/v1/tasks", vec![("idempotency-key", "\u{e9}")], r#"{"task": "x"}"#, 422, "invalid"),
+        ("POST", "/v1/tasks", vec![], r#"{"task": "#, 400, "malformed"),
+        ("POST", "/v1/tasks", vec![("content-type", "")], r#"{"task": "x"}"#, 415, "unsupported-media-type"),
+        ("POST", "/v1/tasks", vec![], r#"{"task": "x", "model": "openai:other"}"#, 409, "model-unavailable"),
+        ("POST", "/v1/tasks", vec![], r#"{"task": "x", "max_cost_usd": 1}"#, 409, "price-unknown"),
+        ("GET", "/v1/tasks?limit=0", vec![], "", 422, "invalid"),
+        ("GET", "/v1/tasks?state=gone", vec![], "", 422, "invalid"),
+        ("GET", "/v1/tasks?cursor=1", vec![], "", 422, "invalid"),
+        ("GET", "/v1/tasks/none", vec![], "", 404, "no-such-task"),
+        ("GET", "/v1/tasks/NONE", vec![], "", 404, "no-such-task"),
+        ("GET", "/v1/tasks/%ff", vec![], "", 400, "malformed"),
+        ("GET", "/v1/tasks/none/events?after=-1", vec![], "", 422, "invalid"),
+        ("GET", "/v1/tasks/none/events", vec![("last-event-id", "x")], "", 422, "invalid"),
+        ("GET", "/v1/nowhere", vec![], "", 404, "no-such-route"),
+        ("PUT", "/v1/tasks", vec![], "", 405, "method-not-allowed"),
     ] {
-        let answer = ask(&door, request(&door, method, path, &[], body.as_ref())).await;
+        let mut asked = request(&door, method, path, &headers, None);
+        if method == "POST" {
+            asked.headers_mut().entry(header::CONTENT_TYPE).or_insert("application/json".parse().unwrap());
+            if headers.iter().any(|(name, value)| *name == "content-type" && value.is_empty()) {
+                asked.headers_mut().remove(header::CONTENT_TYPE);
+            }
+            *asked.body_mut() = body.to_owned().into();
+        }
+        let answer = ask(&door, asked).await;
+        let told = answer.json();
         assert_eq!(answer.headers[header::CONTENT_TYPE], "application/problem+json", "{method} {path}");
-        assert_eq!(answer.json()["status"], answer.status);
-        told.push(answer.status);
+        assert_eq!((answer.status, told["status"].as_u64()), (status, Some(status.into())), "{method} {path} {told}");
+        assert_eq!(told["type"], format!("/v1/problems#{kind}"), "{method} {path}");
+        assert_eq!(told["instance"], path.split('?').next().unwrap());
+        assert!(["title", "detail", "hint"].iter().all(|name| !told[name].as_str().unwrap().is_empty()), "{told}");
     }
-    assert_eq!(told, [422, 422, 422, 422, 422, 404, 404, 405]);
     let long = "x".repeat(3 * 1024 * 1024);
     assert_eq!(post(&door, "/v1/tasks", json!({"task": long})).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let told = ask(&door, request(&door, "PUT", "/v1/tasks/none", &[], None)).await;
+    assert_eq!(told.headers[header::ALLOW], "GET,HEAD,DELETE");
+    // Each kind is explained where its `type` leads.
+    let kinds = get(&door, "/v1/problems").await.json();
+    assert!(kinds["problems"].as_array().unwrap().iter().any(|kind| kind["type"] == "/v1/problems#in-hand"));
 }
 
 /// The numbers of the events in a stream's text, and whether each came once and in order.
@@ -327,7 +252,7 @@ async fn a_task_is_told_and_resumed() {
     let word = json!({"effect": 1, "digest": event::Digest::of(b"x"), "allowed": true});
     assert_eq!(post(&door, &path("confirm"), word).await.status, 409);
     assert_eq!(post(&door, &path("messages"), json!({"text": "and again"})).await.status, 202);
-    assert_eq!(post(&door, &path("messages"), json!({"text": " "})).await.status, 409);
+    assert_eq!(post(&door, &path("messages"), json!({"text": " "})).await.status, 422);
     assert_eq!(get(&door, &format!("/v1/tasks/{id}")).await.json()["unread"], true);
     let told = post(&door, &path("resume"), json!({"max_steps": 7})).await;
     assert_eq!((told.status, told.json()["max_steps"].as_u64()), (202, Some(7)), "{}", told.json());

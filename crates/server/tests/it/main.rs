@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a scenario ends where its stage breaks down")]
 
+mod connections;
+mod control;
+mod door;
 mod http;
+mod openapi;
 mod rig;
 mod runner;
+mod uploads;
 mod web;

@@ -2,9 +2,10 @@
 
 use axum::http::header;
 use serde_json::json;
+use server::{HttpLimits, RunnerLimits};
 use testkit::{ModelServer, Turn};
 
-use crate::http::{ask, door, door_with, ended, get, request};
+use crate::door::{ask, door, door_before, ended, get, request};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_app_is_anybodys_and_runs_its_own_scripts_only() {
@@ -46,14 +47,12 @@ async fn a_delivered_page_is_shown_in_a_frame_that_can_do_nothing() {
     let page =
         "<!doctype html><title>Report</title><script>alert(1)</script><h1>Figures</h1><p>All is well with them.</p>";
     let files = json!([{"path": "report.html"}]);
-    let door = door_with(
-        ModelServer::playing(vec![
-            Turn::call("file_write", &json!({"path": "report.html", "content": page})),
-            Turn::call("deliver", &json!({"files": files})),
-            Turn::say("done"),
-        ])
-        .unwrap(),
-    );
+    let model = ModelServer::playing(vec![
+        Turn::call("file_write", &json!({"path": "report.html", "content": page})),
+        Turn::call("deliver", &json!({"files": files})),
+        Turn::say("done"),
+    ]);
+    let door = door_before(model.unwrap(), RunnerLimits::default(), HttpLimits::default());
     let id = ended(&door).await;
     let told = get(&door, &format!("/v1/tasks/{id}/pages/report.html")).await;
     assert_eq!((told.status, String::from_utf8_lossy(&told.body).as_ref()), (200, page));

@@ -1,0 +1,124 @@
+//! The routes, and the OpenAPI document that is made from them. What a route does is in its own file.
+
+use std::collections::btree_map::Entry;
+use std::sync::OnceLock;
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::OpenApi as _;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi, PathItem, Paths, Ref, RefOr};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::problem::{self, Kind};
+use super::{Shared, events, files, framed, guard, record, say, status, tasks};
+
+/// What every route may answer.
+const EVERYWHERE: [Kind; 4] = [Kind::ForeignOrigin, Kind::WrongHost, Kind::Internal, Kind::Busy];
+
+/// What every route may answer that wants the token.
+const WITH_TOKEN: [Kind; 2] = [Kind::Unauthorized, Kind::TooManyRequests];
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Thenar",
+        description = "Tasks of an agent that its operator owns: create them, watch them, step in, fetch what they made. \
+            `docs/api.md` is the guide.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    servers((url = "/", description = "The server that this document came from.")),
+    components(schemas(problem::Told)),
+    security(("token" = []), ("cookie" = [])),
+    tags(
+        (name = "tasks", description = "Tasks, from the sentence to the end."),
+        (name = "events", description = "What happens to a task, as it happens and afterwards."),
+        (name = "control", description = "What can be said to a task."),
+        (name = "files", description = "Its workspace, and what it handed over."),
+        (name = "server", description = "The server itself."),
+    ),
+)]
+struct Document;
+
+/// All routes with their descriptions.
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(tasks::list, tasks::create))
+        .routes(routes!(tasks::show, tasks::delete))
+        .routes(routes!(events::listen))
+        .routes(routes!(say::message))
+        .routes(routes!(say::asked, say::confirm))
+        .routes(routes!(say::stop))
+        .routes(routes!(say::resume))
+        .routes(routes!(files::list))
+        .routes(routes!(files::file))
+        .routes(routes!(files::deliverables))
+        .routes(routes!(files::deliverable))
+        .routes(routes!(framed::deliverable))
+        .routes(routes!(record::bundle))
+        .routes(routes!(status::models))
+        .routes(routes!(status::budgets))
+        .routes(routes!(status::health))
+        .routes(routes!(status::ready))
+        .routes(routes!(status::metrics))
+        .routes(routes!(problem::kinds))
+        .routes(routes!(document))
+}
+
+/// This API as an OpenAPI document, as JSON. `docs/openapi.json` is this text.
+pub fn openapi() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let mut document = routes().into_openapi();
+        complete(&mut document);
+        let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+        text.push('\n');
+        text
+    })
+}
+
+/// This document
+#[utoipa::path(get, path = "/v1/openapi.json", operation_id = "getOpenApi", tag = "server",
+    responses((status = 200, description = "The OpenAPI document.", body = Object)))]
+async fn document() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], openapi())
+}
+
+/// Adds what holds for all routes, so that no route has to say it.
+fn complete(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The text in the file `access-token` of the data folder."))
+        .build();
+    let cookie = ApiKeyValue::with_description(
+        guard::COOKIE,
+        "What a browser has after its first visit. A request that changes something must name its `Origin` beside it.",
+    );
+    components.add_security_scheme("token", SecurityScheme::Http(token));
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    let Paths { paths, .. } = &mut document.paths;
+    // A path with slashes in it is one parameter like any other; only the router must know.
+    *paths = std::mem::take(paths).into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    for operation in paths.values_mut().flat_map(operations) {
+        let open = operation.security.is_some();
+        for kind in EVERYWHERE.into_iter().chain(WITH_TOKEN.into_iter().filter(|_| !open)) {
+            let (name, status, text) = kind.documented();
+            match operation.responses.responses.entry(status) {
+                Entry::Vacant(vacant) => drop(vacant.insert(Ref::from_response_name(name).into())),
+                Entry::Occupied(mut known) => {
+                    if let RefOr::T(known) = known.get_mut() {
+                        known.description = format!("{} {text}", known.description);
+                    }
+                }
+            }
+            components.responses.entry(name.to_owned()).or_insert_with(|| problem::response(text).into());
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+}
