@@ -1,4 +1,4 @@
-//! Turns `seccomp/shell.json` into kernel instructions, so that a starting computer has nothing to compile. It adds no rule of its own.
+//! Turns `seccomp/shell.json` and `seccomp/browser.json` into kernel instructions, so that a starting computer has nothing to compile. It adds no rule of its own.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -12,30 +12,25 @@ const ENOSYS: u32 = 38;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=seccomp/shell.json");
+    println!("cargo::rerun-if-changed=seccomp/browser.json");
     println!("cargo::rerun-if-changed=build.rs");
     let machine = std::env::var("CARGO_CFG_TARGET_ARCH")?;
     let out = std::env::var("OUT_DIR")?;
     let rules: Value = serde_json::from_str(&std::fs::read_to_string("seccomp/shell.json")?)?;
+    let browser: Value = serde_json::from_str(&std::fs::read_to_string("seccomp/browser.json")?)?;
     let old: Vec<&str> = names(&rules["only_x86_64"]);
     let exists = |name: &&str| machine == "x86_64" || !old.contains(name);
 
     let known = names(&rules["allow"]).into_iter().chain(old.iter().copied().filter(exists));
-    let known: Vec<Value> = known.map(|name| json!({ "syscall": name })).collect();
-    let mut refused: Vec<Value> =
-        names(&rules["refuse"]).into_iter().filter(exists).map(|name| json!({ "syscall": name })).collect();
-    for rule in rules["refuse_when"].as_array().ok_or("refuse_when is no list")? {
-        let args: Vec<Value> = rule["all"]
-            .as_array()
-            .ok_or("a rule without conditions")?
-            .iter()
-            .map(condition)
-            .collect::<Result<_, _>>()?;
-        let calls = names(&rule["calls"]).into_iter().filter(exists);
-        refused.extend(calls.map(|name| json!({ "syscall": name, "args": args })));
-    }
+    // What is lifted for one box must exist; the other box's own filter goes on refusing it.
+    let known: Vec<Value> = known.chain(names(&browser["lift"])).map(|name| json!({ "syscall": name })).collect();
+    let refused = refusals(&rules, &exists, &[], &[])?;
+    let lifted = (names(&browser["lift"]), names(&browser["lift_when"]));
+    let refused_to_browsers = refusals(&rules, &exists, &lifted.0, &lifted.1)?;
     let filters = json!({
         "known": { "mismatch_action": { "errno": ENOSYS }, "match_action": "allow", "filter": known },
         "refused": { "mismatch_action": "allow", "match_action": { "errno": EPERM }, "filter": refused },
+        "refused_to_browsers": { "mismatch_action": "allow", "match_action": { "errno": EPERM }, "filter": refused_to_browsers },
     });
     let target = TargetArch::try_from(machine.as_str())?;
     let programs: HashMap<String, BpfProgram> = seccompiler::compile_from_json(filters.to_string().as_bytes(), target)?;
@@ -51,6 +46,33 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::fs::write(Path::new(&out).join(format!("{name}.bpf")), bytes)?;
     }
     Ok(())
+}
+
+/// What is refused, but for the calls and the rules (by their reason) that are lifted.
+fn refusals(
+    rules: &Value,
+    exists: &impl Fn(&&str) -> bool,
+    calls_lifted: &[&str],
+    rules_lifted: &[&str],
+) -> Result<Vec<Value>, Box<dyn Error>> {
+    let calls = names(&rules["refuse"]).into_iter().filter(exists).filter(|name| !calls_lifted.contains(name));
+    let mut refused: Vec<Value> = calls.map(|name| json!({ "syscall": name })).collect();
+    let rules = rules["refuse_when"].as_array().ok_or("refuse_when is no list")?;
+    let reason = |rule: &Value| rule["why"].as_str().unwrap_or_default().to_owned();
+    if let Some(unknown) = rules_lifted.iter().find(|lifted| !rules.iter().any(|rule| reason(rule) == **lifted)) {
+        return Err(format!("browser.json lifts a rule that shell.json has not: {unknown}").into());
+    }
+    for rule in rules.iter().filter(|rule| !rules_lifted.contains(&reason(rule).as_str())) {
+        let args: Vec<Value> = rule["all"]
+            .as_array()
+            .ok_or("a rule without conditions")?
+            .iter()
+            .map(condition)
+            .collect::<Result<_, _>>()?;
+        let calls = names(&rule["calls"]).into_iter().filter(exists);
+        refused.extend(calls.map(|name| json!({ "syscall": name, "args": args })));
+    }
+    Ok(refused)
 }
 
 fn names(list: &Value) -> Vec<&str> {

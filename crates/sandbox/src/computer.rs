@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use tracing::Span;
 use tracing::field::Empty;
 
+use crate::browser::{Browser, BrowserLine};
 use crate::request::{Recorded, Request, Status};
 use crate::spec::{ComputerSpec, Workspace};
 use crate::wire::{self, Answer, Ask, Question, Started};
@@ -160,7 +162,12 @@ impl Computer {
     }
 
     fn ask(&self, ask: Ask, patience: Duration) -> Result<Answer> {
-        let answer = self.exchange(ask, patience).map_err(|error| match error.kind() {
+        self.ask_on(ask, patience).map(|(answer, _)| answer)
+    }
+
+    /// Asks, and keeps the connection.
+    fn ask_on(&self, ask: Ask, patience: Duration) -> Result<(Answer, UnixStream)> {
+        let (answer, stream) = self.exchange(ask, patience).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::UnexpectedEof
@@ -174,16 +181,39 @@ impl Computer {
                 "the computer was started by another version of thenar (protocol {mine}, not {})",
                 wire::VERSION
             ))),
-            Answer::Done | Answer::Status(_) => Ok(answer),
+            Answer::Done | Answer::Status(_) | Answer::Browser { .. } | Answer::Marked { .. } => Ok((answer, stream)),
         }
     }
 
-    fn exchange(&self, ask: Ask, patience: Duration) -> io::Result<Answer> {
+    fn exchange(&self, ask: Ask, patience: Duration) -> io::Result<(Answer, UnixStream)> {
         let mut stream = wire::connect(&self.dir)?;
         stream.set_write_timeout(Some(ANSWER_WAIT))?;
         stream.set_read_timeout(Some(patience))?;
         wire::send(&mut stream, &Question { version: wire::VERSION, ask })?;
-        wire::receive(&mut stream)
+        Ok((wire::receive(&mut stream)?, stream))
+    }
+
+    /// Asks for what has no answer but that it is done.
+    pub(crate) fn tell(&self, ask: Ask) -> Result<()> {
+        self.ask(ask, ANSWER_WAIT).map(drop)
+    }
+
+    pub(crate) fn ask_to_mark(&self, id: &str) -> Result<bool> {
+        match self.ask(Ask::Mark { id: id.to_owned() }, ANSWER_WAIT)? {
+            Answer::Marked { new } => Ok(new),
+            other => Err(Error::Refused(format!("the keeper answered {other:?} to a mark"))),
+        }
+    }
+
+    pub(crate) fn ask_for_browser(&self, which: Browser) -> Result<BrowserLine> {
+        match self.ask_on(Ask::Browser { which }, ANSWER_WAIT)? {
+            (Answer::Browser { generation, fresh, last_words }, stream) => {
+                let patient = stream.set_read_timeout(None).and_then(|()| stream.set_write_timeout(None));
+                patient.map_err(Error::io("use the line to the browser"))?;
+                Ok(BrowserLine { stream, generation, fresh, last_words })
+            }
+            (other, _) => Err(Error::Refused(format!("the keeper answered {other:?} when asked for a browser"))),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `thenar-init`, PID 1 inside: it forks what the keeper orders, hands the output's other end out, and reaps. It decides nothing and dies with its keeper.
 
+pub(crate) mod browser;
 mod command;
 pub(crate) mod control;
 mod files;
@@ -16,7 +17,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::pty::OpenptFlags;
 
-use crate::launch::{CONTROL_FD, filter_calls, lock_files};
+use crate::launch::{Box, CONTROL_FD, filter_calls, lock_files};
 use crate::sys::{self, Forked};
 use control::{Order, Report};
 
@@ -41,8 +42,8 @@ pub(crate) fn main() -> ExitCode {
         .and_then(|()| sys::close_from(CONTROL_FD.cast_unsigned() + 1))
         .and_then(|()| Ok(rustix::process::chdir("/workspace")?))
         .and_then(|()| Ok(rustix::io::fcntl_setfd(&control, rustix::io::FdFlags::CLOEXEC)?))
-        .and_then(|()| lock_files().map_err(io::Error::other))
-        .and_then(|()| filter_calls())
+        .and_then(|()| lock_files(Box::Shell).map_err(io::Error::other))
+        .and_then(|()| filter_calls(Box::Shell))
         .and_then(|()| sys::child_signals())
         .and_then(|signals| control::send(&control, &Report::Ready, &[]).map(|()| signals));
     match ready.and_then(|signals| serve(&control, signals)) {

@@ -1,5 +1,6 @@
 //! `thenar-keeper`: the process outside that outlives its caller. It makes the box, answers on the socket, holds the deadline, and leaves when nothing needs it. It runs nothing itself and reads no output but to put it away.
 
+mod browser;
 mod call;
 mod connection;
 mod room;
@@ -41,9 +42,14 @@ const END_WAIT: Duration = Duration::from_millis(700);
 
 /// Runs this program in the role that its name and place ask for.
 pub fn main() -> ExitCode {
-    let is_init = std::env::args_os().next().is_some_and(|name| name == "thenar-init");
-    if is_init && rustix::process::getpid().is_init() {
-        return init::main();
+    let name = std::env::args_os().next().unwrap_or_default();
+    if rustix::process::getpid().is_init() {
+        if name == "thenar-init" {
+            return init::main();
+        }
+        if name == "thenar-browser" {
+            return init::browser::main();
+        }
     }
     match keep() {
         Ok(()) => ExitCode::SUCCESS,
@@ -94,6 +100,7 @@ fn keep() -> io::Result<()> {
     let warden = Warden::new(&spec, group, launched.init.as_raw_nonzero().get());
     let mut keeper = Keeper {
         table: Table::new(&spec, ledger, launched.control, warden),
+        browsers: browser::Browsers::new(&spec.dir, launched.shared),
         deadline_unix_ms: spec.deadline_unix_ms,
         idle: Duration::from_millis(spec.limits.idle_ms),
         init_fd: launched.init_fd,
@@ -140,6 +147,7 @@ fn wait_until_ready(control: BorrowedFd<'_>) -> io::Result<()> {
 
 struct Keeper {
     table: Table,
+    browsers: browser::Browsers,
     deadline_unix_ms: Option<u64>,
     idle: Duration,
     init_fd: OwnedFd,
@@ -161,6 +169,7 @@ enum Source {
     Warden,
     Connection(usize),
     Call(String),
+    Browser,
 }
 
 impl Keeper {
@@ -193,8 +202,15 @@ impl Keeper {
                 match source {
                     Source::Control => died |= !self.table.reports()?,
                     Source::Init => died = true,
-                    Source::Listener | Source::Warden | Source::Connection(_) | Source::Call(_) => {}
+                    Source::Listener
+                    | Source::Warden
+                    | Source::Connection(_)
+                    | Source::Call(_)
+                    | Source::Browser => {}
                 }
+            }
+            if self.browsers.pump() {
+                self.used = Instant::now();
             }
             for source in &ready {
                 if let Source::Call(call) = source {
@@ -233,6 +249,10 @@ impl Keeper {
             sources.push((Source::Call(call.to_owned()), flags));
             fds.push(PollFd::from_borrowed_fd(fd, flags));
         }
+        for (fd, flags) in self.browsers.sources() {
+            sources.push((Source::Browser, flags));
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        }
         match rustix::event::poll(&mut fds, Some(&timespec(self.patience()))) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
@@ -250,7 +270,8 @@ impl Keeper {
         if self.table.has_unsynced() {
             wait = wait.min(SYNC_PAUSE);
         }
-        let due = self.connections.iter().filter_map(Connection::due).chain(self.table.due());
+        let due =
+            self.connections.iter().filter_map(Connection::due).chain(self.table.due()).chain(self.browsers.due());
         due.map(|due| due.saturating_duration_since(Instant::now())).fold(wait, Duration::min)
     }
 
@@ -262,8 +283,22 @@ impl Keeper {
                 && let Some(connection) = self.connections.get_mut(*index)
                 && let Some(ask) = connection.read()
             {
-                shutdown |= matches!(ask, Ask::Shutdown);
-                connection.take(ask, &mut self.table);
+                match ask {
+                    Ask::Browser { which } => {
+                        // The box is made by a fork, for which there must be one thread only.
+                        self.table.sync_and_wait();
+                        self.browsers.connect(which, connection);
+                        self.used = Instant::now();
+                    }
+                    Ask::EndBrowser => {
+                        self.browsers.end();
+                        connection.answer(&Answer::Done);
+                    }
+                    ask => {
+                        shutdown |= matches!(ask, Ask::Shutdown);
+                        connection.take(ask, &mut self.table);
+                    }
+                }
             }
         }
         for connection in &mut self.connections {
@@ -290,6 +325,7 @@ impl Keeper {
     /// Ends everything inside, writes down what became of it, and answers those who wait.
     fn leave(mut self, spec: &ComputerSpec, end: &End) -> io::Result<()> {
         let _ = std::fs::remove_file(spec.dir.join(wire::SOCKET));
+        self.browsers.end();
         let _ = rustix::process::pidfd_send_signal(&self.init_fd, Signal::KILL);
         let mut source = [PollFd::new(&self.init_fd, PollFlags::IN)];
         let _ = rustix::event::poll(&mut source, Some(&timespec(END_WAIT)));

@@ -1,5 +1,6 @@
 //! Makes the box: namespaces, owners, root, locks, and PID 1 in it. It runs nothing for the agent and keeps nothing open afterwards.
 
+pub(crate) mod browser;
 mod inside;
 mod lockdown;
 mod mounts;
@@ -21,7 +22,7 @@ use owner::Owner;
 
 pub(crate) use inside::CONTROL_FD;
 pub(crate) use lockdown::{
-    INIT_PROCESSES, filter_calls, go_first, lock_files, lock_files_but, lower_for_command, write_nothing,
+    Box, INIT_PROCESSES, filter_calls, go_first, lock_files, lock_files_but, lower_for_command, write_nothing,
 };
 pub use workspace::lendable;
 
@@ -40,6 +41,16 @@ pub(crate) struct Launched {
     pub(crate) init_fd: OwnedFd,
     /// Orders and reports.
     pub(crate) control: OwnedFd,
+    /// What another box of the same computer needs.
+    pub(crate) shared: Shared,
+}
+
+/// What the two boxes of a computer have in common.
+pub(crate) struct Shared {
+    owner: Owner,
+    /// The namespaces of the shell's box.
+    users: OwnedFd,
+    network: OwnedFd,
 }
 
 /// Why there is no box.
@@ -103,19 +114,23 @@ pub(crate) fn launch(spec: &ComputerSpec, program: &File, group: &mut Group) -> 
             let started = owner
                 .write_maps(init)
                 .map_err(Failure::at("map the computer's user"))
-                .and_then(|()| (&go).write_all(MAPPED).map_err(Failure::at("start PID 1")))
-                .and_then(|()| {
+                // Before PID 1 is one that nobody may look into.
+                .and_then(|()| Shared::of(init, owner).map_err(Failure::at("take hold of the namespaces")))
+                .and_then(|shared| (&go).write_all(MAPPED).map(|()| shared).map_err(Failure::at("start PID 1")))
+                .and_then(|shared| {
                     // Meanwhile it builds its root: joining may take as long.
                     group.join(init, born);
-                    (&go).write_all(GROUPED).map_err(Failure::at("start PID 1"))
+                    (&go).write_all(GROUPED).map(|()| shared).map_err(Failure::at("start PID 1"))
                 })
-                .and_then(|()| wait_for_init(report));
-            if let Err(failure) = started {
-                let _ = rustix::process::pidfd_send_signal(&init_fd, rustix::process::Signal::KILL);
-                let _ = rustix::process::waitpid(Some(init), rustix::process::WaitOptions::empty());
-                return Err(failure);
+                .and_then(|shared| wait_for_init(report).map(|()| shared));
+            match started {
+                Ok(shared) => Ok(Launched { init, init_fd, control, shared }),
+                Err(failure) => {
+                    let _ = rustix::process::pidfd_send_signal(&init_fd, rustix::process::Signal::KILL);
+                    let _ = rustix::process::waitpid(Some(init), rustix::process::WaitOptions::empty());
+                    Err(failure)
+                }
             }
-            Ok(Launched { init, init_fd, control })
         }
         _ => {
             drop((control, report, go));
@@ -125,6 +140,13 @@ pub(crate) fn launch(spec: &ComputerSpec, program: &File, group: &mut Group) -> 
             let _ = (&report_inside).write_all(&told.unwrap_or_default());
             sys::exit_now(1)
         }
+    }
+}
+
+impl Shared {
+    fn of(process: Pid, owner: Owner) -> io::Result<Self> {
+        let namespace = |name| File::open(format!("/proc/{}/ns/{name}", process.as_raw_nonzero())).map(OwnedFd::from);
+        Ok(Self { owner, users: namespace("user")?, network: namespace("net")? })
     }
 }
 

@@ -113,6 +113,13 @@ impl Ledger {
         Ok(())
     }
 
+    /// Records an id of something that is no call: it is never "never seen" again, and there is nothing else to know of it.
+    pub(crate) fn mark(&mut self, id: &str) -> io::Result<()> {
+        self.append(&Entry::Ordered { call: id.to_owned() })?;
+        self.ordered.insert(id.to_owned());
+        Ok(())
+    }
+
     /// Whether this was ever typed into the call.
     pub(crate) fn was_written(&self, call: &str, write: &str) -> bool {
         self.typed.contains(&(call.to_owned(), write.to_owned()))

@@ -9,6 +9,7 @@
 //! mode without the box. Everything here is synchronous.
 
 mod backup;
+mod browser;
 mod computer;
 mod confinement;
 mod error;
@@ -29,6 +30,7 @@ mod tree;
 mod wire;
 
 pub use backup::{RecordsCopy, copy_records};
+pub use browser::{Browser, BrowserLine, Folders};
 pub use computer::{Computer, recorded};
 pub use confinement::{Confinement, Hold};
 pub use error::Error;

@@ -33,26 +33,27 @@ pub(crate) fn fork() -> io::Result<Forked> {
     Ok(Pid::from_raw(i32::try_from(pid).unwrap_or(0)).map_or(Forked::Child, Forked::Parent))
 }
 
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
 /// Forks into new namespaces, and into a control group if one is given; the parent also gets a descriptor of the child that
 /// becomes readable when it dies.
 pub(crate) fn clone_into(namespaces: c_int, group: Option<BorrowedFd<'_>>) -> io::Result<(Forked, Option<OwnedFd>)> {
     /// Not in every libc.
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-    #[repr(C)]
-    #[derive(Default)]
-    struct CloneArgs {
-        flags: u64,
-        pidfd: u64,
-        child_tid: u64,
-        parent_tid: u64,
-        exit_signal: u64,
-        stack: u64,
-        stack_size: u64,
-        tls: u64,
-        set_tid: u64,
-        set_tid_size: u64,
-        cgroup: u64,
-    }
     let mut pidfd: RawFd = -1;
     let flags = u64::from((namespaces | libc::CLONE_PIDFD).cast_unsigned());
     let args = CloneArgs {
@@ -70,6 +71,16 @@ pub(crate) fn clone_into(namespaces: c_int, group: Option<BorrowedFd<'_>>) -> io
         // SAFETY: the kernel has just opened this descriptor for us and nobody else knows of it.
         Some(pid) => Ok((Forked::Parent(pid), Some(unsafe { OwnedFd::from_raw_fd(pidfd) }))),
     }
+}
+
+/// Forks into new namespaces a child of this process's parent.
+pub(crate) fn clone_for_parent(namespaces: c_int) -> io::Result<Forked> {
+    let flags = u64::from((namespaces | libc::CLONE_PARENT).cast_unsigned());
+    // The signal of its end is the one of this process's own: the kernel wants none here.
+    let args = CloneArgs { flags, ..CloneArgs::default() };
+    // SAFETY: without CLONE_VM this is a fork, as in `clone_into`; one thread, and `args` outlives the call.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })?;
+    Ok(Pid::from_raw(i32::try_from(pid).unwrap_or(0)).map_or(Forked::Child, Forked::Parent))
 }
 
 /// Replaces this process by the program behind a descriptor, with one argument and no environment. Comes back only on failure.

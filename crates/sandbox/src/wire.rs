@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
+use crate::browser::Browser;
 use crate::request::{Request, Status};
 
 /// A keeper that speaks another version is left to finish; see [`Answer::Version`].
@@ -44,6 +45,15 @@ pub(crate) enum Ask {
     Kill {
         call: String,
     },
+    /// The connection becomes a line to the computer's browser.
+    Browser {
+        which: Browser,
+    },
+    EndBrowser,
+    /// Puts an id on the record without a call.
+    Mark {
+        id: String,
+    },
     Shutdown,
 }
 
@@ -52,8 +62,23 @@ pub(crate) enum Ask {
 pub(crate) enum Answer {
     Done,
     Status(Status),
-    Refused { reason: String },
-    Version { mine: u32 },
+    /// What follows is the browser's.
+    Browser {
+        generation: u32,
+        fresh: bool,
+        /// What the browser before it complained about when it ended.
+        last_words: String,
+    },
+    /// Whether the id was new.
+    Marked {
+        new: bool,
+    },
+    Refused {
+        reason: String,
+    },
+    Version {
+        mine: u32,
+    },
 }
 
 /// What a starting keeper tells the one that started it, on its standard output.

@@ -112,6 +112,14 @@ impl Connection {
                 self.state = State::Waiting { call, until };
                 return;
             }
+            Ask::Mark { id } => match table.mark(&id) {
+                Ok(new) => {
+                    self.answer(&Answer::Marked { new });
+                    return;
+                }
+                Err(reason) => Err(reason),
+            },
+            Ask::Browser { .. } | Ask::EndBrowser => Err("this is for the keeper itself".to_owned()),
             Ask::Shutdown => {
                 self.state = State::UntilTheEnd;
                 return;
@@ -137,6 +145,13 @@ impl Connection {
             State::Asking { until, .. } if Instant::now() >= *until => self.state = State::Over,
             State::Asking { .. } | State::UntilTheEnd | State::Over => {}
         }
+    }
+
+    /// Answers and gives the stream away: what follows on it are no questions.
+    pub(super) fn hand_over(&mut self, answer: &Answer) -> Option<UnixStream> {
+        let stream = if self.is_over() { None } else { self.stream.try_clone().ok() };
+        self.answer(answer);
+        stream
     }
 
     /// Answers and is over. A caller who is gone by now asks again if he cares.

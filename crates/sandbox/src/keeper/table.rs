@@ -133,6 +133,16 @@ impl Table {
         }
     }
 
+    /// Puts an id on the record without a call. False if it was there.
+    pub(super) fn mark(&mut self, id: &str) -> Result<bool, String> {
+        record::check_id(id).map_err(|error| error.to_string())?;
+        if self.calls.contains_key(id) || self.ledger.was_ordered(id) {
+            return Ok(false);
+        }
+        self.ledger.mark(id).map_err(|error| format!("record {id}: {error}"))?;
+        Ok(true)
+    }
+
     /// Types, once per id of the writing.
     pub(super) fn input(&mut self, id: &str, write_id: String, bytes: &[u8]) -> Result<(), String> {
         record::check_id(id).map_err(|error| error.to_string())?;

@@ -18,7 +18,7 @@ use crate::sys::{self, mount_attr};
 /// The control socket in PID 1.
 pub(crate) const CONTROL_FD: i32 = 3;
 /// Name of every computer, to itself.
-const HOST_NAME: &str = "computer";
+pub(super) const HOST_NAME: &str = "computer";
 /// Where the new root hangs until it is the root: any folder that every host has.
 const STAGE: &str = "/usr";
 /// Room for the folders, links and small files of the root itself.
@@ -73,9 +73,9 @@ pub(super) struct Parts<'a> {
     pub(super) go: PipeReader,
 }
 
-type Step<T> = Result<T, (String, io::Error)>;
+pub(super) type Step<T> = Result<T, (String, io::Error)>;
 
-fn at<E: Into<io::Error>>(step: &str) -> impl FnOnce(E) -> (String, io::Error) {
+pub(super) fn at<E: Into<io::Error>>(step: &str) -> impl FnOnce(E) -> (String, io::Error) {
     let step = step.to_owned();
     move |error| (step, error.into())
 }
@@ -92,21 +92,9 @@ pub(super) fn become_init(parts: Parts<'_>) -> (String, io::Error) {
 }
 
 fn prepare(mut parts: Parts<'_>) -> Step<(OwnedFd, OwnedFd)> {
-    parts.go.read_exact(&mut [0]).map_err(at("wait for the maps"))?;
     // Above every number that is about to be taken for something else.
     let program = rustix::io::fcntl_dupfd_cloexec(parts.program, 10).map_err(at("hold the program"))?;
-    if parts.owner.is_root {
-        sys::leave_groups().map_err(at("leave the groups"))?;
-    }
-    let (gid, uid) = (Gid::from_raw(INSIDE_ID), Uid::from_raw(INSIDE_ID));
-    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(at("become the computer's group"))?;
-    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(at("become the computer's user"))?;
-    // After the change of user, which would take it back.
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .map_err(at("die with the keeper"))?;
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(at("part from the host's mounts"))?;
+    become_user(parts.owner, &mut parts.go)?;
     if !parts.owner.is_root {
         parts.plan.detach_inside().map_err(|(what, error)| (format!("take hold of {what}"), error))?;
     }
@@ -122,10 +110,38 @@ fn prepare(mut parts: Parts<'_>) -> Step<(OwnedFd, OwnedFd)> {
     Ok((program, parts.control))
 }
 
-/// Builds the file tree, attached to nothing that matters yet.
+/// Waits for its maps, becomes the computer's user, and parts from the host's mounts.
+pub(super) fn become_user(owner: &Owner, go: &mut PipeReader) -> Step<()> {
+    go.read_exact(&mut [0]).map_err(at("wait for the maps"))?;
+    if owner.is_root {
+        sys::leave_groups().map_err(at("leave the groups"))?;
+    }
+    let (gid, uid) = (Gid::from_raw(INSIDE_ID), Uid::from_raw(INSIDE_ID));
+    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(at("become the computer's group"))?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(at("become the computer's user"))?;
+    // After the change of user, which would take it back.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(at("die with the keeper"))?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(at("part from the host's mounts"))
+}
+
+/// Builds the file tree of a shell's box.
 fn make_root(parts: &Parts<'_>) -> Step<OwnedFd> {
+    let root = make_tree(&parts.plan, &parts.spec.limits)?;
+    let ptys = [("ptmxmode", "0666"), ("mode", "0600"), ("max", PTYS_MAX)];
+    let ptys = mounts::make("devpts", &ptys, MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC)
+        .map_err(at("make the terminals"))?;
+    mounts::make_folders(root.as_fd(), "dev/pts").map_err(at("make the folders"))?;
+    mounts::attach(ptys.as_fd(), root.as_fd(), "dev/pts").map_err(at("attach the terminals"))?;
+    rustix::fs::symlinkat("pts/ptmx", &root, "dev/ptmx").map_err(at("make the links"))?;
+    Ok(root)
+}
+
+/// Builds the file tree that every box has, attached to nothing that matters yet.
+pub(super) fn make_tree(plan: &Plan, limits: &Limits) -> Step<OwnedFd> {
     let plain = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let limits = &parts.spec.limits;
     let options = [("size", ROOT_BYTES), ("nr_inodes", ROOT_FILES), ("mode", "0755")];
     let root = mounts::make("tmpfs", &options, plain).map_err(at("make the root"))?;
     // The kernel's own view of processes must be made while the host's is still in sight.
@@ -133,27 +149,22 @@ fn make_root(parts: &Parts<'_>) -> Step<OwnedFd> {
     rustix::mount::move_mount(&root, "", CWD, STAGE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(at("set the root up"))?;
     let top = root.as_fd();
-    for folder in ["proc", "tmp", "home/agent", "dev/shm", "dev/pts", "run", "var", "opt", "mnt", "etc"] {
+    for folder in ["proc", "tmp", "home/agent", "dev/shm", "run", "var", "opt", "mnt", "etc"] {
         mounts::make_folders(top, folder).map_err(at("make the folders"))?;
     }
     for (name, text) in ETC_FILES {
         mounts::make_file(top, name, text.as_bytes()).map_err(at("write /etc"))?;
     }
-    parts.plan.attach(top).map_err(|(what, error)| (format!("attach {what}"), error))?;
+    plan.attach(top).map_err(|(what, error)| (format!("attach {what}"), error))?;
     mounts::attach(proc.as_fd(), top, "proc").map_err(at("attach /proc"))?;
     lockdown::lower_user_counts(top).map_err(at("set the limits of the computer's user"))?;
     hide(top).map_err(at("hide parts of /proc"))?;
     scratch(top, limits, plain).map_err(at("make the scratch folders"))?;
-    let ptys = [("ptmxmode", "0666"), ("mode", "0600"), ("max", PTYS_MAX)];
-    let ptys = mounts::make("devpts", &ptys, MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC)
-        .map_err(at("make the terminals"))?;
-    mounts::attach(ptys.as_fd(), top, "dev/pts").map_err(at("attach the terminals"))?;
     let links = [
         ("/proc/self/fd", "dev/fd"),
         ("/proc/self/fd/0", "dev/stdin"),
         ("/proc/self/fd/1", "dev/stdout"),
         ("/proc/self/fd/2", "dev/stderr"),
-        ("pts/ptmx", "dev/ptmx"),
         ("/proc/self/mounts", "etc/mtab"),
         ("/tmp", "var/tmp"),
     ];
@@ -195,7 +206,7 @@ fn hide(root: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Makes the new tree the root, lets the host's go, and closes the root for writing.
-fn enter(root: BorrowedFd<'_>) -> Step<()> {
+pub(super) fn enter(root: BorrowedFd<'_>) -> Step<()> {
     rustix::process::fchdir(root).map_err(at("go to the root"))?;
     rustix::process::pivot_root(".", ".").map_err(at("change the root"))?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(at("let the host's files go"))?;
@@ -206,6 +217,11 @@ fn enter(root: BorrowedFd<'_>) -> Step<()> {
 
 /// Puts the control socket where PID 1 looks for it, and nothing where its standard files are.
 fn pass_on(control: &OwnedFd) -> io::Result<()> {
+    nothing_as_standard_files()?;
+    sys::place(control.as_fd(), CONTROL_FD)
+}
+
+pub(super) fn nothing_as_standard_files() -> io::Result<()> {
     let null = rustix::fs::open(
         "/dev/null",
         rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
@@ -213,6 +229,5 @@ fn pass_on(control: &OwnedFd) -> io::Result<()> {
     )?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
-    sys::place(control.as_fd(), CONTROL_FD)
+    Ok(rustix::stdio::dup2_stderr(&null)?)
 }

@@ -30,6 +30,8 @@ const USER_COUNTS: &[(&str, u32)] = &[
 /// The call filter: first what exists, then what of it is refused. The later one is asked first.
 const KNOWN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/known.bpf"));
 const REFUSED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/refused.bpf"));
+/// The same for a browser, which builds a box of its own around each page.
+const REFUSED_TO_BROWSERS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/refused_to_browsers.bpf"));
 
 /// Lowers the ceilings of this process and its children. Counted within the new user namespace, so that computers do not
 /// use up each other's.
@@ -96,14 +98,30 @@ pub(super) fn give_up_rights() -> io::Result<()> {
     Ok(rustix::thread::set_no_new_privs(true)?)
 }
 
-/// What may be written, if the mounts should ever be got around; everything else can at most be read, and nothing outside
-/// the new root at all.
-const WRITABLE: &[&str] = &["/workspace", "/tmp", "/home/agent", "/dev", "/proc"];
+/// Which of a computer's two boxes a lock is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Box {
+    /// Commands and files.
+    Shell,
+    /// Web pages.
+    Browser,
+}
+
+impl Box {
+    /// What may be written, if the mounts should ever be got around; everything else can at most be read, and nothing
+    /// outside the new root at all.
+    fn writable(self) -> &'static [&'static str] {
+        match self {
+            Self::Shell => &["/workspace", "/tmp", "/home/agent", "/dev", "/proc"],
+            Self::Browser => &["/profile", "/downloads", "/tmp", "/home/agent", "/dev", "/proc"],
+        }
+    }
+}
 
 /// The second lock: rules on files that hold whatever is mounted, and no signals or hidden sockets to the outside. A kernel
 /// without it still has the first.
-pub(crate) fn lock_files() -> Result<(), RulesetError> {
-    lock_files_but(WRITABLE)
+pub(crate) fn lock_files(of: Box) -> Result<(), RulesetError> {
+    lock_files_but(of.writable())
 }
 
 /// The same for other folders that stay writable. It holds for this thread and what comes from it.
@@ -120,7 +138,10 @@ pub(crate) fn lock_files_but(writable: &[impl AsRef<Path>]) -> Result<(), Rulese
 }
 
 /// Installs the call filter in this process, for itself and all that come from it.
-pub(crate) fn filter_calls() -> io::Result<()> {
+pub(crate) fn filter_calls(of: Box) -> io::Result<()> {
     sys::install_filter(KNOWN)?;
-    sys::install_filter(REFUSED)
+    sys::install_filter(match of {
+        Box::Shell => REFUSED,
+        Box::Browser => REFUSED_TO_BROWSERS,
+    })
 }

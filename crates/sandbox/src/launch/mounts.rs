@@ -8,6 +8,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
 use super::workspace::Opened;
+use crate::browser::Folders;
 use crate::record;
 use crate::spec::ComputerSpec;
 use crate::sys::{self, mount_attr};
@@ -53,20 +54,34 @@ pub(super) struct Plan {
     links: Vec<(String, PathBuf)>,
     /// The workspace, once it is detached.
     pub(super) workspace: Option<OwnedFd>,
-    workspace_path: PathBuf,
-    /// Device and number of the folder that was checked.
-    workspace_identity: (u64, u64),
+    /// Its path, and device and number of the folder that was checked; a browser's box has none.
+    workspace_at: Option<(PathBuf, (u64, u64))>,
 }
 
 impl Plan {
+    /// What a shell's box shows.
     pub(super) fn new(spec: &ComputerSpec, workspace: &Opened) -> Self {
-        let mut plan = Self {
-            binds: Vec::new(),
-            links: Vec::new(),
-            workspace: None,
-            workspace_path: workspace.path.clone(),
-            workspace_identity: workspace.identity,
-        };
+        let mut plan = Self::system();
+        plan.workspace_at = Some((workspace.path.clone(), workspace.identity));
+        if let Some(toolset) = &spec.toolset {
+            plan.bind(toolset, "opt/thenar/toolset", SYSTEM);
+        }
+        plan.bind(record::output_folder(&spec.dir), "run/thenar/output", DATA);
+        plan
+    }
+
+    /// What a browser's box shows: no workspace, no toolset, three folders of its own.
+    pub(super) fn browser(folders: &Folders) -> Self {
+        let mut plan = Self::system();
+        plan.bind(&folders.profile, "profile", DATA & !mount_attr::READ_ONLY);
+        plan.bind(&folders.downloads, "downloads", DATA & !mount_attr::READ_ONLY);
+        plan.bind(&folders.uploads, "uploads", DATA);
+        plan
+    }
+
+    /// What every box shows.
+    fn system() -> Self {
+        let mut plan = Self { binds: Vec::new(), links: Vec::new(), workspace: None, workspace_at: None };
         plan.bind("/usr", "usr", SYSTEM);
         for name in TOP {
             let path = Path::new("/").join(name);
@@ -85,10 +100,6 @@ impl Plan {
         for name in DEVICES {
             plan.bind(Path::new("/dev").join(name), format!("dev/{name}"), NODE);
         }
-        if let Some(toolset) = &spec.toolset {
-            plan.bind(toolset, "opt/thenar/toolset", SYSTEM);
-        }
-        plan.bind(record::output_folder(&spec.dir), "run/thenar/output", DATA);
         plan
     }
 
@@ -112,10 +123,11 @@ impl Plan {
     /// Copies what is not copied yet; for an ordinary user, inside.
     pub(super) fn detach_inside(&mut self) -> Result<(), (String, io::Error)> {
         self.detach()?;
+        let Some((path, identity)) = &self.workspace_at else { return Ok(()) };
         let attributes = mount_attr::NOSUID | mount_attr::NODEV;
-        let mount = detach(&self.workspace_path, attributes).map_err(|error| ("the workspace".to_owned(), error))?;
+        let mount = detach(path, attributes).map_err(|error| ("the workspace".to_owned(), error))?;
         let about = rustix::fs::fstat(&mount).map_err(|error| ("the workspace".to_owned(), error.into()))?;
-        if (about.st_dev, about.st_ino) != self.workspace_identity {
+        if (about.st_dev, about.st_ino) != *identity {
             let swapped = io::Error::from_raw_os_error(libc::ESTALE);
             return Err(("the workspace, which was replaced meanwhile".to_owned(), swapped));
         }

@@ -4,6 +4,7 @@
 #[path = "../desk.rs"]
 mod desk;
 
+mod browser;
 mod exec;
 mod files;
 mod life;

@@ -1,0 +1,354 @@
+//! The computer's browser in the keeper's hands: its pipes, and the line of whoever talks to it now. It moves whole messages
+//! (each ends with a zero byte) and understands none, so that a caller can go in mid-word and another come.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use super::connection::Connection;
+use crate::Browser;
+use crate::group::Group;
+use crate::launch::browser::Started;
+use crate::launch::{self, Failure, Shared};
+use crate::wire::Answer;
+
+/// Bytes moved at one time.
+const CHUNK: usize = 64 * 1024;
+/// Chunks moved before the others get their turn.
+const TURN_CHUNKS: usize = 64;
+/// The longest message that a caller may send: a file's content never travels this way.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What waits for the caller before the browser is made to wait.
+const BACKLOG_BYTES: usize = 1024 * 1024;
+/// How long a caller may take nothing of what waits before the line is cut: the browser stands still meanwhile.
+const CALLER_STALL: Duration = Duration::from_secs(30);
+/// What is kept of the browser's complaints.
+const COMPLAINT_BYTES_MAX: usize = 4096;
+/// How long the last processes of its box are waited for.
+const END_WAIT: Duration = Duration::from_millis(700);
+
+/// The computer's browser, one after another.
+pub(super) struct Browsers {
+    dir: PathBuf,
+    shared: Shared,
+    line: Option<Line>,
+    /// Counts callers.
+    generation: u32,
+    /// What the one that ended last complained about.
+    last_words: String,
+}
+
+impl Browsers {
+    pub(super) fn new(dir: &Path, shared: Shared) -> Self {
+        Self { dir: dir.to_owned(), shared, line: None, generation: 0, last_words: String::new() }
+    }
+
+    /// Makes a caller's connection the line to the browser, started now if there is none.
+    pub(super) fn connect(&mut self, which: Browser, connection: &mut Connection) {
+        self.pump();
+        let fresh = self.line.is_none();
+        if fresh {
+            match self.start(which) {
+                Ok(line) => self.line = Some(line),
+                Err(reason) => return connection.answer(&Answer::Refused { reason }),
+            }
+        }
+        self.generation += 1;
+        let last_words = if fresh { std::mem::take(&mut self.last_words) } else { String::new() };
+        let answer = Answer::Browser { generation: self.generation, fresh, last_words };
+        if let Some(stream) = connection.hand_over(&answer)
+            && let Some(line) = &mut self.line
+        {
+            // A stream that cannot be used is one whose caller is gone.
+            let _ = line.connect(stream);
+        }
+    }
+
+    fn start(&self, which: Browser) -> Result<Line, String> {
+        let program = launch::own_program().map_err(|error| format!("open the keeper's own program: {error}"))?;
+        let mut group = Group::make(&launch::browser::limits());
+        let started = launch::browser::launch(which, &self.dir, &self.shared, &program, &mut group);
+        let started = started.map_err(|failure| match failure {
+            Failure::Launch { reason, hint } if hint.is_empty() => reason,
+            Failure::Launch { reason, hint } => format!("{reason} ({hint})"),
+            Failure::Workspace { reason, .. } => reason,
+        })?;
+        Line::new(started, group).map_err(|error| format!("use the browser's pipes: {error}"))
+    }
+
+    pub(super) fn sources(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
+        self.line.as_ref().map(Line::sources).unwrap_or_default()
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.line.as_ref().and_then(Line::due)
+    }
+
+    /// Moves what can be moved, and lets go of a browser that is over. True if the caller said something.
+    pub(super) fn pump(&mut self) -> bool {
+        let Some(line) = &mut self.line else { return false };
+        let spoke = line.pump();
+        if line.over {
+            self.end();
+        }
+        spoke
+    }
+
+    /// Ends the browser if there is one.
+    pub(super) fn end(&mut self) {
+        if let Some(line) = self.line.take() {
+            self.last_words = line.complaints();
+            line.end();
+        }
+    }
+}
+
+/// A browser and its caller.
+struct Line {
+    /// What it may use, apart from the commands of its computer.
+    group: Group,
+    init: Pid,
+    init_fd: OwnedFd,
+    commands: File,
+    answers: File,
+    errors: Option<File>,
+    /// Whole messages on their way to the browser.
+    pending: VecDeque<u8>,
+    caller: Option<Caller>,
+    /// What the browser has written so far ends with a whole message.
+    at_boundary: bool,
+    complaints: Vec<u8>,
+    /// It ended by itself, or its pipes are closed.
+    over: bool,
+}
+
+struct Caller {
+    stream: UnixStream,
+    /// The beginning of a message.
+    heard: Vec<u8>,
+    /// What the caller has not taken yet.
+    backlog: VecDeque<u8>,
+    /// Whole messages only: what was under way when the caller came is not for them.
+    skip: bool,
+    took: Instant,
+}
+
+impl Line {
+    fn new(started: Started, group: Group) -> io::Result<Self> {
+        let (commands, answers, errors) = (File::from(started.commands), started.answers.into(), started.errors.into());
+        for pipe in [&commands, &answers, &errors] {
+            rustix::io::ioctl_fionbio(pipe, true)?;
+        }
+        Ok(Self {
+            group,
+            init: started.init,
+            init_fd: started.init_fd,
+            commands,
+            answers,
+            errors: Some(errors),
+            pending: VecDeque::new(),
+            caller: None,
+            at_boundary: true,
+            complaints: Vec::new(),
+            over: false,
+        })
+    }
+
+    /// The end of what the browser complained about, for a person.
+    fn complaints(&self) -> String {
+        let text = String::from_utf8_lossy(&self.complaints);
+        text.trim().lines().rev().take(3).collect::<Vec<_>>().join(" | ")
+    }
+
+    /// Gives the line to a caller; whoever had it is cut off.
+    fn connect(&mut self, stream: UnixStream) -> io::Result<()> {
+        stream.set_nonblocking(true)?;
+        let skip = !self.at_boundary;
+        let (heard, backlog) = (Vec::new(), VecDeque::new());
+        self.caller = Some(Caller { stream, heard, backlog, skip, took: Instant::now() });
+        Ok(())
+    }
+
+    /// What to wait for.
+    fn sources(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
+        let mut all = vec![(self.init_fd.as_fd(), PollFlags::IN)];
+        all.extend(self.errors.as_ref().map(|errors| (errors.as_fd(), PollFlags::IN)));
+        let waits = self.caller.as_ref().map_or(0, |caller| caller.backlog.len());
+        if waits < BACKLOG_BYTES {
+            all.push((self.answers.as_fd(), PollFlags::IN));
+        }
+        if !self.pending.is_empty() {
+            all.push((self.commands.as_fd(), PollFlags::OUT));
+        }
+        if let Some(caller) = &self.caller {
+            let mut flags = PollFlags::empty();
+            if self.pending.len() < BACKLOG_BYTES {
+                flags |= PollFlags::IN;
+            }
+            if !caller.backlog.is_empty() {
+                flags |= PollFlags::OUT;
+            }
+            all.push((caller.stream.as_fd(), flags));
+        }
+        all
+    }
+
+    /// The next moment at which [`Line::pump`] has something to do by itself.
+    fn due(&self) -> Option<Instant> {
+        let caller = self.caller.as_ref().filter(|caller| !caller.backlog.is_empty())?;
+        Some(caller.took + CALLER_STALL)
+    }
+
+    /// Moves what can be moved. True if the caller said something.
+    fn pump(&mut self) -> bool {
+        self.listen_to_errors();
+        let spoke = self.listen_to_caller();
+        self.speak_to_browser();
+        self.listen_to_browser();
+        self.speak_to_caller();
+        let mut died = [PollFd::new(&self.init_fd, PollFlags::IN)];
+        if rustix::event::poll(&mut died, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
+            self.over = true;
+        }
+        spoke
+    }
+
+    fn listen_to_errors(&mut self) {
+        let mut chunk = [0; CHUNK];
+        while let Some(errors) = &mut self.errors {
+            match errors.read(&mut chunk) {
+                Ok(0) => self.errors = None,
+                Ok(bytes) => {
+                    self.complaints.extend_from_slice(&chunk[..bytes]);
+                    let extra = self.complaints.len().saturating_sub(COMPLAINT_BYTES_MAX);
+                    self.complaints.drain(..extra);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.errors = None,
+            }
+        }
+    }
+
+    /// Takes whole messages from the caller; one who leaves in mid-word has said nothing.
+    fn listen_to_caller(&mut self) -> bool {
+        let mut spoke = false;
+        let mut chunk = [0; CHUNK];
+        while let Some(caller) = &mut self.caller
+            && self.pending.len() < BACKLOG_BYTES
+        {
+            match caller.stream.read(&mut chunk) {
+                Ok(0) => self.caller = None,
+                Ok(bytes) => {
+                    spoke = true;
+                    caller.heard.extend_from_slice(&chunk[..bytes]);
+                    if let Some(end) = caller.heard.iter().rposition(|byte| *byte == 0) {
+                        self.pending.extend(caller.heard.drain(..=end));
+                    }
+                    if caller.heard.len() > MESSAGE_BYTES_MAX {
+                        self.caller = None;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => self.caller = None,
+            }
+        }
+        spoke
+    }
+
+    fn speak_to_browser(&mut self) {
+        while !self.pending.is_empty() {
+            match self.commands.write(self.pending.as_slices().0) {
+                Ok(bytes) if bytes > 0 => drop(self.pending.drain(..bytes)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                _ => {
+                    self.over = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn listen_to_browser(&mut self) {
+        let mut chunk = [0; CHUNK];
+        for _ in 0..TURN_CHUNKS {
+            if self.caller.as_ref().is_some_and(|caller| caller.backlog.len() >= BACKLOG_BYTES) {
+                return;
+            }
+            match self.answers.read(&mut chunk) {
+                Ok(0) => {
+                    self.over = true;
+                    return;
+                }
+                Ok(bytes) => {
+                    let said = &chunk[..bytes];
+                    self.at_boundary = said.ends_with(&[0]);
+                    if let Some(caller) = &mut self.caller {
+                        caller.take(said);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.over = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn speak_to_caller(&mut self) {
+        while let Some(caller) = &mut self.caller
+            && !caller.backlog.is_empty()
+        {
+            match caller.stream.write(caller.backlog.as_slices().0) {
+                Ok(bytes) if bytes > 0 => {
+                    caller.backlog.drain(..bytes);
+                    caller.took = Instant::now();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if caller.took.elapsed() < CALLER_STALL {
+                        return;
+                    }
+                    self.caller = None;
+                }
+                _ => self.caller = None,
+            }
+        }
+    }
+
+    /// Ends the browser with everything in its box.
+    fn end(mut self) {
+        let _ = rustix::process::pidfd_send_signal(&self.init_fd, Signal::KILL);
+        let mut gone = [PollFd::new(&self.init_fd, PollFlags::IN)];
+        let _ = rustix::event::poll(&mut gone, Some(&super::timespec(END_WAIT)));
+        // What is not gone by now is collected by whoever adopts the keeper's children.
+        let _ = rustix::process::waitpid(Some(self.init), WaitOptions::NOHANG);
+        self.group.remove();
+    }
+}
+
+impl Caller {
+    fn take(&mut self, said: &[u8]) {
+        let mut said = said;
+        if self.skip {
+            let Some(end) = said.iter().position(|byte| *byte == 0) else { return };
+            said = &said[end + 1..];
+            self.skip = false;
+        }
+        if self.backlog.is_empty() {
+            self.took = Instant::now();
+        }
+        self.backlog.extend(said);
+    }
+}

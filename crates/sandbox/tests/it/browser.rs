@@ -1,0 +1,177 @@
+//! The browser's box: a line of whole messages, whoever comes and goes; what is in it and what is not.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use sandbox::{Browser, BrowserLine, Computer};
+
+use crate::desk::{Desk, PATIENCE, alive, run, until};
+
+/// Sends a command and gives the answer to it as text; events on the way are passed over.
+#[track_caller]
+fn ask(stream: &mut UnixStream, id: u32, method: &str, params: &str) -> String {
+    write!(stream, "{{\"id\":{id},\"method\":\"{method}\",\"params\":{params}}}\0").unwrap();
+    loop {
+        let message = next(stream);
+        if message.starts_with(&format!("{{\"id\":{id},")) {
+            return message;
+        }
+    }
+}
+
+#[track_caller]
+fn next(stream: &mut UnixStream) -> String {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut message = Vec::new();
+    let mut byte = [0];
+    loop {
+        stream.read_exact(&mut byte).unwrap();
+        if byte == [0] {
+            return String::from_utf8(message).unwrap();
+        }
+        message.push(byte[0]);
+    }
+}
+
+#[track_caller]
+fn line(computer: &Computer) -> BrowserLine {
+    computer.browser(Browser::Lean).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The processes of the browser's box, as the host numbers them, with their command lines. Those that are shut in further
+/// see no mounts at all, so they are told by where they come from.
+fn processes(desk: &Desk) -> Vec<(i32, String)> {
+    let profile = desk.spec.dir.join("browser/profile").canonicalize().unwrap();
+    let profile = format!("{} /profile", profile.display());
+    let read = |pid: i32, what: &str| std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+    let text = |pid, what: &str| String::from_utf8_lossy(&read(pid, what)).into_owned();
+    let all =
+        std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parents: Vec<(i32, i32)> =
+        all.filter_map(|pid| Some((pid, field(&text(pid, "status"), "PPid:").first()?.parse().ok()?))).collect();
+    let mut found: Vec<i32> =
+        parents.iter().map(|(pid, _)| *pid).filter(|pid| text(*pid, "mountinfo").contains(&profile)).collect();
+    loop {
+        let before = found.len();
+        let children = parents.iter().filter(|(pid, parent)| found.contains(parent) && !found.contains(pid));
+        let children: Vec<i32> = children.map(|(pid, _)| *pid).collect();
+        found.extend(children);
+        if found.len() == before {
+            return found.into_iter().map(|pid| (pid, text(pid, "cmdline").replace('\0', " "))).collect();
+        }
+    }
+}
+
+/// The words after a name in a status file.
+fn field(status: &str, name: &str) -> Vec<String> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_browser_answers_and_outlives_its_caller() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    let mut first = line(&computer);
+    assert!(first.fresh);
+    let version = ask(&mut first.stream, 1, "Browser.getVersion", "{}");
+    assert!(version.contains("Chrome"), "{version}");
+    // One goes in mid-word; the next one's first message must not begin with the other's half.
+    let made = ask(&mut first.stream, 2, "Target.createTarget", r#"{"url":"about:blank#kept"}"#);
+    first.stream.write_all(b"{\"id\":3,\"method\":\"Target.createTar").unwrap();
+    drop(first);
+    let mut second = line(&computer);
+    assert!(!second.fresh && second.generation > 1, "{second:?}");
+    let targets = ask(&mut second.stream, 4, "Target.getTargets", "{}");
+    assert!(targets.contains("about:blank#kept"), "{made} then {targets}");
+    // A third takes the line over.
+    let mut third = line(&computer);
+    second.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(second.stream.read(&mut [0; 16]).unwrap(), 0, "the second is cut off");
+    assert!(ask(&mut third.stream, 5, "Target.getTargets", "{}").contains("about:blank#kept"));
+}
+
+#[test]
+fn a_flood_that_nobody_reads_stops_neither_keeper_nor_browser() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    let mut deaf = line(&computer);
+    for id in 1..=2_000 {
+        write!(deaf.stream, "{{\"id\":{id},\"method\":\"SystemInfo.getInfo\"}}\0").unwrap();
+    }
+    let (exit, said) = run(&computer, "echo still here");
+    assert_eq!((exit, said.as_str()), (sandbox::Exit::Code(0), "still here\n"));
+    let mut other = line(&computer);
+    assert!(ask(&mut other.stream, 900_000, "Browser.getVersion", "{}").contains("Chrome"));
+}
+
+#[test]
+fn the_box_has_pages_shut_in_twice_and_no_workspace() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    run(&computer, "echo secret > /workspace/secret.txt");
+    let mut line = line(&computer);
+    ask(&mut line.stream, 1, "Browser.getVersion", "{}");
+    until("there is a renderer", || processes(&desk).iter().any(|(_, words)| words.contains("--type=renderer")));
+    for (pid, words) in processes(&desk) {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let field = |name| field(&status, name);
+        assert_eq!(field("NoNewPrivs:"), ["1"], "{words}");
+        assert_eq!(field("Seccomp:"), ["2"], "{words}");
+        assert!(!field("Uid:").contains(&"0".to_owned()), "{words}: {status}");
+        if words.contains("--type=renderer") {
+            let filters: u32 = field("Seccomp_filters:")[0].parse().unwrap();
+            assert!(filters >= 3, "ours are two, the page's own come on top: {filters}");
+            assert!(field("NSpid:").len() >= 3, "in a namespace of its own below ours: {status}");
+        }
+        assert!(!words.contains("--no-sandbox"), "{words}");
+        let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        assert!(!mounts.contains("/workspace"), "{mounts}");
+    }
+}
+
+#[test]
+fn it_shares_the_network_of_the_shell_and_nothing_else() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    let mut line = line(&computer);
+    ask(&mut line.stream, 1, "Browser.getVersion", "{}");
+    let (_, seen) =
+        run(&computer, "readlink /proc/self/ns/net; readlink /proc/self/ns/pid; ls /proc | grep -c '^[0-9]'");
+    let seen: Vec<&str> = seen.lines().collect();
+    let (browser, _) =
+        processes(&desk).into_iter().find(|(_, words)| words.contains("--remote-debugging-pipe")).unwrap();
+    let namespace = |name| std::fs::read_link(format!("/proc/{browser}/ns/{name}")).unwrap().display().to_string();
+    assert_eq!(namespace("net"), seen[0]);
+    assert_ne!(namespace("pid"), seen[1]);
+    assert!(seen[2].parse::<u32>().unwrap() < 10, "the shell sees none of its processes: {seen:?}");
+}
+
+#[test]
+fn it_ends_with_its_computer_and_when_asked() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    let mut line = line(&computer);
+    ask(&mut line.stream, 1, "Browser.getVersion", "{}");
+    computer.end_browser().unwrap();
+    until("the first browser is gone", || processes(&desk).is_empty());
+    line = self::line(&computer);
+    assert!(line.fresh);
+    ask(&mut line.stream, 2, "Browser.getVersion", "{}");
+    let pids: Vec<i32> = processes(&desk).into_iter().map(|(pid, _)| pid).collect();
+    assert!(pids.len() > 2, "{pids:?}");
+    computer.shutdown().unwrap();
+    until("the browser is gone with its computer", || !pids.iter().any(|pid| alive(*pid)));
+}
+
+#[test]
+fn a_mark_is_new_once_and_never_forgotten() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    assert_eq!(sandbox::recorded(computer.dir(), "e7").unwrap(), sandbox::Recorded::NeverSeen);
+    assert!(computer.mark("e7").unwrap());
+    assert!(!computer.mark("e7").unwrap());
+    assert_eq!(sandbox::recorded(computer.dir(), "e7").unwrap(), sandbox::Recorded::Running);
+    computer.shutdown().unwrap();
+    until("the keeper is gone", || sandbox::recorded(computer.dir(), "e7").unwrap() == sandbox::Recorded::Lost);
+}
