@@ -2,9 +2,10 @@
 # Says which Debian packages are missing, and installs them. With INSTALL=no it only says. It touches nothing else.
 set -eu
 
-# compiling · the toolset's interpreter · looking into PDF files · looking at processes and mounts · the browser of the page
-# tests and a font for its Chinese
-wanted="gcc libc6-dev make ca-certificates python3 python3-venv python3-pip poppler-utils procps util-linux chromium fonts-noto-cjk"
+# compiling · the toolset's interpreter · looking into PDF files · looking at processes and mounts ·
+# the agent's browser (the quick one, and the whole, which the page tests use too) · letters and signs that pages need
+wanted="gcc libc6-dev make ca-certificates python3 python3-venv python3-pip poppler-utils procps util-linux \
+chromium-headless-shell chromium fonts-liberation fonts-noto-cjk fonts-noto-color-emoji"
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "Rust is missing: install it from https://rustup.rs or your distribution, then run make again" >&2
@@ -13,7 +14,7 @@ fi
 
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
     missing=
-    for program in cc make python3 pdftotext ps unshare; do
+    for program in cc make python3 pdftotext ps unshare chromium; do
         command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
     done
     if [ -n "$missing" ]; then

@@ -32,7 +32,7 @@ pub(crate) fn main() -> ExitCode {
     let _ = rustix::thread::set_name(c"thenar-browser");
     let [commands, answers, errors, order] = [COMMANDS_FD, ANSWERS_FD, ERRORS_FD, ORDER_FD].map(sys::inherited);
     let run = || -> io::Result<()> {
-        sys::not_dumpable()?;
+        sys::dumpable(false)?;
         sys::close_from(ORDER_FD.cast_unsigned() + 1)?;
         rustix::process::chdir("/tmp")?;
         lock_files(Box::Browser).map_err(io::Error::other)?;

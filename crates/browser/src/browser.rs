@@ -1,0 +1,222 @@
+//! A browser in the hands of one caller: the line to it, the page that is acted upon, and how the caller is told what came
+//! of an action. What can be done with a page is in the files beside this one.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::limits::{ACT, ANSWER, START};
+use crate::line::{Ask, Line};
+use crate::state::{DialogKind, Post, auto_attach};
+use crate::view::Shown;
+use crate::{Error, Result};
+
+/// What a caller brings beside the stream.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Grows with every caller of the same browser, so that their messages are never mixed up.
+    pub generation: u32,
+    /// The browser was started for this caller.
+    pub fresh: bool,
+    /// The folder for downloads, as the browser sees it.
+    pub downloads: String,
+    /// Set to end whatever is waited for.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// A browser. Several threads may look at it; one acts.
+#[derive(Debug)]
+pub struct Browser {
+    pub(crate) line: Line,
+    pub(crate) mine: Mutex<Mine>,
+}
+
+/// What the caller remembers between actions.
+#[derive(Debug, Default)]
+pub(crate) struct Mine {
+    /// The number that the next element gets.
+    pub(crate) next: u32,
+    /// Which page and frame a number is in.
+    pub(crate) places: HashMap<u32, (String, String)>,
+    /// What the caller was told of each page last.
+    pub(crate) shown: HashMap<String, Shown>,
+    /// Where the mouse is, in points of the window.
+    pub(crate) mouse: (f64, f64),
+}
+
+impl Browser {
+    /// Takes the line, whether the browser is coming up, new, or was left by another caller in the middle of something.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if it does not come up.
+    pub fn attach(
+        reader: impl Read + Send + 'static,
+        writer: impl Write + Send + 'static,
+        start: Start,
+    ) -> Result<Self> {
+        let line = Line::open(reader, writer, start.generation, Arc::clone(&start.cancel))?;
+        let browser = Self { line, mine: Mutex::new(Mine { next: 1, ..Mine::default() }) };
+        browser.ask_browser("Browser.getVersion", json!({}), START)?;
+        // Off first: that ends what a caller before this one had attached to.
+        browser.ask_browser("Target.setAutoAttach", auto_attach(false), ANSWER)?;
+        browser.ask_browser("Target.setAutoAttach", auto_attach(true), ANSWER)?;
+        let keep = json!({ "behavior": "allowAndName", "downloadPath": start.downloads, "eventsEnabled": true });
+        browser.ask_browser("Browser.setDownloadBehavior", keep, ANSWER)?;
+        browser.page()?;
+        browser.recover()?;
+        if !start.fresh {
+            // The browser answers for the caller that is gone.
+            let words =
+                "The line to the browser was taken up anew; a question that a page had open was answered with no.";
+            browser.line.state(|state| state.note(words));
+        }
+        Ok(browser)
+    }
+
+    /// Whether the line still holds.
+    pub fn is_alive(&self) -> bool {
+        self.line.over().is_none()
+    }
+
+    /// The page that is acted upon; one is opened if there is none.
+    pub(crate) fn page(&self) -> Result<String> {
+        let shown = |browser: &Self, within| {
+            browser.line.wait_for(within, |state| state.active().map(|tab| tab.target.clone()))
+        };
+        if let Some(target) = shown(self, Duration::from_millis(500))? {
+            return Ok(target);
+        }
+        self.ask_browser("Target.createTarget", json!({ "url": "about:blank" }), ANSWER)?;
+        shown(self, START)?.ok_or_else(|| Error::Gone("it opens no page".to_owned()))
+    }
+
+    /// Finds out what a caller before this one had numbered, so that no number is given twice.
+    fn recover(&self) -> Result<()> {
+        let targets: Vec<String> = self.line.state(|state| state.tabs().iter().map(|tab| tab.target.clone()).collect());
+        let mut numbered = 0;
+        for target in targets {
+            // Answers come in order: with this one all is known that was asked for when the page was found.
+            if self.ask_page(&target, "Page.getFrameTree", json!({}), ANSWER).is_err() {
+                continue;
+            }
+            for frame in self.frames(&target) {
+                if !self.line.state(|state| {
+                    let frames = state.tab(&target).map(|tab| &tab.frames);
+                    frames.and_then(|frames| frames.get(&frame)).is_some_and(|frame| frame.our_world.is_some())
+                }) {
+                    continue;
+                }
+                if let Ok(answer) = self.run(&target, &frame, "numbered", &[], ANSWER) {
+                    numbered = numbered.max(answer.as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0));
+                }
+            }
+        }
+        self.mine().next = numbered + 1;
+        Ok(())
+    }
+
+    pub(crate) fn mine(&self) -> MutexGuard<'_, Mine> {
+        self.mine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn ask_browser(&self, method: &str, params: Value, within: Duration) -> Result<Value> {
+        self.line.ask(Ask { session: None, method, params, within, tab: None })
+    }
+
+    /// Asks a page, whose dialogs do not stand in the way of the answer.
+    pub(crate) fn ask_page(&self, target: &str, method: &str, params: Value, within: Duration) -> Result<Value> {
+        let session = self.session(target)?;
+        self.line.ask(Ask { session: Some(&session), method, params, within, tab: None })
+    }
+
+    /// Does something to a page. There may be no answer because a dialog opens first or a script has no end: what was done
+    /// is done all the same, and how the page stands is seen next. False if nothing more should be done now.
+    pub(crate) fn act_page(&self, target: &str, asks: &[(&str, Value)]) -> Result<bool> {
+        let session = self.session(target)?;
+        let asks: Vec<Ask<'_>> = asks
+            .iter()
+            .map(|(method, params)| Ask {
+                session: Some(&session),
+                method,
+                params: params.clone(),
+                within: ACT,
+                tab: Some(target),
+            })
+            .collect();
+        match self.line.ask_all(&asks) {
+            Ok(_) => Ok(true),
+            Err(Error::Dialog | Error::Silent { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn session(&self, target: &str) -> Result<String> {
+        let session = self.line.state(|state| state.tab(target).map(|tab| tab.session.clone()));
+        session.ok_or_else(|| Error::Cannot("the page was closed".to_owned()))
+    }
+
+    /// The frames of a page, the main one first.
+    pub(crate) fn frames(&self, target: &str) -> Vec<String> {
+        let mut frames: Vec<String> = self
+            .line
+            .state(|state| state.tab(target).map(|tab| tab.frames.keys().cloned().collect()))
+            .unwrap_or_default();
+        frames.sort_unstable_by_key(|frame| (frame != target, frame.clone()));
+        frames
+    }
+
+    /// Refuses while a dialog of the page stands in the way.
+    pub(crate) fn no_dialog(&self, target: &str) -> Result<()> {
+        if self.line.state(|state| state.has_dialog(target)) { Err(Error::Dialog) } else { Ok(()) }
+    }
+
+    /// The question that the page waits with, in words for the caller.
+    pub fn dialog(&self) -> Option<String> {
+        self.line.state(|state| {
+            let dialog = state.active()?.dialog.as_ref()?;
+            Some(match dialog.kind {
+                DialogKind::Confirm => format!(
+                    "The page asks to confirm and waits: {:?}. Answer with browser_press_key: Enter for yes, Escape for no.",
+                    dialog.message
+                ),
+                DialogKind::Prompt => format!(
+                    "The page asks for a line of text and waits: {:?}. Answer with browser_input, or browser_press_key Escape.",
+                    dialog.message
+                ),
+            })
+        })
+    }
+
+    /// Answers the question that the page waits with, if there is one.
+    pub(crate) fn answer_dialog(&self, target: &str, accept: bool, text: Option<&str>) -> Result<bool> {
+        let dialog = self.line.state(|state| state.tab_mut(target).and_then(|tab| tab.dialog.take()));
+        let Some(dialog) = dialog else { return Ok(false) };
+        let mut params = json!({ "accept": accept });
+        if let Some(text) = text {
+            params["promptText"] = Value::from(text);
+        }
+        let ask = Ask {
+            session: Some(&dialog.session),
+            method: "Page.handleJavaScriptDialog",
+            params,
+            within: ANSWER,
+            tab: None,
+        };
+        match self.line.ask(ask) {
+            // Closed meanwhile, by the page or by a person who watches.
+            Ok(_) | Err(Error::Refused { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a page the one that is acted upon and shown.
+    pub(crate) fn show(&self, target: &str) -> Result<()> {
+        self.line.state(|state| state.activate(target));
+        let session = self.session(target)?;
+        self.line.post(&Post::new(Some(&session), "Page.bringToFront", json!({})))
+    }
+}

@@ -1,0 +1,222 @@
+//! Typing into fields and choosing from lists. What stood in a field is replaced, unless the caller wants to add to it.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::act::{Spot, no_element};
+use crate::keys::Press;
+use crate::limits::{ANSWER, KEYS_TYPED_MAX};
+use crate::view::number_or_null;
+use crate::{Browser, Error, Result};
+
+/// What our code says of a field.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Field {
+    gone: bool,
+    tag: String,
+    #[serde(rename = "type")]
+    kind: String,
+    /// It has a picker of its own: dates, colours.
+    special: bool,
+    editable: bool,
+    file: bool,
+    many: bool,
+    empty: bool,
+    disabled: bool,
+    read_only: bool,
+    select: bool,
+}
+
+/// What came of choosing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Chosen {
+    gone: bool,
+    not_select: bool,
+    disabled: bool,
+    single: bool,
+    missing: Vec<String>,
+    options: Vec<String>,
+    chosen: Vec<String>,
+}
+
+impl Browser {
+    /// Types into a field, or where the page is ready for typing; or answers the page's question for a line of text.
+    ///
+    /// # Errors
+    /// [`Error::Cannot`] if nothing can be typed there.
+    pub fn input(&self, number: Option<u32>, text: &str, add: bool, enter: bool) -> Result<String> {
+        let target = self.page()?;
+        if self.answer_dialog(&target, true, Some(text))? {
+            return self.after("Answered the dialog with the text.");
+        }
+        let place = number.map(|number| self.place_of(number)).transpose()?;
+        let field = self.field(&target, number)?;
+        let what = number.map_or_else(|| "where the cursor is".to_owned(), |number| format!("into element {number}"));
+        match (&field, number) {
+            (field, Some(number)) if field.special => {
+                let (place, frame) = place.unwrap_or_else(|| (target.clone(), target.clone()));
+                let set = self.run(&place, &frame, "setValue", &[number.into(), text.into()], ANSWER)?;
+                let now = set["value"].as_str().unwrap_or_default().to_owned();
+                if now != text {
+                    let form = form_of(&field.kind);
+                    let text =
+                        format!("element {number} did not take {text:?}: a field of type {} takes {form}", field.kind);
+                    return Err(Error::Cannot(text));
+                }
+                self.finish(&target, enter, &format!("Set element {number} to {now:?}."))
+            }
+            _ => {
+                self.make_ready(&target, number, &field, add)?;
+                let (typed, all) = (self.type_text(&target, text)?, text.chars().count());
+                if typed < all {
+                    return self.after(&format!(
+                        "Typed about {typed} of {all} characters {what}; then the page stopped taking them."
+                    ));
+                }
+                self.finish(&target, enter, &format!("Typed {all} characters {what}."))
+            }
+        }
+    }
+
+    fn finish(&self, target: &str, enter: bool, said: &str) -> Result<String> {
+        if !enter {
+            return self.after(said);
+        }
+        self.act_page(target, &Press::of('\n').events())?;
+        self.after(&format!("{said} Pressed Enter."))
+    }
+
+    fn field(&self, target: &str, number: Option<u32>) -> Result<Field> {
+        let (place, frame) = match number {
+            Some(number) => self.place_of(number)?,
+            None => (target.to_owned(), target.to_owned()),
+        };
+        let answer = self.run(&place, &frame, "field", &[number_or_null(number)], ANSWER)?;
+        let field: Field = serde_json::from_value(answer).unwrap_or_default();
+        let Some(number) = number else {
+            if field.gone {
+                return Err(Error::Cannot("the page is not ready for typing: say which element".to_owned()));
+            }
+            return Ok(field);
+        };
+        let refusal = if field.gone {
+            return Err(no_element(number));
+        } else if field.disabled {
+            "it is disabled".to_owned()
+        } else if field.read_only {
+            "it is read-only".to_owned()
+        } else if field.select {
+            "choose from it with browser_select_option".to_owned()
+        } else if field.file {
+            "it takes files: give paths in the workspace".to_owned()
+        } else if !field.editable && !field.special {
+            format!("it is no field but {}", field.tag)
+        } else {
+            return Ok(field);
+        };
+        Err(Error::Cannot(format!("nothing can be typed into element {number}: {refusal}")))
+    }
+
+    /// Puts the cursor into a field by a click, and selects what is to be replaced.
+    fn make_ready(&self, target: &str, number: Option<u32>, field: &Field, add: bool) -> Result<()> {
+        if let Some(number) = number {
+            let (place, frame) = self.place_of(number)?;
+            let active = |browser: &Self| browser.run(&place, &frame, "isActive", &[number.into()], ANSWER);
+            // One click more would only move the cursor.
+            if active(self)? != true {
+                let (x, y, _) = self.aim(target, Spot::Element(number), true)?;
+                let pointer = |kind: &str, buttons: u32| {
+                    let event =
+                        json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": buttons, "clickCount": 1 });
+                    ("Input.dispatchMouseEvent", event)
+                };
+                let moved = ("Input.dispatchMouseEvent", json!({ "type": "mouseMoved", "x": x, "y": y }));
+                self.act_page(target, &[moved, pointer("mousePressed", 1), pointer("mouseReleased", 0)])?;
+                self.mine().mouse = (x, y);
+            }
+            if active(self)? != true {
+                self.run(&place, &frame, "focus", &[number.into()], ANSWER)?;
+            }
+        }
+        let end = if add { "Control+End" } else { "Control+a" };
+        if !field.empty || add {
+            self.act_page(target, &Press::read(end)?.events())?;
+        }
+        if !field.empty && !add {
+            self.act_page(target, &Press::read("Delete")?.events())?;
+        }
+        Ok(())
+    }
+
+    /// Types key by key; of what is long only the end, so that the page notices the same in less time. Gives the number of
+    /// characters that the page has taken.
+    fn type_text(&self, target: &str, text: &str) -> Result<usize> {
+        let letters = text.chars().count();
+        let pasted: String = text.chars().take(letters.saturating_sub(KEYS_TYPED_MAX)).collect();
+        if !pasted.is_empty() {
+            self.act_page(target, &[("Input.insertText", json!({ "text": pasted }))])?;
+        }
+        let mut typed = pasted.chars().count();
+        let keys: Vec<_> = text.chars().skip(letters.saturating_sub(KEYS_TYPED_MAX)).collect();
+        for some in keys.chunks(32) {
+            let events: Vec<_> = some.iter().flat_map(|key| Press::of(*key).events()).collect();
+            if !self.act_page(target, &events)? {
+                break;
+            }
+            typed += some.len();
+        }
+        Ok(typed)
+    }
+
+    /// Chooses from a list, by what its options are called.
+    ///
+    /// # Errors
+    /// [`Error::Cannot`] if there is no such list or option.
+    pub fn select(&self, number: u32, options: &[String]) -> Result<String> {
+        let target = self.page()?;
+        self.no_dialog(&target)?;
+        let (place, frame) = self.place_of(number)?;
+        let answer = self.run(&place, &frame, "choose", &[number.into(), json!(options)], ANSWER)?;
+        let chosen: Chosen = serde_json::from_value(answer).unwrap_or_default();
+        let refusal = if chosen.gone {
+            return Err(no_element(number));
+        } else if chosen.not_select {
+            "it is no list of options; click on it and then on what it shows".to_owned()
+        } else if chosen.disabled {
+            "it is disabled".to_owned()
+        } else if chosen.single {
+            "only one of its options can be chosen".to_owned()
+        } else if !chosen.missing.is_empty() {
+            format!("it has no option {:?}. Its options: {}", chosen.missing.join(", "), chosen.options.join(" | "))
+        } else {
+            return self.after(&format!("Chosen in element {number}: {}.", chosen.chosen.join(" + ")));
+        };
+        Err(Error::Cannot(format!("nothing can be chosen in element {number}: {refusal}")))
+    }
+
+    /// Whether files belong into an element, and whether several do.
+    pub(crate) fn takes_files(&self, number: u32) -> Result<Option<bool>> {
+        let (place, frame) = self.place_of(number)?;
+        let answer = self.run(&place, &frame, "field", &[number.into()], ANSWER)?;
+        let field: Field = serde_json::from_value(answer).unwrap_or_default();
+        if field.gone {
+            return Err(no_element(number));
+        }
+        Ok(field.file.then_some(field.many))
+    }
+}
+
+/// The form that a field with a picker takes.
+fn form_of(kind: &str) -> &'static str {
+    match kind {
+        "date" => "YYYY-MM-DD",
+        "time" => "HH:MM",
+        "datetime-local" => "YYYY-MM-DDTHH:MM",
+        "month" => "YYYY-MM",
+        "week" => "YYYY-Www",
+        "color" => "#rrggbb",
+        _ => "a number within its range",
+    }
+}

@@ -1,0 +1,329 @@
+//! The line to a browser: messages out and in, each answer back to whoever asked, each event into the state. One thread
+//! reads; any thread may ask. It knows the form of the protocol and none of its meaning.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::limits::{LOOK, MESSAGE_BYTES_MAX};
+use crate::state::{Post, State};
+
+/// Bytes read at one time.
+const CHUNK: usize = 64 * 1024;
+/// Numbers of messages that each caller of a browser has to itself.
+const IDS_PER_GENERATION: u32 = 1_000_000;
+/// Generations after which the numbers begin anew.
+const GENERATIONS: u32 = 2_000;
+
+/// One thing to ask for.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask<'a> {
+    /// The page or frame process, or the browser itself.
+    pub(crate) session: Option<&'a str>,
+    pub(crate) method: &'a str,
+    pub(crate) params: Value,
+    pub(crate) within: Duration,
+    /// The page that this is done to: if a dialog of it opens, there will be no answer until it is closed.
+    pub(crate) tab: Option<&'a str>,
+}
+
+/// The line. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Line(Arc<Inner>);
+
+struct Inner {
+    writer: Mutex<Box<dyn Write + Send>>,
+    shared: Mutex<Shared>,
+    happened: Condvar,
+    /// The caller wants everything to stop.
+    cancel: Arc<AtomicBool>,
+}
+
+struct Shared {
+    next_id: u32,
+    answers: HashMap<u32, Waiting>,
+    state: State,
+    /// Why the line is over.
+    over: Option<String>,
+}
+
+enum Waiting {
+    /// Somebody waits for it.
+    Asked(Option<Result<Value, String>>),
+    /// The frames of a page or frame process, which the state takes in.
+    Frames(String),
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").finish_non_exhaustive()
+    }
+}
+
+impl Line {
+    /// Begins to listen, on a thread of its own that ends with the stream.
+    pub(crate) fn open(
+        reader: impl Read + Send + 'static,
+        writer: impl Write + Send + 'static,
+        generation: u32,
+        cancel: Arc<AtomicBool>,
+    ) -> Result<Self, Error> {
+        let next_id = (generation % GENERATIONS) * IDS_PER_GENERATION + 1;
+        let shared = Shared { next_id, answers: HashMap::new(), state: State::default(), over: None };
+        let line = Self(Arc::new(Inner {
+            writer: Mutex::new(Box::new(writer)),
+            shared: Mutex::new(shared),
+            happened: Condvar::new(),
+            cancel,
+        }));
+        let inner = Arc::clone(&line.0);
+        let thread = std::thread::Builder::new().name("browser-line".to_owned());
+        thread
+            .spawn(move || inner.listen(reader))
+            .map_err(|error| Error::Gone(format!("no thread can be started for it: {error}")))?;
+        Ok(line)
+    }
+
+    /// Asks and waits for the answer.
+    pub(crate) fn ask(&self, ask: Ask<'_>) -> Result<Value, Error> {
+        let id = self.send(ask.session, ask.method, &ask.params)?;
+        self.answer(id, &ask)
+    }
+
+    /// Asks several things of one page at once, and waits for all answers in turn.
+    pub(crate) fn ask_all(&self, asks: &[Ask<'_>]) -> Result<Vec<Value>, Error> {
+        let mut ids = Vec::with_capacity(asks.len());
+        for ask in asks {
+            ids.push(self.send(ask.session, ask.method, &ask.params)?);
+        }
+        let answers: Vec<_> = ids.into_iter().zip(asks).map(|(id, ask)| self.answer(id, ask)).collect();
+        answers.into_iter().collect()
+    }
+
+    fn answer(&self, id: u32, ask: &Ask<'_>) -> Result<Value, Error> {
+        let found = self.wait_until(ask.within, |shared| {
+            let answered = matches!(shared.answers.get(&id), Some(Waiting::Asked(Some(_))));
+            let dialog = !answered && ask.tab.is_some_and(|tab| shared.state.has_dialog(tab));
+            if dialog {
+                return Some(Err(Error::Dialog));
+            }
+            let taken = answered.then(|| shared.answers.remove(&id)).flatten();
+            taken.and_then(|waiting| match waiting {
+                Waiting::Asked(Some(answer)) => Some(Ok(answer)),
+                Waiting::Asked(None) | Waiting::Frames(_) => None,
+            })
+        });
+        let what = || words(ask.method);
+        match found {
+            Ok(Some(Ok(answer))) => answer.map_err(|reason| Error::Refused { what: what(), reason }),
+            failed => {
+                self.lock().answers.remove(&id);
+                match failed {
+                    Ok(Some(Err(error))) | Err(error) => Err(error),
+                    Ok(_) => Err(Error::Silent { what: what(), seconds: ask.within.as_secs() }),
+                }
+            }
+        }
+    }
+
+    /// Waits until `found` finds something in what is known, at most `within`.
+    pub(crate) fn wait_for<T>(
+        &self,
+        within: Duration,
+        mut found: impl FnMut(&mut State) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        self.wait_until(within, |shared| found(&mut shared.state))
+    }
+
+    fn wait_until<T>(
+        &self,
+        within: Duration,
+        mut found: impl FnMut(&mut Shared) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let until = Instant::now() + within;
+        let mut shared = self.lock();
+        loop {
+            if let Some(found) = found(&mut shared) {
+                return Ok(Some(found));
+            }
+            if let Some(reason) = &shared.over {
+                return Err(Error::Gone(reason.clone()));
+            }
+            if self.0.cancel.load(Ordering::Relaxed) {
+                return Err(Error::Cancelled);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let waited = self.0.happened.wait_timeout(shared, left.min(LOOK));
+            shared = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Asks for something whose answer nobody needs.
+    pub(crate) fn post(&self, post: &Post) -> Result<(), Error> {
+        self.0.post(post)
+    }
+
+    /// Looks at what is known, or changes it.
+    pub(crate) fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        with(&mut self.lock().state)
+    }
+
+    /// Why the line is over, if it is.
+    pub(crate) fn over(&self) -> Option<String> {
+        self.lock().over.clone()
+    }
+
+    fn send(&self, session: Option<&str>, method: &str, params: &Value) -> Result<u32, Error> {
+        let id = {
+            let mut shared = self.lock();
+            let id = shared.take_id();
+            shared.answers.insert(id, Waiting::Asked(None));
+            id
+        };
+        self.0.write(id, session, method, params)?;
+        Ok(id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock()
+    }
+}
+
+impl Shared {
+    fn take_id(&mut self) -> u32 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn post(&self, post: &Post) -> Result<(), Error> {
+        let id = {
+            let mut shared = self.lock();
+            let id = shared.take_id();
+            if let (true, Some(session)) = (post.frames_wanted, &post.session) {
+                shared.answers.insert(id, Waiting::Frames(session.clone()));
+            }
+            id
+        };
+        self.write(id, post.session.as_deref(), post.method, &post.params)
+    }
+
+    fn write(&self, id: u32, session: Option<&str>, method: &str, params: &Value) -> Result<(), Error> {
+        let mut message = json!({ "id": id, "method": method, "params": params });
+        if let Some(session) = session {
+            message["sessionId"] = Value::from(session);
+        }
+        let mut bytes = message.to_string().into_bytes();
+        bytes.push(0);
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.write_all(&bytes).and_then(|()| writer.flush()).map_err(|error| {
+            let reason = self.lock().over.clone();
+            Error::Gone(reason.unwrap_or_else(|| format!("it takes no more commands ({error})")))
+        })
+    }
+
+    /// The listening thread's whole life.
+    fn listen(&self, reader: impl Read) {
+        let reason = match self.hear(reader) {
+            Ok(()) => "it ended, or another program has taken it over".to_owned(),
+            Err(error) => format!("the line to it broke: {error}"),
+        };
+        self.lock().over = Some(reason);
+        self.happened.notify_all();
+    }
+
+    fn hear(&self, mut reader: impl Read) -> io::Result<()> {
+        let mut heard = Vec::new();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let bytes = match reader.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let mut rest = &chunk[..bytes];
+            while let Some(end) = rest.iter().position(|byte| *byte == 0) {
+                heard.extend_from_slice(&rest[..end]);
+                rest = &rest[end + 1..];
+                self.take(&heard);
+                heard.clear();
+                if heard.capacity() > 4 * CHUNK {
+                    heard = Vec::new();
+                }
+            }
+            heard.extend_from_slice(rest);
+            if heard.len() > MESSAGE_BYTES_MAX {
+                return Err(io::Error::other("it said more in one message than is taken"));
+            }
+        }
+    }
+
+    fn take(&self, message: &[u8]) {
+        // What is not JSON tells nothing; the protocol has no other form.
+        let Ok(mut message) = serde_json::from_slice::<Value>(message) else { return };
+        let id = message.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+        let posts = match id {
+            Some(id) => self.take_answer(id, &mut message),
+            None => {
+                let session = message["sessionId"].as_str().map(str::to_owned);
+                let (method, params) =
+                    (message["method"].as_str().unwrap_or_default().to_owned(), message["params"].take());
+                self.lock().state.apply(session.as_deref(), &method, &params)
+            }
+        };
+        self.happened.notify_all();
+        for post in posts {
+            // A line that breaks now is found broken by the next read.
+            let _ = self.post(&post);
+        }
+    }
+
+    fn take_answer(&self, id: u32, message: &mut Value) -> Vec<Post> {
+        let mut shared = self.lock();
+        let answer = match message.get("error") {
+            Some(error) => Err(error["message"].as_str().unwrap_or("no reason was given").to_owned()),
+            None => Ok(message["result"].take()),
+        };
+        match shared.answers.get_mut(&id) {
+            Some(Waiting::Asked(slot)) => *slot = Some(answer),
+            Some(Waiting::Frames(session)) => {
+                let session = session.clone();
+                shared.answers.remove(&id);
+                if let Ok(tree) = answer {
+                    shared.state.take_frames(&session, &tree["frameTree"]);
+                }
+            }
+            // Of a caller before us, or of something posted.
+            None => {}
+        }
+        Vec::new()
+    }
+}
+
+/// A method's name as words: `Page.captureScreenshot` is "capture screenshot".
+fn words(method: &str) -> String {
+    let name = method.rsplit('.').next().unwrap_or(method);
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
+}

@@ -1,0 +1,206 @@
+// What a person sees of a page, as lines of text in reading order, with a number on everything that can be acted upon.
+
+const NODES_MAX = 30000;
+const WALK_MS_MAX = 1500;
+const LINE_CHARS_MAX = 1200;
+const SKIPPED = new Set(['script', 'style', 'noscript', 'template', 'head', 'meta', 'link', 'title', 'source', 'track', 'param']);
+
+const isInline = (display) => display.startsWith('inline') || display === 'contents' || display === 'ruby';
+
+class Walk {
+  constructor(options) {
+    this.next = options.next;
+    // Content that ends above this is skipped, in points of the window.
+    this.above = options.above;
+    this.most = options.lines;
+    this.lines = [];
+    this.seen = [];
+    this.frames = [];
+    this.text = '';
+    this.prefix = '';
+    this.top = null;
+    this.nodes = 0;
+    this.more = false;
+    this.skippedAbove = false;
+    this.until = performance.now() + WALK_MS_MAX;
+  }
+
+  flush() {
+    const text = squeeze(this.text).replace(/\] (?=[.,;:!?)])/g, ']');
+    if (text) this.lines.push({ text: this.prefix + cut(text, LINE_CHARS_MAX), top: Math.round(this.top ?? 0) });
+    this.text = '';
+    this.prefix = '';
+    this.top = null;
+  }
+
+  put(text, top) {
+    if (this.top === null && text.trim()) this.top = top;
+    this.text += text;
+  }
+
+  full() {
+    if (this.more) return true;
+    this.nodes += 1;
+    const late = this.nodes % 256 === 0 && performance.now() > this.until;
+    if (late || this.nodes > NODES_MAX || this.lines.length >= this.most) this.more = true;
+    return this.more;
+  }
+
+  node(node, inside) {
+    if (this.full()) return;
+    if (node.nodeType === Node.TEXT_NODE) {
+      if (inside.hidden || inside.labelled) return;
+      if (inside.pre) this.preformatted(node.data, inside.top);
+      else if (node.data.trim()) this.put(plainText(node.data), inside.top);
+      else this.text += ' ';
+    } else if (node instanceof Element) {
+      this.element(node, inside);
+    }
+  }
+
+  preformatted(text, top) {
+    const lines = text.split('\n');
+    lines.forEach((line, index) => {
+      if (line.trim()) {
+        if (this.top === null) this.top = top;
+        this.text += plainText(line);
+      }
+      if (index < lines.length - 1) this.flush();
+    });
+  }
+
+  element(element, inside) {
+    const tag = element.localName;
+    if (SKIPPED.has(tag)) return;
+    if (tag === 'br') { this.flush(); return; }
+    const style = getComputedStyle(element);
+    if (style.display === 'none') return;
+    const rect = style.display === 'contents' ? null : element.getBoundingClientRect();
+    const hidden = style.visibility !== 'visible' || (style.opacity === '0' && style.pointerEvents === 'none');
+    if (rect && this.outOfSight(element, rect, style)) return;
+    const top = rect ? rect.top : inside.top;
+    const inline = isInline(style.display) || element instanceof SVGElement;
+    // What sticks out of it counts too: pages are often taller than their own body.
+    const isAbove = !inline && rect && rect.height > 0 && rect.bottom < this.above && rect.top + element.scrollHeight < this.above;
+    if (isAbove && style.position !== 'fixed' && style.display !== 'contents') {
+      this.flush();
+      this.skippedAbove = true;
+      return;
+    }
+    const context = { hidden, pre: style.whiteSpace.startsWith('pre') && style.whiteSpace !== 'pre-line', top, labelled: inside.labelled };
+    if (!inline) this.flush();
+    if (!hidden) this.own(element, tag, style, rect, context);
+    else this.children(element, context);
+    if (!inline) this.flush();
+  }
+
+  // Nothing of it can be seen, and nothing below it sticks out.
+  outOfSight(element, rect, style) {
+    if (rect.width <= 1 && rect.height <= 1 && style.overflow !== 'visible') return true;
+    if (rect.width === 0 && rect.height === 0 && element.childElementCount === 0 && element.localName !== 'area' && !rootOf(element)) return !squeeze(element.textContent);
+    const fixed = style.position === 'absolute' || style.position === 'fixed';
+    return fixed && rect.width > 0 && (rect.right + scrollX < 0 || rect.bottom + scrollY < 0);
+  }
+
+  own(element, tag, style, rect, context) {
+    if (tag === 'iframe' || tag === 'frame' || (tag === 'object' && element.contentDocument)) {
+      if (rect.width < 4 || rect.height < 4) return;
+      this.flush();
+      const number = this.take(numberOf(element, this.next));
+      this.frames.push({ number, line: this.lines.length });
+      const name = plainName(element.title || element.getAttribute('aria-label') || element.name, NAME_CHARS);
+      this.lines.push({ text: `[${number} frame${name ? ': ' + name : ''}]`, top: Math.round(rect.top), frame: number });
+      return;
+    }
+    const role = roleOf(element, style);
+    if (role) {
+      const token = tokenOf(element, role, this.next);
+      this.take(numbers.get(element));
+      this.put(' ' + token + ' ', context.top);
+      if (this.isWhole(element, tag, role)) return;
+      context.labelled = true;
+    }
+    if (tag === 'img' || (tag === 'svg' && !role)) {
+      const name = plainName(tag === 'img' ? element.alt : element.querySelector('title')?.textContent || element.getAttribute('aria-label'), NAME_CHARS);
+      if (name && rect.width >= 8) this.put(` (image: ${name}) `, context.top);
+      if (tag === 'img') return;
+      for (const shape of element.querySelectorAll('text')) this.put(' ' + plainText(shape.textContent) + ' ', context.top);
+      for (const shape of element.querySelectorAll('[onclick],[tabindex],a')) this.element(shape, context);
+      return;
+    }
+    if (tag === 'canvas' || tag === 'video' || tag === 'audio') this.put(` (${tag}${tag === 'canvas' ? '' : element.paused ? ', paused' : ', playing'}) `, context.top);
+    if (tag === 'details' && !element.open) { for (const child of element.children) if (child.localName === 'summary') this.node(child, context); return; }
+    if (style.contentVisibility === 'hidden') return;
+    if (tag === 'label' && element.control && element.control.type !== 'hidden') context.labelled = true;
+    if (/^h[1-6]$/.test(tag)) this.prefix = '#'.repeat(Number(tag[1])) + ' ';
+    if (tag === 'li') this.prefix = '- ';
+    if (tag === 'tr') { this.row(element, context); return; }
+    if (tag === 'progress' || tag === 'meter') this.put(` (${tag}: ${element.value ?? '?'} of ${element.max ?? 1}) `, context.top);
+    if (element.localName.includes('-') && !rootOf(element) && !lookedInto.has(element) && opaque.length < 40) {
+      lookedInto.add(element);
+      opaque.push(element);
+    }
+    this.children(element, context);
+  }
+
+  // Whether an element's name says all that is in it.
+  isWhole(element, tag, role) {
+    if (['input', 'select', 'textarea'].includes(tag) || role === 'editor' || role === 'textbox') return true;
+    if (rootOf(element)) return false;
+    return element.querySelector(WIDGETS) === null && textOf(element, NAME_CHARS).length <= NAME_CHARS && element.querySelector('iframe') === null;
+  }
+
+  children(element, context) {
+    for (const child of childrenOf(element)) this.node(child, context);
+  }
+
+  // A row of a table on one line.
+  row(element, context) {
+    let first = true;
+    for (const cell of childrenOf(element)) {
+      if (!(cell instanceof Element)) continue;
+      const style = getComputedStyle(cell);
+      if (style.display === 'none' || style.visibility !== 'visible') continue;
+      if (!first) this.put(' | ', context.top);
+      first = false;
+      if (cell.querySelector('table,ul,ol,p,div > div')) this.element(cell, context);
+      else {
+        const role = roleOf(cell, style);
+        if (role) this.element(cell, context);
+        else this.children(cell, context);
+      }
+    }
+  }
+
+  take(number) {
+    if (number >= this.next) this.next = number + 1;
+    this.seen.push(number);
+    return number;
+  }
+}
+
+thenar.walk = (options) => {
+  opaque = [];
+  const walk = new Walk(options);
+  const body = document.body ?? document.documentElement;
+  if (body) walk.element(body, { hidden: false, pre: false, top: 0, labelled: false });
+  walk.flush();
+  const page = document.scrollingElement ?? document.documentElement;
+  return {
+    lines: walk.lines,
+    frames: walk.frames,
+    seen: walk.seen,
+    next: walk.next,
+    more: walk.more,
+    skipped_above: walk.skippedAbove,
+    opaque: opaque.length,
+    title: cut(squeeze(document.title), 200),
+    url: location.href,
+    ready: document.readyState,
+    width: innerWidth,
+    height: innerHeight,
+    scroll_top: Math.round(scrollY),
+    scroll_height: Math.round(page?.scrollHeight ?? 0),
+    status: performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0,
+  };
+};

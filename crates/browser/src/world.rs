@@ -1,0 +1,183 @@
+//! Our own code in a page: a world in each frame that the page can neither see nor change, made when it is first needed. The
+//! code itself is in `page/`; it looks and points, and changes a page only where a tool says so.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::limits::ANSWER;
+use crate::line::Ask;
+use crate::state::{WORLD, World};
+use crate::{Browser, Error, Result};
+
+/// The code, as one function that does nothing the second time.
+const CODE: &str = concat!(
+    "(() => { 'use strict'; if (globalThis.thenar) return;\n",
+    include_str!("page/elements.js"),
+    include_str!("page/walk.js"),
+    include_str!("page/act.js"),
+    include_str!("page/text.js"),
+    include_str!("page/draw.js"),
+    "\n})()"
+);
+
+/// What a world without our code answers.
+const NONE: &str = "thenar: none";
+
+/// Tries to run something in a frame whose document changes meanwhile.
+const TRIES: usize = 3;
+
+impl Browser {
+    /// Runs one of our functions in a frame, and gives what it returns.
+    pub(crate) fn run(&self, target: &str, frame: &str, call: &str, args: &[Value], within: Duration) -> Result<Value> {
+        let args: Vec<String> = args.iter().map(Value::to_string).collect();
+        let expression = format!("globalThis.thenar ? thenar.{call}({}) : {:?}", args.join(","), NONE);
+        let evaluated = self.evaluate(target, frame, &expression, true, within)?;
+        Ok(evaluated["value"].clone())
+    }
+
+    /// The same, for a handle on what it returns.
+    pub(crate) fn run_for_handle(
+        &self,
+        target: &str,
+        frame: &str,
+        call: &str,
+        args: &[Value],
+    ) -> Result<Option<String>> {
+        let args: Vec<String> = args.iter().map(Value::to_string).collect();
+        let expression = format!("globalThis.thenar ? thenar.{call}({}) : {:?}", args.join(","), NONE);
+        let evaluated = self.evaluate(target, frame, &expression, false, ANSWER)?;
+        Ok(evaluated["objectId"].as_str().map(str::to_owned))
+    }
+
+    fn evaluate(&self, target: &str, frame: &str, expression: &str, by_value: bool, within: Duration) -> Result<Value> {
+        let mut tries = 0;
+        loop {
+            let answer = self.evaluate_once(target, frame, expression, by_value, within);
+            tries += 1;
+            match answer {
+                Ok(value) if value["value"] == NONE => {
+                    self.evaluate_once(target, frame, CODE, true, ANSWER)?;
+                }
+                // Its document went while it ran: it is run in the next one.
+                Err(Error::Refused { .. }) if tries < TRIES => {
+                    let lost = |frame: &mut crate::state::Frame| frame.our_world = None;
+                    self.line.state(|state| {
+                        let tab = state.tab_mut(target);
+                        tab.and_then(|tab| tab.frames.get_mut(frame)).map(lost)
+                    });
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn evaluate_once(
+        &self,
+        target: &str,
+        frame: &str,
+        expression: &str,
+        by_value: bool,
+        within: Duration,
+    ) -> Result<Value> {
+        let (session, world) = self.our_world(target, frame)?;
+        let params = json!({
+            "expression": expression, "uniqueContextId": world.unique, "returnByValue": by_value, "awaitPromise": true,
+        });
+        let ask = Ask { session: Some(&session), method: "Runtime.evaluate", params, within, tab: Some(target) };
+        let mut answer = self.line.ask(ask)?;
+        let failed = &answer["exceptionDetails"];
+        if failed.is_object() {
+            let reason = crate::state::exception(failed);
+            return Err(Error::Refused { what: "look at the page".to_owned(), reason });
+        }
+        Ok(answer["result"].take())
+    }
+
+    /// Our world in a frame, and the session that it is in.
+    pub(crate) fn our_world(&self, target: &str, frame: &str) -> Result<(String, World)> {
+        let known = |browser: &Self| {
+            browser.line.state(|state| {
+                let frame = state.tab(target)?.frames.get(frame)?;
+                Some((frame.session.clone(), frame.our_world.clone()))
+            })
+        };
+        let gone = || Error::Cannot("that part of the page is gone".to_owned());
+        let (session, world) = known(self).ok_or_else(gone)?;
+        if let Some(world) = world {
+            return Ok((session, world));
+        }
+        let params = json!({ "frameId": frame, "worldName": WORLD });
+        let ask = Ask {
+            session: Some(&session),
+            method: "Page.createIsolatedWorld",
+            params,
+            within: ANSWER,
+            tab: Some(target),
+        };
+        self.line.ask(ask)?;
+        // The event that tells of it comes before the answer, unless the document went in between.
+        let (session, world) = known(self).ok_or_else(gone)?;
+        let reason = || "its document was replaced".to_owned();
+        let world = world.ok_or_else(|| Error::Refused { what: "look at the page".to_owned(), reason: reason() })?;
+        Ok((session, world))
+    }
+
+    /// Calls a function on something in a page.
+    pub(crate) fn call_on(
+        &self,
+        session: &str,
+        target: &str,
+        object: &str,
+        function: &str,
+        args: Value,
+    ) -> Result<Value> {
+        let params = json!({
+            "objectId": object, "functionDeclaration": function, "arguments": args, "returnByValue": true, "awaitPromise": true,
+        });
+        let ask =
+            Ask { session: Some(session), method: "Runtime.callFunctionOn", params, within: ANSWER, tab: Some(target) };
+        let mut answer = self.line.ask(ask)?;
+        let failed = &answer["exceptionDetails"];
+        if failed.is_object() {
+            return Err(Error::Refused {
+                what: "look at the page".to_owned(),
+                reason: crate::state::exception(failed),
+            });
+        }
+        Ok(answer["result"]["value"].take())
+    }
+
+    /// A handle, in our world, on something that the browser knows by a number of its own.
+    pub(crate) fn resolve(&self, target: &str, frame: &str, node: i64) -> Result<(String, String)> {
+        // Our code must be there before something is asked of it through a handle.
+        self.run(target, frame, "numbered", &[], ANSWER)?;
+        let (session, world) = self.our_world(target, frame)?;
+        let params = json!({ "backendNodeId": node, "executionContextId": world.id });
+        let ask = Ask { session: Some(&session), method: "DOM.resolveNode", params, within: ANSWER, tab: Some(target) };
+        let answer = self.line.ask(ask)?;
+        let object = answer["object"]["objectId"].as_str().map(str::to_owned);
+        let object = object.ok_or_else(|| Error::Cannot("that part of the page is gone".to_owned()))?;
+        Ok((session, object))
+    }
+
+    /// Lets go of a handle.
+    pub(crate) fn release(&self, session: &str, object: &str) {
+        let post = crate::state::Post::new(Some(session), "Runtime.releaseObject", json!({ "objectId": object }));
+        // A page that is gone has let go of everything.
+        let _ = self.line.post(&post);
+    }
+
+    /// The number of something in a page, given one if it had none.
+    pub(crate) fn number(&self, target: &str, frame: &str, session: &str, object: &str) -> Result<u32> {
+        let next = self.mine().next;
+        let function = "function (next) { return thenar.numberOf(this, next); }";
+        let answer = self.call_on(session, target, object, function, json!([{ "value": next }]))?;
+        let number = answer.as_u64().and_then(|number| u32::try_from(number).ok());
+        let number = number.ok_or_else(|| Error::Cannot("that is no element".to_owned()))?;
+        let mut mine = self.mine();
+        mine.next = mine.next.max(number + 1);
+        mine.places.insert(number, (target.to_owned(), frame.to_owned()));
+        Ok(number)
+    }
+}

@@ -1,0 +1,199 @@
+//! What can be done to a page, and what is told of it.
+
+use browser::{Click, Destination, Direction, Spot};
+
+use crate::desk::Desk;
+
+#[test]
+fn typing_makes_the_events_that_keys_make() {
+    let (desk, _) = Desk::at(
+        "<input id=i value=old aria-label=F onkeydown=\"window.downs=(window.downs||0)+1\" oninput=\"window.inputs=(window.inputs||0)+1\" onchange=\"window.changed=true\">\
+         <form onsubmit=\"document.title='sent '+q.value;return false\"><input id=q aria-label=Q></form><div contenteditable=true>rich</div><input type=date aria-label=D>",
+    );
+    let field = desk.number("textbox: F");
+    let told = desk.browser.input(Some(field), "new ü", false, false).unwrap();
+    assert!(told.contains("textbox: F = new ü"), "{told}");
+    assert_eq!(desk.script("[i.value, window.downs >= 5, window.inputs >= 5]"), r#"["new ü",true,true]"#);
+    desk.browser.input(Some(field), "!", true, false).unwrap();
+    assert_eq!(desk.script("i.value"), "new ü!");
+    let search = desk.number("textbox: Q");
+    let told = desk.browser.input(Some(search), "cats", false, true).unwrap();
+    assert!(told.contains("Page \"sent cats\""), "{told}");
+    assert_eq!(desk.script("window.changed"), "true");
+    let long = "abcdefghij".repeat(100);
+    desk.browser.input(Some(field), &long, false, false).unwrap();
+    assert_eq!(desk.script("i.value.length"), "1000");
+    let editor = desk.number("editor");
+    desk.browser.input(Some(editor), "plain", false, false).unwrap();
+    assert_eq!(desk.script("document.querySelector('div').textContent"), "plain");
+    let date = desk.number("date: D");
+    desk.browser.input(Some(date), "2026-11-25", false, false).unwrap();
+    assert_eq!(desk.script("document.querySelector('[type=date]').value"), "2026-11-25");
+    let odd = desk.browser.input(Some(date), "25 November", false, false).unwrap_err();
+    assert!(odd.nothing_was_done() && odd.to_string().contains("YYYY-MM-DD"), "{odd}");
+}
+
+#[test]
+fn what_is_covered_disabled_or_gone_is_not_clicked() {
+    let (desk, _) = Desk::at(
+        "<button id=a onclick=\"document.title='clicked'\">A</button><button disabled>B</button>\
+         <div id=cover style='position:fixed;inset:0;background:#eee8'>Cookies? <button onclick=\"cover.remove()\">Accept</button></div>",
+    );
+    let number = desk.number("button: A");
+    let covered = desk.browser.click(Spot::Element(number), Click::Once).unwrap_err();
+    assert!(covered.nothing_was_done() && covered.to_string().contains("covered by div"), "{covered}");
+    desk.click("button: Accept");
+    let told = desk.browser.click(Spot::Element(number), Click::Once).unwrap();
+    assert!(told.contains("Page \"clicked\"") || desk.script("document.title") == "clicked", "{told}");
+    let disabled = desk.browser.click(Spot::Element(desk.number("button: B")), Click::Once).unwrap_err();
+    assert!(disabled.to_string().contains("disabled"), "{disabled}");
+}
+
+#[test]
+fn the_mouse_clicks_twice_drags_and_scrolls_what_it_is_over() {
+    let (desk, _) = Desk::at(
+        "<style>body{margin:0}</style><div id=box style='width:50px;height:50px;position:absolute;left:20px;top:20px;background:#00f' tabindex=0>box</div>\
+         <div id=list tabindex=0 role=listbox aria-label=L style='position:absolute;top:200px;height:100px;width:200px;overflow:auto'><p style='height:2000px'>long</div>\
+         <script>let d=null;box.onmousedown=e=>d=[e.clientX-box.offsetLeft,e.clientY-box.offsetTop];onmouseup=()=>d=null;\
+         onmousemove=e=>{if(d){box.style.left=e.clientX-d[0]+'px';box.style.top=e.clientY-d[1]+'px'}};box.ondblclick=()=>document.title='twice';\
+         box.oncontextmenu=e=>{e.preventDefault();document.title='menu'}</script>",
+    );
+    let told = desk.browser.move_mouse(Spot::Point(45.0, 45.0), false).unwrap();
+    assert!(told.contains("x 45, y 45"), "{told}");
+    desk.browser.move_mouse(Spot::Point(145.0, 75.0), true).unwrap();
+    assert_eq!(desk.script("[box.style.left, box.style.top]"), r#"["120px","50px"]"#);
+    desk.browser.click(Spot::Point(145.0, 75.0), Click::Twice).unwrap();
+    assert_eq!(desk.script("document.title"), "twice");
+    desk.browser.click(Spot::Point(145.0, 75.0), Click::Right).unwrap();
+    assert_eq!(desk.script("document.title"), "menu");
+    let list = desk.number("listbox: L");
+    let told = desk.browser.scroll(Some(list), Direction::Down, true).unwrap();
+    assert!(told.starts_with("Scrolled from 0 to "), "{told}");
+    assert_eq!(desk.script("list.scrollTop + list.clientHeight >= list.scrollHeight - 1"), "true");
+    assert_eq!(desk.script("scrollY"), "0");
+}
+
+#[test]
+fn options_are_chosen_by_what_they_are_called() {
+    let (desk, _) = Desk::at(
+        "<select id=s aria-label=One onchange=\"document.title=s.value\"><option value=1>Red<option value=2>Green</select>\
+         <select id=m multiple aria-label=Some><option>A<option>B<option>C</select>",
+    );
+    let (one, some) = (desk.number("select: One"), desk.number("multiselect: Some"));
+    let told = desk.browser.select(one, &["green".to_owned()]).unwrap();
+    assert!(told.starts_with("Chosen in element") && told.contains("Green"), "{told}");
+    assert_eq!(desk.script("document.title"), "2");
+    desk.browser.select(some, &["A".to_owned(), "C".to_owned()]).unwrap();
+    assert_eq!(desk.script("Array.from(m.selectedOptions).map(o => o.text)"), r#"["A","C"]"#);
+    let none = desk.browser.select(one, &["Blue".to_owned()]).unwrap_err();
+    assert!(none.nothing_was_done() && none.to_string().contains("Red | Green"), "{none}");
+    assert!(desk.browser.select(one, &["Red".to_owned(), "Green".to_owned()]).is_err());
+    let click = desk.browser.click(Spot::Element(one), Click::Once).unwrap_err();
+    assert!(click.to_string().contains("browser_select_option"), "{click}");
+}
+
+#[test]
+fn dialogs_are_told_and_answered() {
+    let (mut desk, _) = Desk::at(
+        "<button onclick=\"alert('Saved.');document.title='alerted'\">A</button><button onclick=\"document.title='said '+confirm('Delete?')\">C</button>\
+         <button onclick=\"document.title='named '+prompt('Name?')\">P</button>",
+    );
+    let told = desk.click("button: A");
+    assert!(told.contains("Saved.") && told.contains("which was closed"), "{told}");
+    assert_eq!(desk.script("document.title"), "alerted");
+    let told = desk.click("button: C");
+    assert!(told.contains("Delete?") && told.contains("Escape for no"), "{told}");
+    // Nothing else can be done meanwhile, and that is told too.
+    assert!(desk.view().contains("Delete?"));
+    assert_eq!(desk.browser.click(Spot::Point(5.0, 5.0), Click::Once), Err(browser::Error::Dialog));
+    desk.browser.press("Escape").unwrap();
+    assert_eq!(desk.script("document.title"), "said false");
+    desk.click("button: C");
+    desk.browser.press("Enter").unwrap();
+    assert_eq!(desk.script("document.title"), "said true");
+    desk.click("button: P");
+    desk.browser.input(None, "Ann", false, false).unwrap();
+    assert_eq!(desk.script("document.title"), "named Ann");
+    // A question that an engine left open is answered by no, and the next one is told.
+    desk.click("button: C");
+    desk.restarted();
+    let told = desk.view();
+    assert!(told.contains("was answered with no"), "{told}");
+    assert_eq!(desk.script("document.title"), "said false");
+}
+
+#[test]
+fn tabs_open_close_and_are_gone_back_to() {
+    let desk = Desk::with(&[
+        ("/", "<title>First</title><a href='/two' target=_blank>open</a><a href='/three'>go</a>"),
+        ("/two", "<title>Second</title><p>second page</p>"),
+        ("/three", "<title>Third</title><p>third page</p>"),
+    ]);
+    desk.open("/");
+    let told = desk.click("link: open");
+    assert!(told.contains("A new tab was opened (tab 2)") && told.contains("second page"), "{told}");
+    assert!(told.contains("Tabs: 1 \"First\", 2 (shown) \"Second\""), "{told}");
+    let told = desk.browser.navigate(&Destination::Tab(1)).unwrap();
+    assert!(told.contains("Page \"First\""), "{told}");
+    desk.click("link: go");
+    let told = desk.browser.navigate(&Destination::Back).unwrap();
+    assert!(told.contains("Page \"First\""), "{told}");
+    let told = desk.browser.navigate(&Destination::Forward).unwrap();
+    assert!(told.contains("third page"), "{told}");
+    desk.browser.navigate(&Destination::Tab(2)).unwrap();
+    let told = desk.browser.navigate(&Destination::CloseTab).unwrap();
+    assert!(told.contains("Tab 2 was closed; tab 1 is shown now.") && told.contains("third page"), "{told}");
+    assert!(desk.browser.navigate(&Destination::Tab(9)).is_err());
+}
+
+#[test]
+fn scripts_give_values_elements_and_errors() {
+    let (desk, _) = Desk::at(
+        "<button id=a>A</button><button>B</button><script>console.log('hi', {a: 1}); console.error('bad'); setTimeout(() => { throw new Error('late') })</script>",
+    );
+    assert_eq!(desk.script("1 + 1"), "2");
+    assert_eq!(desk.script("({a: [1, 'x'], m: new Map([['k', 1]])})"), r#"{"a":[1,"x"],"m":{"k":1}}"#);
+    assert_eq!(desk.script("await new Promise(done => setTimeout(() => done('waited'), 50))"), "waited");
+    assert!(desk.script("throw new TypeError('no')").starts_with("Error: TypeError: no"), "{}", desk.script("throw 1"));
+    let a = desk.number("button: A");
+    assert_eq!(desk.script("document.getElementById('a')"), format!("[{a} button: A]"));
+    assert_eq!(desk.script("document.querySelectorAll('button')").lines().count(), 2);
+    assert_eq!(desk.script("const o = {}; o.o = o; o"), r#"{"o":"(again)"}"#);
+    let console = desk.browser.console(50, 5_000).unwrap();
+    assert!(console.contains("| log: hi") && console.contains("| error: bad") && console.contains("late"), "{console}");
+    assert!(!console.contains("waited"));
+}
+
+#[test]
+fn files_are_asked_for_and_given() {
+    let (desk, _) = Desk::at(
+        "<form method=post action=/got enctype=multipart/form-data><input type=file name=f id=f hidden onchange=\"document.title=this.files[0].name\"><button type=button onclick='f.click()'>Choose</button><input type=submit value=Send></form>",
+    );
+    let told = desk.click("button: Choose");
+    assert!(desk.browser.wants_files(), "{told}");
+    let uploads = desk.computer.browser_folders().uploads;
+    std::fs::write(uploads.join("a.txt"), "content").unwrap();
+    let field = desk.browser.upload_field(None).unwrap().unwrap();
+    assert!(!field.many);
+    assert!(desk.browser.upload(&field, &["/uploads/a.txt".to_owned(), "/uploads/a.txt".to_owned()]).is_err());
+    desk.browser.upload(&field, &["/uploads/a.txt".to_owned()]).unwrap();
+    assert_eq!(desk.script("document.title"), "a.txt");
+    let told = desk.click("button: Send");
+    assert!(told.contains("content"), "{told}");
+}
+
+#[test]
+fn what_is_downloaded_is_told_with_the_name_the_page_gave() {
+    let (desk, _) =
+        Desk::at("<a href='/file?name=report.csv'>get</a><a href='/file?bytes=200000&name=b.bin' download>big</a>");
+    desk.click("link: get");
+    desk.browser.wait_for_downloads(std::time::Duration::from_secs(20)).unwrap();
+    let [download] = &desk.browser.take_downloads()[..] else { panic!("one download") };
+    assert_eq!(
+        (download.suggested.as_str(), download.bytes, download.progress),
+        ("report.csv", 9, browser::Progress::Done)
+    );
+    let file = desk.computer.browser_folders().downloads.join(&download.file);
+    assert_eq!(std::fs::read(file).unwrap(), b"xxxxxxxxx");
+    assert!(desk.browser.take_downloads().is_empty());
+}

@@ -1,0 +1,144 @@
+//! Pages and servers that behave badly: each has a sane answer, in bounded time.
+
+use std::time::{Duration, Instant};
+
+use browser::{Destination, Error};
+
+use crate::desk::{CHARS, Desk};
+
+#[test]
+fn what_cannot_be_opened_is_told_in_words() {
+    let desk = Desk::with(&[]);
+    for (address, words) in [
+        ("http://127.0.0.1:8000/redirect", "from address to address without end"),
+        ("http://127.0.0.1:8001/", "nothing listens there"),
+        ("http://127.0.0.1:8000/empty", "without an answer"),
+        ("http://no-such-host.example/", "ERR_"),
+    ] {
+        let told = desk.browser.navigate(&Destination::Address(address.to_owned())).unwrap();
+        assert!(told.contains("cannot be opened") && told.contains(words), "{address}: {told}");
+    }
+    let told = desk.open("/nowhere");
+    assert!(told.contains("status 404") && told.contains("Not here"), "{told}");
+    let told = desk.open("/error");
+    assert!(told.contains("status 500") && told.contains("Oh no"), "{told}");
+    let told = desk.open("/cut");
+    assert!(told.contains("Broken off") || told.contains("cannot be opened"), "{told}");
+}
+
+#[test]
+fn a_page_that_never_finishes_is_shown_as_far_as_it_is() {
+    let desk = Desk::with(&[("/", "<h1>Fine</h1>")]);
+    let begun = Instant::now();
+    let told = desk.open("/slow-end");
+    assert!(told.contains("still loading") && told.contains("The beginning"), "{told}");
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    let told = desk.open("/");
+    assert!(told.contains("Fine"), "{told}");
+}
+
+#[test]
+fn a_server_that_says_nothing_is_told_as_slow() {
+    let desk = Desk::with(&[]);
+    let told = desk.open("/never");
+    assert!(told.contains("has not begun to answer"), "{told}");
+}
+
+#[test]
+fn a_page_that_wanders_is_stopped() {
+    let desk = Desk::with(&[(
+        "/",
+        "<h1>Round</h1><script>addEventListener('load', () => setTimeout(() => location.replace('/?' + Math.random()), 0))</script>",
+    )]);
+    let told = desk.open("/");
+    assert!(told.contains("by itself and was stopped"), "{told}");
+}
+
+#[test]
+fn a_script_without_end_is_survived() {
+    let desk = Desk::with(&[("/", "<h1>Busy</h1><button onclick='for(;;);'>hang</button>"), ("/ok", "<h1>Alive</h1>")]);
+    desk.open("/");
+    let told = desk.click("button: hang");
+    assert!(told.contains("does not respond"), "{told}");
+    assert!(matches!(desk.browser.view(None, CHARS), Err(Error::Silent { .. })));
+    // Another page has another process, or the same with the script ended.
+    let told = desk.browser.navigate(&Destination::Address("http://localhost:8000/ok".to_owned())).unwrap();
+    assert!(told.contains("Alive"), "{told}");
+    let told = desk.browser.exec("for (;;);", CHARS).unwrap();
+    assert!(told.contains("did not come to its end") || told.contains("Error"), "{told}");
+}
+
+#[test]
+fn a_huge_page_is_told_in_part_and_in_time() {
+    let page = "<script>let t = ''; for (let i = 0; i < 60000; i++) t += '<div><span>cell ' + i + '</span><a href=#>go</a></div>'; document.body.innerHTML = t;</script>";
+    let (desk, told) = Desk::at(&format!("<body>{page}"));
+    assert!(told.contains("| cell 0"), "{told}");
+    let view = desk.view();
+    assert!(view.chars().count() <= CHARS && view.contains("there is more"), "{}", view.len());
+    let text = desk.browser.text(0, CHARS).unwrap();
+    assert!(text.chars().count() <= CHARS, "{}", text.len());
+    assert!(desk.browser.picture().unwrap().len() > 1_000);
+}
+
+#[test]
+fn pages_that_open_pages_or_alerts_without_end_do_not_win() {
+    let desk = Desk::with(&[(
+        "/",
+        "<button onclick=\"for (let i = 0; i < 40; i++) window.open('/?' + i)\">pop</button><button onclick=\"for (let i = 0; i < 200; i++) alert(i)\">alert</button>",
+    )]);
+    desk.open("/");
+    let told = desk.click("button: alert");
+    assert!(told.contains("which was closed"), "{told}");
+    assert!(told.lines().count() < 60, "{told}");
+    // The rest of them may still be on their way.
+    until_it_answers(&desk);
+    let told = desk.click("button: pop");
+    let tabs = told.matches("(shown)").count();
+    assert!(tabs <= 1, "{told}");
+    assert!(until_it_answers(&desk).len() < 6_000);
+}
+
+#[test]
+fn a_crashed_page_is_told_and_left() {
+    let desk = Desk::with(&[("/", "<h1>Well</h1>")]);
+    desk.open("/");
+    let told = desk.browser.navigate(&Destination::Address("chrome://crash".to_owned()));
+    let told = format!("{told:?} {}", desk.browser.view(None, CHARS).unwrap_or_else(|error| error.to_string()));
+    let again = desk.open("/");
+    assert!(again.contains("Well"), "{told} then {again}");
+}
+
+#[test]
+fn whoever_wants_it_to_stop_does_not_wait() {
+    let desk = Desk::with(&[]);
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| desk.browser.navigate(&Destination::Address("http://127.0.0.1:8000/never".to_owned())));
+        while desk.browser.dialog().is_some() || begun.elapsed() < Duration::from_millis(300) {
+            std::thread::yield_now();
+        }
+        desk.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(waiting.join().unwrap(), Err(Error::Cancelled));
+    });
+}
+
+#[test]
+fn a_browser_that_ends_is_told_as_gone() {
+    let (desk, _) = Desk::at("<h1>Here</h1>");
+    desk.computer.end_browser().unwrap();
+    assert!(matches!(desk.browser.view(None, CHARS), Err(Error::Gone(_))));
+    assert!(!desk.browser.is_alive());
+    let _ = &desk.folder;
+}
+
+#[track_caller]
+fn until_it_answers(desk: &Desk) -> String {
+    let begun = Instant::now();
+    loop {
+        match desk.browser.view(None, CHARS) {
+            Ok(view) => return view,
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(90), "{error}"),
+        }
+    }
+}
