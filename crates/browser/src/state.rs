@@ -168,7 +168,11 @@ impl State {
         if kind == "page" {
             if self.tabs.len() >= TABS_MAX {
                 self.note(format!("A page opened another one and it was closed: {TABS_MAX} are open already."));
-                return vec![Post::new(None, "Target.closeTarget", json!({ "targetId": target }))];
+                // Let go first: whoever opened it waits for that, whatever becomes of it.
+                return vec![
+                    Post::new(Some(&session), "Runtime.runIfWaitingForDebugger", json!({})),
+                    Post::new(None, "Target.closeTarget", json!({ "targetId": target })),
+                ];
             }
             self.opened(&session, &target, info);
             posts.push(Post::new(Some(&session), "Page.setInterceptFileChooserDialog", json!({ "enabled": true })));

@@ -38,7 +38,7 @@ fn pages_that_open_pages_without_end_are_stopped() {
         opened(&mut state, &format!("t{number}"), Some("t0"));
     }
     let posts = opened(&mut state, "one too many", Some("t0"));
-    assert_eq!(methods(&posts), ["Target.closeTarget"]);
+    assert_eq!(methods(&posts), ["Runtime.runIfWaitingForDebugger", "Target.closeTarget"]);
     assert_eq!(state.tabs().len(), TABS_MAX);
 }
 

@@ -84,7 +84,7 @@ fn a_huge_page_is_told_in_part_and_in_time() {
 fn pages_that_open_pages_or_alerts_without_end_do_not_win() {
     let desk = Desk::with(&[(
         "/",
-        "<button onclick=\"for (let i = 0; i < 40; i++) window.open('/?' + i)\">pop</button><button onclick=\"for (let i = 0; i < 200; i++) alert(i)\">alert</button>",
+        "<button onclick=\"for (let i = 0; i < 20; i++) window.open('/?' + i)\">pop</button><button onclick=\"for (let i = 0; i < 200; i++) alert(i)\">alert</button>",
     )]);
     desk.open("/");
     let told = desk.click("button: alert");
