@@ -65,6 +65,15 @@ pub(crate) struct Counts {
 impl Group {
     /// Makes what can be made on this machine. That nothing can be is no failure; it stands in `holds`.
     pub(crate) fn make(limits: &Limits) -> Self {
+        Self::make_for("", limits)
+    }
+
+    /// The same for the computer's browser: of its own, so that pages and commands do not use up each other's share.
+    pub(crate) fn make_for_browser(limits: &Limits) -> Self {
+        Self::make_for(sweep::OF_BROWSER, limits)
+    }
+
+    fn make_for(what: &str, limits: &Limits) -> Self {
         let mut group = Self {
             folders: Vec::new(),
             holds: Confinement::default(),
@@ -72,7 +81,7 @@ impl Group {
             refused_forks: None,
             processes_peak: None,
         };
-        let name = sweep::own_name();
+        let name = sweep::own_name().map(|name| format!("{name}{what}"));
         let mut reasons = Vec::new();
         match (place::find(), name) {
             (Ok(places), Ok(name)) => {

@@ -202,11 +202,7 @@ impl Keeper {
                 match source {
                     Source::Control => died |= !self.table.reports()?,
                     Source::Init => died = true,
-                    Source::Listener
-                    | Source::Warden
-                    | Source::Connection(_)
-                    | Source::Call(_)
-                    | Source::Browser => {}
+                    Source::Listener | Source::Warden | Source::Connection(_) | Source::Call(_) | Source::Browser => {}
                 }
             }
             if self.browsers.pump() {

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use super::{ABOVE, place};
 
+/// What the name of a browser's group ends with.
+pub(super) const OF_BROWSER: &str = ".browser";
+
 /// A group is named after the keeper that made it: its number, and when it began, which no later process of that number shares.
 pub(super) fn own_name() -> io::Result<String> {
     let pid = rustix::process::getpid().as_raw_nonzero().get();
@@ -30,7 +33,7 @@ pub(crate) fn sweep() {
 fn sweep_below(above: &Path) {
     for entry in fs::read_dir(above).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let Some((pid, begin)) = name.split_once('-') else { continue };
+        let Some((pid, begin)) = name.trim_end_matches(OF_BROWSER).split_once('-') else { continue };
         let (Ok(pid), Ok(begin)) = (pid.parse::<i32>(), begin.parse::<u64>()) else { continue };
         if began(pid) == Some(begin) {
             continue;

@@ -73,7 +73,7 @@ impl Browsers {
 
     fn start(&self, which: Browser) -> Result<Line, String> {
         let program = launch::own_program().map_err(|error| format!("open the keeper's own program: {error}"))?;
-        let mut group = Group::make(&launch::browser::limits());
+        let mut group = Group::make_for_browser(&launch::browser::limits());
         let started = launch::browser::launch(which, &self.dir, &self.shared, &program, &mut group);
         let started = started.map_err(|failure| match failure {
             Failure::Launch { reason, hint } if hint.is_empty() => reason,
