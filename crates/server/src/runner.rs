@@ -352,7 +352,7 @@ async fn work(shared: Arc<Shared>, places: usize) {
             let broken = match run.await {
                 Ok(came_to_rest) => !came_to_rest,
                 Err(error) => {
-                    tracing::error!(task = %id, %error, "the task broke its engine down");
+                    tracing::error!(task.id = %id, %error, "the task broke its engine down");
                     true
                 }
             };
@@ -385,7 +385,7 @@ async fn carry(shared: &Shared, id: &TaskId, start: Start, mut commands: mpsc::R
         };
         match &error {
             agent::Error::Held { .. } | agent::Error::Journal(journal::Error::Locked { .. }) => {
-                tracing::info!(task = %id, "another process has the task");
+                tracing::info!(task.id = %id, "another process has the task");
                 return true;
             }
             agent::Error::NoSuchTask(_)
@@ -396,11 +396,11 @@ async fn carry(shared: &Shared, id: &TaskId, start: Start, mut commands: mpsc::R
             | agent::Error::Journal(
                 journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. } | journal::Error::Newer { .. },
             ) => {
-                tracing::error!(task = %id, %error, "the task cannot be run");
+                tracing::error!(task.id = %id, %error, "the task cannot be run");
                 return false;
             }
             agent::Error::Journal(_) | agent::Error::Io { .. } | agent::Error::Crashed(_) => {
-                tracing::warn!(task = %id, %error, wait_ms, "the task is tried again");
+                tracing::warn!(task.id = %id, %error, wait_ms, "the task is tried again");
             }
         }
         tokio::select! {

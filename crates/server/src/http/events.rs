@@ -188,7 +188,7 @@ async fn poll(id: TaskId, mut follower: agent::Follower, watched: Weak<Watched>)
             }
             Ok(events) => watched.take(&events),
             Err(error) => {
-                tracing::error!(task = %id, %error, "follow the events");
+                tracing::error!(task.id = %id, %error, "follow the events");
                 watched.head.send_modify(|head| head.gone = true);
                 return;
             }

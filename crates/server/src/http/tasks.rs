@@ -73,7 +73,7 @@ async fn create_with(shared: &Shared, key: Option<TaskId>, wanted: Wanted, input
     let app = Arc::clone(&shared.app);
     let (id, new) = blocking(move || make(&app, key, wanted, options, inputs)).await?;
     if new && let Err(refused) = shared.app.runner.begin(&id, Start::Fresh) {
-        tracing::warn!(task = %id, %refused, "the new task waits on record");
+        tracing::warn!(task.id = %id, %refused, "the new task waits on record");
     }
     let task = Task::of(summary(shared, &id).await?)?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
