@@ -54,15 +54,19 @@ export class Session {
     for (const recorded of batch) {
       if (this.timeline.push(recorded) && recorded.event.event === 'model_replied') this.words = ''
     }
-    // However many events come, the screen is drawn once a frame.
-    if (!this.#frame)
-      this.#frame = requestAnimationFrame(() => {
-        this.#frame = 0
-        this.last = this.timeline.last
-        this.ready = true
-        if (this.at === null) this.view = this.timeline.head()
-        else if (this.view.seq < this.at) this.view = this.timeline.at(this.at)
-      })
+    this.#draw()
+  }
+
+  /** However many events come, and however fast the slider is moved, the screen is drawn once a frame. */
+  #draw(): void {
+    if (this.#frame) return
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0
+      this.last = this.timeline.last
+      this.ready = true
+      if (this.at === null) this.view = this.timeline.head()
+      else if (this.view.seq !== this.at) this.view = this.timeline.at(this.at)
+    })
   }
 
   /** Looks at a moment. The last one of a task that goes on is "live". */
@@ -74,7 +78,7 @@ export class Session {
   toLive(): void {
     this.pause()
     this.at = null
-    this.view = this.timeline.head()
+    this.#draw()
   }
 
   step(by: 1 | -1): void {
@@ -93,13 +97,8 @@ export class Session {
   }
 
   #show(seq: number): void {
-    if (seq >= this.last) {
-      this.at = null
-      this.view = this.timeline.head()
-    } else {
-      this.at = Math.max(1, seq)
-      this.view = this.timeline.at(this.at)
-    }
+    this.at = seq >= this.last ? null : Math.max(1, seq)
+    this.#draw()
   }
 
   #schedule(): void {

@@ -230,8 +230,8 @@ struct Listener {
     watched: Arc<Watched>,
     head: watch::Receiver<Head>,
     after: u64,
-    /// At most one chunk, read from the journal because the ring had moved on.
-    behind: VecDeque<(u64, Bytes)>,
+    /// The journal, open at `after`, while the listener is behind what the ring holds.
+    follower: Option<agent::Follower>,
     /// Stays when the task has ended: a resume goes on.
     stays: bool,
     _place: OwnedSemaphorePermit,
@@ -241,10 +241,6 @@ impl Listener {
     /// The next piece of the stream; `None` at its end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some((seq, event)) = self.behind.pop_front() {
-                self.after = seq;
-                return Some(event);
-            }
             let head = *self.head.borrow_and_update();
             if head.gone {
                 return None;
@@ -252,11 +248,10 @@ impl Listener {
             if self.after < head.seq {
                 let at_hand = self.watched.ring().after(self.after);
                 if let Some(event) = at_hand {
-                    self.after += 1;
+                    (self.after, self.follower) = (self.after + 1, None);
                     return Some(event);
                 }
-                self.catch_up().await?;
-                continue;
+                return self.catch_up().await;
             }
             if head.ended && !self.stays {
                 return None;
@@ -269,12 +264,17 @@ impl Listener {
         }
     }
 
-    async fn catch_up(&mut self) -> Option<()> {
-        let (app, id, after) = (Arc::clone(&self.app), self.id.clone(), self.after);
-        let read = blocking(move || Ok(app.instance.follow(&id, after)?.next(CHUNK_EVENTS)?));
-        let events = read.await.ok().filter(|events| !events.is_empty())?;
-        self.behind = events.iter().map(|recorded| (recorded.seq, encoded(recorded))).collect();
-        Some(())
+    /// A chunk from the journal in one piece, because the ring had moved on.
+    async fn catch_up(&mut self) -> Option<Bytes> {
+        let (app, id, after, open) = (Arc::clone(&self.app), self.id.clone(), self.after, self.follower.take());
+        let read = blocking(move || {
+            let mut follower = open.map_or_else(|| app.instance.follow(&id, after), Ok)?;
+            let events = follower.next(CHUNK_EVENTS)?;
+            Ok((follower, events))
+        });
+        let (follower, events) = read.await.ok()?;
+        (self.after, self.follower) = (events.last()?.seq, Some(follower));
+        Some(events.iter().flat_map(encoded).collect())
     }
 }
 
@@ -362,7 +362,7 @@ pub(super) async fn listen(
         head: watched.head.subscribe(),
         watched,
         after,
-        behind: VecDeque::new(),
+        follower: None,
         stays: wanted.follow.unwrap_or(true),
         _place: place,
     };
