@@ -12,9 +12,10 @@ use super::problem::{Answer, Kind, Problem};
 #[folder = "../../web/dist"]
 struct Files;
 
-/// Its own files and nothing else: no inline script or style, no other site, no frame around it.
+/// Its own files and nothing else: no inline script or style, no other site, no frame around it. Workers may also be made by a
+/// script that runs already: spreadsheets are unpacked so.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob:; \
-    connect-src 'self'; worker-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    connect-src 'self'; worker-src 'self' blob:; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// File names carry a digest of what is in them.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
