@@ -45,9 +45,9 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
         let addr = listener.local_addr().map_err(failed("listen"))?;
         // Only now: whoever is refused above must not have begun anything.
         let _answering = bell.answer(runner.clone()).map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
-        let (taking, tasks, home) = (runner.clone(), index.clone(), Arc::clone(&instance));
+        let (taking, tasks, house) = (runner.clone(), index.clone(), Arc::clone(&instance));
         let taken = tokio::task::spawn_blocking(move || {
-            home.clear_half_done(env::now_ms());
+            house.clear_half_done(env::now_ms());
             taking.take_up(&tasks, env::now_ms())
         });
         let taken = taken.await.unwrap_or(0);
