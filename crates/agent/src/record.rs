@@ -13,6 +13,9 @@ use crate::instance::Recorded;
 use crate::state::State;
 use crate::watch::Watcher;
 
+/// How long appends are gathered for one push to the disk. What leaves the machine does not wait for it: it syncs itself.
+const GATHER: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// Stack of the thread that waits for the disk.
 const SYNC_STACK_BYTES: usize = 128 * 1024;
 
@@ -63,6 +66,9 @@ impl Record {
         let sync = writer.sync_handle();
         let beside = move || {
             while nudges.recv().is_ok() {
+                // What a step writes comes in a handful of appends: they reach the disk together.
+                std::thread::park_timeout(GATHER);
+                let _ = nudges.try_recv();
                 // Whoever has to know whether the disk took it asks for a sync of their own.
                 let _ = sync.sync();
             }

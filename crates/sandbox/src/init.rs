@@ -19,6 +19,7 @@ use rustix::pty::OpenptFlags;
 
 use crate::launch::{Box, CONTROL_FD, filter_calls, lock_files};
 use crate::sys::{self, Forked};
+use command::Sheet;
 use control::{Order, Report};
 
 /// Size of the pipe for output: the larger, the fewer turns for a flood.
@@ -74,9 +75,10 @@ fn serve(control: &OwnedFd, signals: OwnedFd) -> io::Result<()> {
 
 fn obey(control: &OwnedFd, order: Order, mut descriptors: Vec<OwnedFd>, calls: &mut HashMap<String, Call>) {
     match order {
-        Order::Run { call, terminal, full } => {
-            let Some(request) = descriptors.pop() else { return };
-            match run(control, &call, request, (terminal, full)) {
+        Order::Run { call, terminal, full, request } => {
+            let file = || descriptors.pop().map(|file| Sheet::File(File::from(file)));
+            let Some(sheet) = request.map(Sheet::Here).or_else(file) else { return };
+            match run(control, &call, sheet, (terminal, full)) {
                 Ok(watcher) => {
                     calls.insert(call, Call { watcher, is_file: !terminal });
                 }
@@ -109,17 +111,20 @@ fn obey(control: &OwnedFd, order: Order, mut descriptors: Vec<OwnedFd>, calls: &
 fn reap(control: &OwnedFd, signals: &OwnedFd, calls: &mut HashMap<String, Call>) {
     let mut drain = [0_u8; 1024];
     while rustix::io::read(signals, &mut drain).is_ok_and(|bytes| bytes > 0) {}
-    while let Ok(Some((pid, _))) = rustix::process::wait(WaitOptions::NOHANG) {
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
         let gone = calls.iter().find(|(_, call)| call.watcher == pid).map(|(id, _)| id.clone());
         if let Some(call) = gone {
             calls.remove(&call);
+            if status.exit_status() == Some(command::ALL_TOLD) {
+                continue;
+            }
             let _ = control::send(control, &Report::Gone { call }, &[]);
         }
     }
 }
 
 /// Forks the watcher of a call, with a pipe and a terminal made here, so that the computer's user owns them.
-fn run(control: &OwnedFd, call: &str, request: OwnedFd, (terminal, full): (bool, bool)) -> io::Result<Pid> {
+fn run(control: &OwnedFd, call: &str, sheet: Sheet, (terminal, full): (bool, bool)) -> io::Result<Pid> {
     let (output, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     // A refusal leaves the usual size.
     let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
@@ -137,7 +142,7 @@ fn run(control: &OwnedFd, call: &str, request: OwnedFd, (terminal, full): (bool,
                 // What cannot be refused what it may not have would not be told so either.
                 let _ = crate::launch::write_nothing();
             }
-            command::watch(control, call, File::from(request), command::Ends { output: input, terminal: slave })
+            command::watch(control, call, sheet, command::Ends { output: input, terminal: slave })
         }
     }
 }

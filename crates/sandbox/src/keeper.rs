@@ -33,8 +33,6 @@ use warden::Warden;
 const READY_WAIT: Duration = Duration::from_secs(20);
 /// Callers at one time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 256;
-/// Quiet time after which results are made to outlast a loss of power.
-const SYNC_PAUSE: Duration = Duration::from_millis(50);
 /// How often it is looked whether the computer's folder is still there.
 const FOLDER_LOOK: Duration = Duration::from_secs(5);
 /// How long the last processes of a box are waited for.
@@ -191,9 +189,7 @@ impl Keeper {
                 }
             }
             let ready = self.poll()?;
-            if ready.is_empty() {
-                self.table.sync();
-            }
+            self.table.sync();
             self.table.look();
             self.table.insist();
             // Reports come before output: what a report announces may then be read in the same turn.
@@ -263,9 +259,6 @@ impl Keeper {
         if let Some(deadline) = self.deadline_unix_ms {
             wait = wait.min(Duration::from_millis(deadline.saturating_sub(call::now_ms())));
         }
-        if self.table.has_unsynced() {
-            wait = wait.min(SYNC_PAUSE);
-        }
         let due =
             self.connections.iter().filter_map(Connection::due).chain(self.table.due()).chain(self.browsers.due());
         due.map(|due| due.saturating_duration_since(Instant::now())).fold(wait, Duration::min)
@@ -297,15 +290,18 @@ impl Keeper {
                 }
             }
         }
-        for connection in &mut self.connections {
-            connection.answer_wait(&self.table);
-        }
-        self.connections.retain(|connection| !connection.is_over());
+        self.answer_waits();
         if ready.iter().any(|source| matches!(source, Source::Listener)) {
             loop {
                 match self.listener.accept() {
                     Ok((stream, _)) if self.connections.len() < CONNECTIONS_MAX => {
-                        self.connections.extend(Connection::new(stream));
+                        let Some(mut connection) = Connection::new(stream) else { continue };
+                        // Mostly the question is there already, and no further turn is needed to hear it.
+                        if let Some(ask) = connection.read() {
+                            shutdown |= matches!(ask, Ask::Shutdown);
+                            connection.take(ask, &mut self.table);
+                        }
+                        self.connections.push(connection);
                     }
                     Ok(_) => break,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -314,8 +310,16 @@ impl Keeper {
                     Err(_) => break,
                 }
             }
+            self.answer_waits();
         }
         Ok(shutdown)
+    }
+
+    fn answer_waits(&mut self) {
+        for connection in &mut self.connections {
+            connection.answer_wait(&mut self.table);
+        }
+        self.connections.retain(|connection| !connection.is_over());
     }
 
     /// Ends everything inside, writes down what became of it, and answers those who wait.
@@ -333,7 +337,7 @@ impl Keeper {
             End::Shutdown | End::Idle => self.table.end_all(crate::Exit::Signal(libc::SIGKILL), None),
         }
         for connection in &mut self.connections {
-            connection.answer_wait(&self.table);
+            connection.answer_wait(&mut self.table);
             connection.answer(&Answer::Done);
         }
         drop(self.connections);

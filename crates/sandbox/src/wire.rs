@@ -31,6 +31,9 @@ pub(crate) enum Ask {
     Start {
         call: String,
         request: Request,
+        /// Answer only at its end, or after so long; a keeper that does not know this answers at once.
+        #[serde(default)]
+        wait_ms: u64,
     },
     Wait {
         call: String,

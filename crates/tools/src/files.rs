@@ -14,8 +14,8 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Changes something, or attaches to the change if the computer has seen it under this number.
 pub(crate) fn change(call: &Call<'_>, operation: FileOp) -> Result<FileAnswer, Outcome> {
     let process = Process::own(call, None);
-    process.start(&Request::File(operation))?;
-    answer(&process).map_err(|trouble| trouble.of_change())
+    let waited = process.run(&Request::File(operation), FILE_OPERATION_MS)?;
+    answer(&process, waited).map_err(|trouble| trouble.of_change())
 }
 
 /// The answer of a change that may have been under way when the engine died. None: it never reached the computer.
@@ -24,15 +24,18 @@ pub(crate) fn changed(call: &Call<'_>) -> Result<Option<FileAnswer>, Outcome> {
     match process.recorded()? {
         Recorded::NeverSeen => Ok(None),
         Recorded::Lost => Err(Trouble::Lost.of_change()),
-        Recorded::Running | Recorded::Ended(_) => answer(&process).map(Some).map_err(|trouble| trouble.of_change()),
+        Recorded::Running | Recorded::Ended(_) => {
+            let waited = process.wait(FILE_OPERATION_MS)?;
+            answer(&process, waited).map(Some).map_err(|trouble| trouble.of_change())
+        }
     }
 }
 
 /// Looks at something; what was lost on the way did nothing.
 pub(crate) fn look(call: &Call<'_>, operation: FileOp) -> Result<FileAnswer, Outcome> {
     let process = Process::own(call, None);
-    process.start(&Request::File(operation))?;
-    answer(&process).map_err(|trouble| trouble.of_look())
+    let waited = process.run(&Request::File(operation), FILE_OPERATION_MS)?;
+    answer(&process, waited).map_err(|trouble| trouble.of_look())
 }
 
 /// An answer of the wrong kind.
@@ -93,8 +96,8 @@ impl Trouble {
     }
 }
 
-fn answer(process: &Process<'_>) -> Result<FileAnswer, Trouble> {
-    match process.wait(FILE_OPERATION_MS).map_err(Trouble::Other)? {
+fn answer(process: &Process<'_>, waited: Waited) -> Result<FileAnswer, Trouble> {
+    match waited {
         Waited::Ended(result) => {
             let bytes = process.read(0, ANSWER_BYTES_MAX).map_err(Trouble::Other)?;
             serde_json::from_slice(&bytes).map_err(|_| {

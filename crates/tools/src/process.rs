@@ -64,22 +64,25 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Starts it; a call that the computer has seen is only attached to.
-    pub(crate) fn start(&self, request: &Request) -> Result<(), Outcome> {
-        let first = computer(&self.call)?.start(&self.id, request);
-        if first.is_ok() {
-            return Ok(());
+    /// Starts it and waits for the end, but no longer than `ms`; a call that the computer has seen is only attached to.
+    pub(crate) fn run(&self, request: &Request, ms: u64) -> Result<Waited, Outcome> {
+        let slice = Duration::from_millis(CANCEL_POLL_MS.min(ms));
+        match computer(&self.call)?.start_and_wait(&self.id, request, slice) {
+            Ok(Some(Status::Ended(result))) => return Ok(ended(result)),
+            Ok(Some(Status::Running { .. }) | None) => {}
+            // It may be there all the same, or need another computer.
+            Err(_) => match self.recorded()? {
+                // The computer that was opened earlier is gone and never heard of this call: another one may.
+                Recorded::NeverSeen => {
+                    self.call.world.place.forget();
+                    let again = computer(&self.call)?.start(&self.id, request);
+                    again.map_err(|error| Outcome::failed(format!("The computer did not take it: {error}.")))?;
+                }
+                Recorded::Running | Recorded::Ended(_) => {}
+                Recorded::Lost => return Ok(Waited::Lost),
+            },
         }
-        match self.recorded()? {
-            // The computer that was opened earlier is gone and never heard of this call: another one may.
-            Recorded::NeverSeen => {
-                self.call.world.place.forget();
-                let again = computer(&self.call)?.start(&self.id, request);
-                again.map_err(|error| Outcome::failed(format!("The computer did not take it: {error}.")))
-            }
-            Recorded::Running | Recorded::Ended(_) => Ok(()),
-            Recorded::Lost => Err(Outcome::unknown("It")),
-        }
+        self.wait(ms)
     }
 
     /// What the computer's own records say of it.

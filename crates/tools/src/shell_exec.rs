@@ -48,8 +48,8 @@ impl Tool for ShellExec {
         let cwd = self.exec_dir.as_deref().filter(|dir| !dir.trim().is_empty()).map(path).transpose()?;
         let argv = vec!["bash".to_owned(), "-c".to_owned(), self.command.clone()];
         let process = Process::own(call, self.id.as_deref());
-        process.start(&Request::Exec { argv, cwd, env: BTreeMap::new() })?;
-        finish(&process)
+        let waited = process.run(&Request::Exec { argv, cwd, env: BTreeMap::new() }, SHELL_CONTROL_MS)?;
+        finish(&process, &waited)
     }
 
     fn attach(self, call: &Call<'_>) -> Result<Option<Outcome>, Outcome> {
@@ -57,15 +57,17 @@ impl Tool for ShellExec {
         match process.recorded()? {
             Recorded::NeverSeen => Ok(None),
             Recorded::Lost => Ok(Some(Outcome::unknown("The command"))),
-            Recorded::Running | Recorded::Ended(_) => finish(&process).map(Some),
+            Recorded::Running | Recorded::Ended(_) => {
+                let waited = process.wait(SHELL_CONTROL_MS)?;
+                finish(&process, &waited).map(Some)
+            }
         }
     }
 }
 
-fn finish(process: &Process<'_>) -> Result<Outcome, Outcome> {
-    let waited = process.wait(SHELL_CONTROL_MS)?;
+fn finish(process: &Process<'_>, waited: &Waited) -> Result<Outcome, Outcome> {
     if let Waited::Cancelled { .. } = waited {
         process.kill_if_living();
     }
-    process.tell(&waited, Part::Ends, OUTPUT_CHARS)
+    process.tell(waited, Part::Ends, OUTPUT_CHARS)
 }

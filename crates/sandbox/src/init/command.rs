@@ -35,6 +35,8 @@ const NOT_FOUND: i32 = 127;
 const NOT_RUNNABLE: i32 = 126;
 /// When the computer itself could not do it.
 const NOT_DONE: i32 = 125;
+/// The code of a watcher that has told all there is: PID 1 need not tell that it is gone.
+pub(super) const ALL_TOLD: i32 = 9;
 /// Commands step back a little behind the processes that control them.
 const NICENESS: i32 = 5;
 
@@ -45,7 +47,7 @@ pub(super) struct Ends {
 }
 
 /// Does the request and watches until nothing of it is left. The end of this process is the end of the call.
-pub(super) fn watch(control: &OwnedFd, call: &str, mut request: File, ends: Ends) -> ! {
+pub(super) fn watch(control: &OwnedFd, call: &str, sheet: Sheet, ends: Ends) -> ! {
     let _ = rustix::thread::set_name(c"thenar-call");
     sys::default_signals();
     for signal in
@@ -53,38 +55,70 @@ pub(super) fn watch(control: &OwnedFd, call: &str, mut request: File, ends: Ends
     {
         sys::ignore_signal(signal);
     }
-    let exited = |exit: Exit| {
-        let _ = control::send(control, &Report::Exited { call: call.to_owned(), exit }, &[]);
+    let exited = |exit: Exit, alone: bool| {
+        control::send(control, &Report::Exited { call: call.to_owned(), exit, alone }, &[]).is_ok() && alone
     };
-    let mut body = Vec::new();
-    let read = request.seek(SeekFrom::Start(0)).and_then(|_| request.read_to_end(&mut body));
-    let request = read.and_then(|_| Ok(serde_json::from_slice::<Request>(&body)?));
-    match request {
+    let all_told = match sheet.read() {
         Ok(Request::File(op)) => {
             let (answer, code) = files::perform(&op);
             let mut output = File::from(ends.output);
             let _ = output.write_all(&serde_json::to_vec(&answer).unwrap_or_default());
-            exited(Exit::Code(code));
+            drop(output);
+            exited(Exit::Code(code), true)
         }
         Ok(Request::Exec { argv, cwd, env }) => match start(&argv, cwd.as_deref(), &env, ends) {
             Ok(leader) => wait(leader, exited),
-            Err(_) => exited(Exit::Code(NOT_DONE)),
+            Err(_) => exited(Exit::Code(NOT_DONE), true),
         },
-        Err(_) => exited(Exit::Code(NOT_DONE)),
-    }
-    sys::exit_now(0)
+        Err(_) => exited(Exit::Code(NOT_DONE), true),
+    };
+    sys::exit_now(if all_told { ALL_TOLD } else { 0 })
 }
 
-/// Reaps until no child is left, own or adopted.
-fn wait(leader: Pid, exited: impl Fn(Exit)) {
+/// A request on its way to the process that does it.
+pub(super) enum Sheet {
+    Here(Request),
+    File(File),
+}
+
+impl Sheet {
+    fn read(self) -> io::Result<Request> {
+        match self {
+            Self::Here(request) => Ok(request),
+            Self::File(mut file) => {
+                let mut body = Vec::new();
+                file.seek(SeekFrom::Start(0))?;
+                file.read_to_end(&mut body)?;
+                Ok(serde_json::from_slice(&body)?)
+            }
+        }
+    }
+}
+
+/// Reaps until no child is left, own or adopted. True if the end of all is told with the end of the command itself.
+fn wait(leader: Pid, exited: impl Fn(Exit, bool) -> bool) -> bool {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == leader => {
                 let exit = status.exit_status().map(Exit::Code);
-                exited(exit.or(status.terminating_signal().map(Exit::Signal)).unwrap_or(Exit::Code(NOT_DONE)));
+                let exit = exit.or(status.terminating_signal().map(Exit::Signal)).unwrap_or(Exit::Code(NOT_DONE));
+                if exited(exit, is_alone()) {
+                    return true;
+                }
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return,
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Whether no child is left; those that are dead already are collected.
+fn is_alone() -> bool {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => return false,
+            Err(_) => return true,
         }
     }
 }

@@ -9,14 +9,16 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::request::Exit;
+use crate::request::{Exit, Request};
 
 /// The largest message; ids are short and everything long travels as a descriptor.
 const MESSAGE_BYTES_MAX: usize = 4096;
+/// The longest request that travels in a message; quotes and lines grow a little on the way.
+pub(crate) const INLINE_BYTES_MAX: usize = 2048;
 /// Descriptors beside one message.
 const DESCRIPTORS_MAX: usize = 2;
 
-/// What the keeper orders. `Run` comes with the request.
+/// What the keeper orders. `Run` comes with the request: a short one in the message, a long one as a file beside it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
@@ -25,6 +27,8 @@ pub(crate) enum Order {
         terminal: bool,
         /// Nothing may be written: the workspace is over its limit.
         full: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Request>,
     },
     /// Asks everything that the call started to end.
     Ask { call: String },
@@ -48,6 +52,8 @@ pub(crate) enum Report {
     Exited {
         call: String,
         exit: Exit,
+        /// And it has left nothing behind: no [`Report::Gone`] follows.
+        alone: bool,
     },
     /// Nothing of the call is left.
     Gone {

@@ -104,12 +104,18 @@ impl Connection {
     pub(super) fn take(&mut self, ask: Ask, table: &mut Table) {
         let done = match ask {
             Ask::Hello => Ok(()),
-            Ask::Start { call, request } => table.start(&call, request),
+            Ask::Start { call, request, wait_ms } => {
+                let started = table.start(&call, request);
+                if started.is_ok() && wait_ms > 0 {
+                    self.wait(call, wait_ms);
+                    return;
+                }
+                started
+            }
             Ask::Input { write_id, call, bytes } => table.input(&call, write_id, &bytes),
             Ask::Kill { call } => table.kill(&call),
             Ask::Wait { call, timeout_ms } => {
-                let until = Instant::now() + Duration::from_millis(timeout_ms).min(Duration::from_secs(86_400 * 365));
-                self.state = State::Waiting { call, until };
+                self.wait(call, timeout_ms);
                 return;
             }
             Ask::Mark { id } => match table.mark(&id) {
@@ -131,13 +137,22 @@ impl Connection {
         }
     }
 
+    fn wait(&mut self, call: String, timeout_ms: u64) {
+        let until = Instant::now() + Duration::from_millis(timeout_ms).min(Duration::from_secs(86_400 * 365));
+        self.state = State::Waiting { call, until };
+    }
+
     /// Answers a wait that is over, and gives up on a caller who says nothing.
-    pub(super) fn answer_wait(&mut self, table: &Table) {
+    pub(super) fn answer_wait(&mut self, table: &mut Table) {
         match &self.state {
             State::Waiting { call, until } => match table.status(call) {
                 Err(reason) => self.answer(&Answer::Refused { reason }),
                 Ok(status) => {
-                    if matches!(status, crate::Status::Ended(_)) || Instant::now() >= *until {
+                    let ended = matches!(status, crate::Status::Ended(_));
+                    if ended {
+                        table.taken(call);
+                    }
+                    if ended || Instant::now() >= *until {
                         self.answer(&Answer::Status(status));
                     }
                 }

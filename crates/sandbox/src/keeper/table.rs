@@ -1,6 +1,6 @@
 //! The keeper's table of calls by id, and what can be done to them. Twice the same order is one; a result, once written, stays.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
@@ -20,6 +20,9 @@ use crate::{ComputerSpec, record, sys};
 const GRACE: Duration = Duration::from_secs(2);
 /// Calls at one time, with those that left something running.
 const CALLS_MAX: usize = 128;
+/// After which a result is made to outlast a loss of power, and after which one that a caller has been told.
+const SYNC_PAUSE: Duration = Duration::from_millis(50);
+const SYNC_PAUSE_TOLD: Duration = Duration::from_secs(3);
 /// Memory for the thread that waits for the disk.
 const SYNC_STACK_BYTES: usize = 64 * 1024;
 /// The code of a call that the computer could not start.
@@ -37,6 +40,12 @@ pub(super) struct Table {
     calls: HashMap<String, Call>,
     /// Calls whose result is written but may not outlast a loss of power yet.
     unsynced: Vec<String>,
+    /// When they are made to.
+    sync_at: Option<Instant>,
+    /// Since when told ones wait for the disk.
+    told_since: Option<Instant>,
+    /// Those of them that nobody has been told of: nobody else can have them on record.
+    untold: HashSet<String>,
     /// Makes the ones before them outlast it, beside everything else.
     syncing: Option<JoinHandle<()>>,
 }
@@ -54,6 +63,9 @@ impl Table {
             env: spec.env.clone(),
             calls: HashMap::new(),
             unsynced: Vec::new(),
+            sync_at: None,
+            told_since: None,
+            untold: HashSet::new(),
             syncing: None,
         }
     }
@@ -109,14 +121,20 @@ impl Table {
         Ok(())
     }
 
-    /// Hands a request to PID 1, as a file that nobody can change any more.
+    /// Hands a request to PID 1: a long one as a file that nobody can change any more.
     fn order(&self, id: &str, request: &Request) -> io::Result<()> {
+        let terminal = matches!(request, Request::Exec { .. });
+        let full = self.warden.full().is_some();
+        let body = serde_json::to_vec(request)?;
+        if body.len() <= control::INLINE_BYTES_MAX {
+            let order = Order::Run { call: id.to_owned(), terminal, full, request: Some(request.clone()) };
+            return control::send(&self.control, &order, &[]);
+        }
         let sheet = rustix::fs::memfd_create("request", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         let sheet = std::fs::File::from(sheet);
-        io::Write::write_all(&mut &sheet, &serde_json::to_vec(request)?)?;
+        io::Write::write_all(&mut &sheet, &body)?;
         rustix::fs::fcntl_add_seals(&sheet, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-        let terminal = matches!(request, Request::Exec { .. });
-        let order = Order::Run { call: id.to_owned(), terminal, full: self.warden.full().is_some() };
+        let order = Order::Run { call: id.to_owned(), terminal, full, request: None };
         control::send(&self.control, &order, &[sheet.as_fd()])
     }
 
@@ -212,7 +230,7 @@ impl Table {
     /// The next moment at which [`Table::look`] or [`Table::insist`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
         let insist = self.calls.values().filter_map(|call| call.insist_at);
-        insist.chain(self.warden.due(!self.calls.is_empty())).min()
+        insist.chain(self.warden.due(!self.calls.is_empty())).chain(self.sync_at).min()
     }
 
     /// Becomes readable when [`Table::look`] has something to take.
@@ -247,17 +265,27 @@ impl Table {
                         self.end(&id, Exit::Code(NOT_STARTED), Some(reason));
                     }
                 }
-                Report::Exited { call, exit } => self.end(&call, exit, None),
-                Report::Gone { call: id } => {
-                    self.end(&id, Exit::Signal(libc::SIGKILL), None);
-                    if let Some(call) = self.calls.get_mut(&id) {
-                        call.gone = true;
-                        call.insist_at = None;
+                Report::Exited { call, exit, alone } => {
+                    self.end(&call, exit, None);
+                    if alone {
+                        self.gone(&call);
                     }
-                    self.pump(&id);
+                }
+                Report::Gone { call } => {
+                    self.end(&call, Exit::Signal(libc::SIGKILL), None);
+                    self.gone(&call);
                 }
             }
         }
+    }
+
+    /// PID 1 has nothing left of a call.
+    fn gone(&mut self, id: &str) {
+        if let Some(call) = self.calls.get_mut(id) {
+            call.gone = true;
+            call.insist_at = None;
+        }
+        self.pump(id);
     }
 
     /// Moves a call's output and forgets the call once nothing more can come.
@@ -278,6 +306,8 @@ impl Table {
         self.warden.ends();
         if self.ledger.write_result(id, &result).is_ok() {
             self.unsynced.push(id.to_owned());
+            self.untold.insert(id.to_owned());
+            self.sync_at = Some(Instant::now() + SYNC_PAUSE);
         }
     }
 
@@ -289,16 +319,25 @@ impl Table {
         }
     }
 
-    pub(super) fn has_unsynced(&self) -> bool {
-        !self.unsynced.is_empty()
+    /// A caller is told a result: it is on that caller's own record next, and may reach the disk here with others.
+    pub(super) fn taken(&mut self, id: &str) {
+        if self.untold.remove(id) && self.untold.is_empty() && !self.unsynced.is_empty() {
+            self.sync_at = Some(self.told_since.get_or_insert_with(Instant::now).to_owned() + SYNC_PAUSE_TOLD);
+        }
     }
 
     /// Makes results outlast a loss of power, beside everything else: a disk may take its time. Callers have their answers
     /// already; this is for the ones after them.
     pub(super) fn sync(&mut self) {
-        if self.unsynced.is_empty() || self.syncing.as_ref().is_some_and(|thread| !thread.is_finished()) {
+        if self.sync_at.is_none_or(|at| Instant::now() < at) {
             return;
         }
+        if self.syncing.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            self.sync_at = Some(Instant::now() + SYNC_PAUSE);
+            return;
+        }
+        (self.sync_at, self.told_since) = (None, None);
+        self.untold.clear();
         sys::trim_memory();
         let Ok(work) = self.ledger.sync(std::mem::take(&mut self.unsynced)) else { return };
         self.syncing = std::thread::Builder::new().stack_size(SYNC_STACK_BYTES).spawn(work).ok();
