@@ -228,6 +228,14 @@ impl Instance {
         Ok(journal::holder(self.folder(id)?.root())?.is_some())
     }
 
+    /// Ends the computer of a task that is over, where the engine died before it could do so itself. Whether there was one.
+    pub fn end_left_computer(&self, id: &TaskId) -> Result<bool, Error> {
+        let folder = self.folder(id)?;
+        let Ok(Some(computer)) = sandbox::Computer::attach(&folder.computer()) else { return Ok(false) };
+        // Whoever has the task in hand now needs it, or ends it.
+        Ok(!self.is_held(id)? && computer.shutdown().is_ok())
+    }
+
     /// A value that changes whenever the journal does.
     pub fn stamp(&self, id: &TaskId) -> Result<Stamp, Error> {
         Ok(Stamp(journal::stamp(self.folder(id)?.root())?))

@@ -112,6 +112,11 @@ impl Summary {
         };
     }
 
+    /// Whether it has ended; a resume would begin it anew.
+    pub fn is_over(&self) -> bool {
+        self.cause.is_some()
+    }
+
     /// Whether its process ended in the middle of the work, and no other has it.
     pub fn is_left(&self) -> bool {
         self.cause.is_none() && self.state == "stopped"

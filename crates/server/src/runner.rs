@@ -224,6 +224,11 @@ impl Runner {
     pub fn take_up(&self, index: &Index, now_ms: u64) -> usize {
         let limits = self.shared.limits;
         let mut tasks = index.list().tasks;
+        for task in tasks.iter().filter(|task| task.is_over()) {
+            if self.shared.instance.end_left_computer(&task.id).unwrap_or(false) {
+                tracing::info!(task = %task.id, "ended the computer that a task had left behind");
+            }
+        }
         // The oldest first: they have waited longest.
         tasks.reverse();
         let left = tasks.iter().filter(|task| {

@@ -116,3 +116,29 @@ fn what_has_lain_too_long_waits_for_a_person() {
     assert_eq!(rig.runner.take_up(&rig.index, now + 30_000), 1);
     rig.until(&id, "done");
 }
+
+#[test]
+fn the_computer_of_a_task_that_is_over_is_ended_at_the_next_look() {
+    let (server, gate) = gated();
+    gate.let_through(usize::MAX);
+    let rig = Rig::new(server, one_place(10));
+    let id = rig.create("t-1", "openai:scripted");
+    rig.runner.begin(&id, Start::Fresh).unwrap();
+    rig.until(&id, "done");
+    until("it is out of hand", || rig.runner.place(&id).is_none());
+    // As an engine leaves it that dies right after the last event.
+    let folder = rig.instance.folder(&id).unwrap().root().to_owned();
+    let spec = sandbox::ComputerSpec {
+        dir: folder.join("computer"),
+        workspace: sandbox::Workspace::Own(folder.join("workspace")),
+        toolset: None,
+        limits: sandbox::Limits::default(),
+        deadline_unix_ms: None,
+        env: Default::default(),
+        keeper: sandbox::find_keeper().unwrap(),
+        forbidden: Vec::new(),
+    };
+    sandbox::Computer::open(&spec).unwrap();
+    rig.runner.take_up(&rig.index, testkit::clock::now_ms());
+    assert!(sandbox::Computer::attach(&spec.dir).unwrap().is_none());
+}
