@@ -40,6 +40,22 @@ pub enum Error {
     /// The caller gave something that can never work.
     #[error("{0}")]
     Invalid(String),
+    /// A part of a store of checkpoints is not what it was: those that need it are lost, others may be whole.
+    #[error("read {}: {how}", what.display())]
+    Damaged {
+        /// The file, or the store.
+        what: PathBuf,
+        /// What is wrong with it.
+        how: String,
+    },
+    /// There is no checkpoint of this name.
+    #[error("find checkpoint {id} in {}", folder.display())]
+    NoCheckpoint {
+        /// Its name.
+        id: String,
+        /// The store.
+        folder: PathBuf,
+    },
     /// The system refused a file or socket of ours.
     #[error("{attempt}")]
     Io {
@@ -60,7 +76,8 @@ impl Error {
                 Some("build or install it beside thenar (`make install`), or name it in THENAR_KEEPER")
             }
             Self::Gone { .. } => Some("open the computer again: the workspace is still there, what ran is not"),
-            Self::Refused(_) | Self::Invalid(_) | Self::Io { .. } => None,
+            Self::Damaged { .. } => Some("choose another checkpoint: each is checked by itself"),
+            Self::Refused(_) | Self::Invalid(_) | Self::NoCheckpoint { .. } | Self::Io { .. } => None,
         }
     }
 
@@ -73,6 +90,8 @@ impl Error {
             Self::Gone { .. } => "gone",
             Self::Refused(_) => "refused",
             Self::Invalid(_) => "invalid",
+            Self::Damaged { .. } => "damaged",
+            Self::NoCheckpoint { .. } => "no_checkpoint",
             Self::Io { .. } => "io",
         }
     }

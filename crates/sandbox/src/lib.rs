@@ -10,6 +10,7 @@
 
 mod backup;
 mod browser;
+pub mod checkpoint;
 mod computer;
 mod confinement;
 mod error;

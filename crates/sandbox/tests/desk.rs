@@ -147,8 +147,13 @@ fn parent_of(pid: i32) -> Option<i32> {
 const USER: u32 = 64_321;
 
 /// Runs this test program once more as an ordinary user, if it runs as root: its other tests then show both.
-#[expect(clippy::disallowed_methods, reason = "this program again, as somebody else")]
 pub(crate) fn all_again_as_an_ordinary_user() {
+    again_as_an_ordinary_user(&[]);
+}
+
+/// The same with those tests only whose names contain one of these.
+#[expect(clippy::disallowed_methods, reason = "this program again, as somebody else")]
+pub(crate) fn again_as_an_ordinary_user(names: &[&str]) {
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -163,6 +168,7 @@ pub(crate) fn all_again_as_an_ordinary_user() {
     chown(&scratch, Some(USER), Some(USER)).unwrap();
     let output = std::process::Command::new(&tests)
         .arg("--test-threads=2")
+        .args(names)
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("TMPDIR", &scratch)

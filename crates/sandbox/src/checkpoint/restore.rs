@@ -1,0 +1,170 @@
+//! Putting a workspace back to a checkpoint, in place: what is as it was is not touched, so that programs at work there go on. Files appear whole; no link is followed;
+//! nothing outside the tree is reached, whatever is done to it meanwhile. Whether it all came out is looked at afterwards, and said.
+
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use super::apply::Apply;
+use super::listing::{Entry, Kind, Listing, Part};
+use super::manifest::Manifest;
+use super::pack::Packs;
+use super::pairs::{Pair, Pairs};
+use super::remembered::Remembered;
+use super::scan::{Before, Look, Scanned, Sink, scan};
+use super::{Bounds, Changes, Id, Store, attributes, garbled};
+use crate::{Error, Result};
+
+/// Entries of a tree that are compared one by one; one with more is cleared and made anew.
+const ENTRIES_MAX: u64 = 1_000_000;
+/// Paths that are named where not all came out.
+const NAMED_MAX: usize = 16;
+
+/// What is to be put back.
+#[derive(Debug, Clone, Copy)]
+pub struct Restore<'a> {
+    /// The state to come back to.
+    pub checkpoint: Id,
+    /// The workspace; for a new one, an empty folder.
+    pub tree: &'a Path,
+    /// The latest checkpoint of it: what has not changed since is not even opened.
+    pub last: Option<Id>,
+    /// Whether it is the place that the checkpoint was taken of.
+    pub place: Place,
+    /// Set, it ends the work where it stands.
+    pub stop: &'a AtomicBool,
+}
+
+/// Where a checkpoint is put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Where it was taken: owners and access lists too.
+    Same,
+    /// Elsewhere, for somebody else: everything belongs to the owner of the top.
+    Other,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Restored {
+    /// What had to be done.
+    pub changes: Changes,
+    /// Bytes of files that were written.
+    pub written_bytes: u64,
+    /// Entries that are not as the checkpoint has them: changed again meanwhile, or impossible here.
+    pub differing: u64,
+    /// The first of them.
+    pub first_differing: Vec<PathBuf>,
+}
+
+impl Store {
+    /// Puts a workspace back to a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::NoCheckpoint`] and [`Error::Damaged`] before anything is touched, as far as that can be told then; [`Error::Io`] where the disk is full or the
+    /// like: the workspace is then in between, and the same restore can be begun again.
+    pub fn restore(&self, restore: &Restore<'_>) -> Result<Restored> {
+        self.make()?;
+        let _writer = self.writer_lock()?;
+        let _in_use = self.use_lock()?;
+        let mut packs = Packs::open(&self.folder)?;
+        let mut target = Manifest::load(&self.folder, &restore.checkpoint)?.listing(&mut packs)?;
+        check(&target, &packs)?;
+        if restore.place == Place::Other {
+            target = portable(&target)?;
+        }
+        let last = restore.last.and_then(|id| Manifest::load(&self.folder, &id).ok()?.listing(&mut packs).ok());
+        let remembered = Remembered::load(&self.folder).filter(|known| Some(known.checkpoint) == restore.last);
+        let now = self.look(restore, &target, |tree| Before {
+            listing: last.as_ref(),
+            rows: remembered.as_ref().filter(|known| known.tree == tree).map_or(&[], |known| &known.rows),
+        })?;
+        let mut apply = Apply::begin(restore, &mut packs)?;
+        let nothing = Listing::default();
+        let known = match &now {
+            Some(now) => &now.listing,
+            None => {
+                apply.clear()?;
+                &nothing
+            }
+        };
+        apply.all(known, &target)?;
+        let mut restored = apply.end()?;
+        let seen = self.look(restore, &target, |_| Before {
+            listing: Some(known),
+            rows: now.as_ref().map_or(&[], |now| &now.rows),
+        })?;
+        self.compare(restore.checkpoint, seen, &target, &mut restored)?;
+        Ok(restored)
+    }
+
+    /// What there is, as far as it has to be known: a file that the target has otherwise or not at all is not read.
+    fn look<'a>(
+        &self,
+        restore: &Restore<'a>,
+        target: &'a Listing,
+        before: impl FnOnce(super::remembered::Tree) -> Before<'a>,
+    ) -> Result<Option<Scanned>> {
+        let bounds = Bounds { entries: ENTRIES_MAX, bytes: u64::MAX };
+        match scan(restore.tree, bounds, restore.stop, Sink::against(target), before)? {
+            Look::Seen(seen) => Ok(Some(seen)),
+            Look::Over(_) => Ok(None),
+            Look::Stopped => Err(stopped()),
+        }
+    }
+
+    /// Says what did not come out; where all did, the tree is known for the next time.
+    fn compare(&self, id: Id, seen: Option<Scanned>, target: &Listing, restored: &mut Restored) -> Result<()> {
+        let Some(seen) = seen else {
+            restored.differing += 1;
+            return Ok(());
+        };
+        let mut differs = |path: Vec<u8>| {
+            restored.differing += 1;
+            if restored.first_differing.len() < NAMED_MAX {
+                restored.first_differing.push(PathBuf::from(std::ffi::OsString::from_vec(path)));
+            }
+        };
+        Pairs::of(&seen.listing, target).each(|pair| {
+            match pair {
+                Pair::Here(entry) | Pair::There(entry) => differs(entry.path),
+                Pair::Both(here, there) if !here.is_as(&there) => differs(there.path),
+                Pair::Both(..) => {}
+            }
+            Ok(())
+        })?;
+        if restored.differing == 0 {
+            Remembered { checkpoint: id, tree: seen.tree, rows: seen.rows }.save(&self.folder)?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn stopped() -> Error {
+    Error::Refused("the restore was stopped; the workspace is in between: begin it again".to_owned())
+}
+
+/// Whether all that a listing needs is there, as far as the indexes tell.
+fn check(listing: &Listing, packs: &Packs) -> Result<()> {
+    for entry in listing.entries() {
+        if let Kind::File { parts, .. } = entry.map_err(garbled)?.kind {
+            for part in parts {
+                match part {
+                    Part::Chunk(id, bytes) if packs.raw_bytes(&id) != Some(bytes) => return Err(packs.missing()),
+                    Part::Chunk(..) | Part::Hole(_) => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn portable(listing: &Listing) -> Result<Listing> {
+    let mut out = Listing::default();
+    for entry in listing.entries() {
+        let entry = entry.map_err(garbled)?;
+        out.push(&Entry { owner: None, attributes: attributes::portable(&entry.attributes), ..entry });
+    }
+    Ok(out)
+}

@@ -1,0 +1,251 @@
+//! Trees that somebody made as traps, and changes while we look.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use sandbox::checkpoint::{Bound, Bounds, Id, Side, Take, Taken};
+
+use super::tree::{self, assert_same};
+use super::{GO_ON, Shelf};
+
+/// How often a folder and a link to the host are swapped, at the least.
+const SWAPS: u32 = 20_000;
+/// And how often is looked meanwhile, at the least.
+const LOOKS: u32 = 300;
+
+/// A shelf whose folder `d` is again and again a link to a folder of the host with bait in it, while `work` is done over and over.
+fn while_swapped(mut work: impl FnMut(&mut Shelf, &Path, Id, Id)) {
+    let mut shelf = Shelf::new();
+    let host = shelf.path().join("host");
+    for folder in [&host, &shelf.at("d"), &shelf.at("d/deeper"), &host.join("deeper")] {
+        fs::create_dir(folder).unwrap();
+    }
+    for bait in ["file", "bait", "deeper/file"] {
+        fs::write(host.join(bait), "bait").unwrap();
+    }
+    fs::write(shelf.at("d/deeper/file"), "inside").unwrap();
+    symlink(&host, shelf.at("link")).unwrap();
+    let mut kept = Vec::new();
+    for text in ["inside", "INSIDE"] {
+        fs::write(shelf.at("d/file"), text).unwrap();
+        kept.push(shelf.take().id);
+    }
+    let before = tree::read(&host);
+    let (over, swaps) = (AtomicBool::new(false), AtomicU32::new(0));
+    let (real, link) = (shelf.at("d"), shelf.at("link"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                match renameat_with(CWD, &real, CWD, &link, RenameFlags::EXCHANGE) {
+                    Ok(()) => drop(swaps.fetch_add(1, Ordering::Relaxed)),
+                    // A restore has just taken one away.
+                    Err(_) => drop(symlink(&host, &link).or_else(|_| symlink(&host, &real))),
+                }
+            }
+        });
+        let mut looks = 0;
+        while looks < LOOKS || swaps.load(Ordering::Relaxed) < SWAPS {
+            work(&mut shelf, &host, kept[0], kept[1]);
+            looks += 1;
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_same(&tree::read(&host), &before, "the host's folder");
+}
+
+/// Nothing in a checkpoint or a comparison may come from the host: neither its names nor what its files hold.
+#[track_caller]
+fn assert_nothing_of_the_host(shelf: &Shelf, side: Side<'_>, like: Id) {
+    let diff = shelf.store.diff(Side::At(like), side, 100).unwrap();
+    for one in &diff.differences {
+        let name = one.path.file_name().unwrap_or_default();
+        assert_ne!(name, "bait", "a name of the host: {one:?}");
+        let file = |seen: Option<sandbox::checkpoint::Seen>| seen.is_some_and(|seen| seen.bytes == 4);
+        assert!(!file(one.after), "a file as large as the bait: {one:?}");
+    }
+}
+
+#[test]
+fn a_swapped_folder_never_brings_the_host_into_a_comparison() {
+    while_swapped(|shelf, _, first, _| {
+        let tree = shelf.tree();
+        assert_nothing_of_the_host(shelf, Side::Now { tree: &tree, last: shelf.last }, first);
+    });
+}
+
+#[test]
+fn a_swapped_folder_never_brings_the_host_into_a_checkpoint() {
+    while_swapped(|shelf, _, first, _| {
+        if let Taken::New(checkpoint) = shelf.try_take() {
+            assert_nothing_of_the_host(shelf, Side::At(checkpoint.id), first);
+        }
+    });
+}
+
+#[test]
+fn a_swapped_folder_never_lets_a_restore_write_in_the_host() {
+    let mut turn = false;
+    while_swapped(|shelf, host, first, second| {
+        turn = !turn;
+        let _ = shelf.restore(if turn { first } else { second });
+        assert_eq!(fs::read_to_string(host.join("file")).unwrap(), "bait");
+        assert_eq!(fs::read_dir(host).unwrap().count(), 3);
+    });
+}
+
+#[test]
+fn what_cannot_be_kept_is_left_alone_and_said() {
+    let mut shelf = Shelf::new();
+    fs::write(shelf.at("file"), "x").unwrap();
+    tree::fifo(&shelf.at("pipe"));
+    let _socket = std::os::unix::net::UnixListener::bind(shelf.at("socket")).unwrap();
+    let taken = shelf.take();
+    assert_eq!((taken.counts.files, taken.counts.left_out), (1, 2));
+    fs::write(shelf.at("file"), "y").unwrap();
+    tree::fifo(&shelf.at("another pipe"));
+    let restored = shelf.restore(taken.id);
+    assert_eq!(restored.differing, 0, "{:?}", restored.first_differing);
+    assert!(shelf.at("pipe").exists() && shelf.at("socket").exists() && !shelf.at("another pipe").exists());
+    // And what has gone of them cannot be had again.
+    fs::remove_file(shelf.at("pipe")).unwrap();
+    assert_eq!(shelf.restore(taken.id).first_differing, [PathBuf::from("pipe")]);
+}
+
+#[test]
+fn what_may_not_be_read_is_left_alone_and_said() {
+    let mut shelf = Shelf::new();
+    fs::create_dir(shelf.at("closed")).unwrap();
+    fs::write(shelf.at("closed/file"), "x").unwrap();
+    fs::write(shelf.at("secret"), "x").unwrap();
+    tree::set_mode(&shelf.at("secret"), 0);
+    tree::set_mode(&shelf.at("closed"), 0);
+    let taken = shelf.take();
+    let left_out = if rustix::process::geteuid().is_root() { 0 } else { 2 };
+    assert_eq!(taken.counts.left_out, left_out);
+    assert_eq!(shelf.restore(taken.id).differing, 0);
+    // Opened later, it is there as it was.
+    tree::unlock(&shelf.tree());
+    tree::set_mode(&shelf.at("secret"), 0o600);
+    assert_eq!(fs::read_to_string(shelf.at("secret")).unwrap(), "x");
+    let opened = shelf.take();
+    tree::set_mode(&shelf.at("secret"), 0);
+    tree::set_mode(&shelf.at("closed"), 0);
+    let restored = shelf.restore(opened.id);
+    assert_eq!(restored.differing, 0, "{:?}", restored.first_differing);
+    assert_eq!(fs::read_to_string(shelf.at("closed/file")).unwrap(), "x");
+}
+
+#[test]
+fn folders_deeper_than_any_path_are_cut_off_and_taken_down() {
+    let mut shelf = Shelf::new();
+    fs::write(shelf.at("file"), "x").unwrap();
+    let before = tree::read(&shelf.tree());
+    let first = shelf.take().id;
+    tree::deep(&shelf.at("deep"), 5_000);
+    let second = shelf.take();
+    assert_eq!(second.counts.left_out, 1);
+    assert!(second.counts.folders > 500, "{second:?}");
+    assert_eq!(shelf.restore(second.id).changes, sandbox::checkpoint::Changes::default());
+    assert_eq!(shelf.restore(first).differing, 0);
+    assert_same(&tree::read(&shelf.tree()), &before, "five thousand folders less");
+}
+
+#[test]
+fn what_a_restore_works_in_is_its_own_whatever_was_put_there() {
+    let traps: [fn(&Path, &Path); 4] = [
+        |stage, host| symlink(host, stage).unwrap(),
+        |stage, _| fs::write(stage, "a file").unwrap(),
+        |stage, _| tree::deep(stage, 30),
+        |stage, host| {
+            fs::create_dir(stage).unwrap();
+            symlink(host, stage.join("n1")).unwrap();
+            symlink(host.join("file"), stage.join("n2")).unwrap();
+        },
+    ];
+    for trap in traps {
+        let mut shelf = Shelf::new();
+        let host = shelf.path().join("host");
+        fs::create_dir(&host).unwrap();
+        fs::write(host.join("file"), "bait").unwrap();
+        fs::create_dir(shelf.at("folder")).unwrap();
+        fs::write(shelf.at("folder/file"), "x").unwrap();
+        let (outside, before) = (tree::read(&host), tree::read(&shelf.tree()));
+        let id = shelf.take().id;
+        fs::remove_dir_all(shelf.at("folder")).unwrap();
+        trap(&shelf.at(".thenar-restore"), &host);
+        assert_eq!(shelf.restore(id).differing, 0);
+        assert_same(&tree::read(&shelf.tree()), &before, "inside");
+        assert_same(&tree::read(&host), &outside, "outside");
+    }
+}
+
+#[test]
+fn more_than_may_be_kept_is_a_value_and_changes_nothing() {
+    let mut shelf = Shelf::new();
+    for number in 0..20 {
+        fs::write(shelf.at(&format!("file {number}")), tree::noise(number, 1000)).unwrap();
+    }
+    tree::sparse(&shelf.at("sparse"), 1 << 40, &[(1 << 39, b"here")]);
+    let whole = shelf.take();
+    assert_eq!(whole.counts.data_bytes, 20_000 + 4096);
+    fs::write(shelf.at("one more"), "x").unwrap();
+    let tree = shelf.tree();
+    let try_with = |bounds| {
+        let take = Take { tree: &tree, last: shelf.last, bounds, stop: &GO_ON };
+        shelf.store.take(&take, &mut |_| {}).unwrap()
+    };
+    assert_eq!(try_with(Bounds { entries: 22, bytes: 1 << 30 }), Taken::Over(Bound::Entries));
+    assert_eq!(try_with(Bounds { entries: 5, bytes: 1 << 30 }), Taken::Over(Bound::Entries));
+    assert_eq!(try_with(Bounds { entries: 23, bytes: 20_000 }), Taken::Over(Bound::Bytes));
+    assert!(matches!(try_with(Bounds { entries: 23, bytes: 30_000 }), Taken::New(_)));
+    let stop = AtomicBool::new(true);
+    let take = Take { tree: &tree, last: None, bounds: Bounds::default(), stop: &stop };
+    assert_eq!(shelf.store.take(&take, &mut |_| {}).unwrap(), Taken::Stopped);
+    let drafts = fs::read_dir(shelf.store.folder()).unwrap().flatten();
+    assert_eq!(drafts.filter(|entry| entry.file_name().to_string_lossy().starts_with(".new-")).count(), 0);
+}
+
+#[test]
+fn a_file_torn_into_too_many_stretches_is_left_out() {
+    let mut shelf = Shelf::new();
+    let stretches: Vec<(u64, &[u8])> = (0..5_000).map(|number| (number * 16_384, &b"x"[..])).collect();
+    tree::sparse(&shelf.at("torn"), 5_000 * 16_384, &stretches);
+    assert_eq!(shelf.take().counts.left_out, 1);
+}
+
+#[test]
+fn files_that_never_hold_still_end_the_look_all_the_same() {
+    let mut shelf = Shelf::new();
+    let over = AtomicBool::new(false);
+    let (busy, renamed) = (shelf.at("busy"), shelf.at("renamed"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut round = 0_u64;
+            while !over.load(Ordering::Relaxed) {
+                round += 1;
+                // It grows, shrinks, is another file, a folder, or not there at all.
+                let _ = match round % 5 {
+                    0 => fs::write(&busy, tree::noise(round, 70_000)),
+                    1 => fs::write(&busy, "short"),
+                    2 => fs::rename(&busy, &renamed),
+                    3 => fs::create_dir(&busy),
+                    _ => fs::remove_dir(&busy),
+                };
+            }
+        });
+        for _ in 0..100 {
+            let _ = shelf.try_take();
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let _ = fs::remove_dir(&busy);
+    let _ = shelf.try_take();
+    let before = tree::read(&shelf.tree());
+    let last = shelf.last.unwrap();
+    fs::write(&renamed, "something else").unwrap();
+    assert_eq!(shelf.restore(last).differing, 0);
+    assert_same(&tree::read(&shelf.tree()), &before, "held still");
+}
