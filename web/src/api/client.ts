@@ -1,36 +1,12 @@
 // Requests to the server, and its refusals as it words them. It keeps nothing and repeats nothing.
 
-import type { AcceptanceItem, Deliverable, Digest, EffectId, Plan, StopCause, Usage } from './events'
+import type { Digest, EffectId } from './events'
+import type { components } from './openapi'
 
-export type TaskState = 'queued' | 'running' | 'waiting' | 'stopped' | 'failed' | 'done'
+export type TaskState = components['schemas']['TaskState']
 
 /** A task in one look, as the lists have it. */
-export interface TaskSummary {
-  id: string
-  state: TaskState
-  cause: StopCause | null
-  reason: string
-  text: string
-  task: string
-  model: string
-  scripted: boolean
-  created_ms: number
-  updated_ms: number
-  steps: number
-  spent_usd: number
-  unpriced_calls: number
-  usage: Usage
-  plan: Plan
-  acceptance: AcceptanceItem[]
-  deliverables: Deliverable[]
-  unread: boolean
-  question: string | null
-  confirm: { effect: EffectId; digest: Digest; question: string } | null
-  max_steps: number | null
-  max_cost_usd: number | null
-  max_time_ms: number | null
-  yes: boolean
-}
+export type TaskSummary = components['schemas']['Task']
 
 export interface Limits {
   max_steps?: number
@@ -38,16 +14,8 @@ export interface Limits {
   max_time?: string
 }
 
-export interface Model {
-  name: string
-  note: string
-}
-
-export interface FileInfo {
-  path: string
-  bytes: number
-  modified_ms: number
-}
+export type Model = components['schemas']['Model']
+export type FileInfo = components['schemas']['File']
 
 /** What the server did not do, in its own words, or that it could not be reached (status 0). */
 export class Refusal extends Error {
@@ -137,12 +105,7 @@ export const api = {
   budgets: () => json<Budgets>('GET', '/v1/budgets')
 }
 
-export interface Budgets {
-  spent_usd: number
-  tasks_of_today_spent_usd: number
-  unpriced_calls: number
-  default_max_steps: number
-}
+export type Budgets = components['schemas']['Budgets']
 
 /** As much of JSON Schema as a form is made from. */
 export interface JsonSchema {

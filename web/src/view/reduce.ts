@@ -89,6 +89,8 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
       return mark({ mark: 'put_down', reason: event.reason })
     case 'limit_reached':
       return mark({ mark: 'limit', limit: event.limit, used: event.used, max: event.max })
+    case 'autorun_changed':
+      return event.files.length > 0 && mark({ mark: 'autorun', files: event.files, cut: event.cut })
     case 'stop_requested':
       view.stopping = true
       return mark({ mark: 'stopping', by: event.by })
@@ -109,13 +111,9 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
     case 'time_reached':
       return false
     default:
-      return unknown(event)
+      // A kind that the page does not know yet, or that changes nothing on screen.
+      return false
   }
-}
-
-/** A kind of a newer server. The type says that no known kind comes here. */
-function unknown(_event: never): false {
-  return false
 }
 
 function created(view: TaskView, seq: number, atMs: number, event: Extract<Event, { event: 'task_created' }>): true {

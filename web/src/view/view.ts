@@ -101,6 +101,8 @@ export interface Mark {
     | { mark: 'model_failed'; reason: string }
     | { mark: 'limit'; limit: LimitKind; used: number; max: number }
     | { mark: 'stopping'; by: string }
+    /** Files of the lent folder that programs of the person's run by themselves. */
+    | { mark: 'autorun'; files: { path: string; when: string }[]; cut: boolean }
     | { mark: 'ended'; state: EndState; cause: StopCause; reason: string; text: string }
 }
 
@@ -191,7 +193,7 @@ export function emptyView(): TaskView {
     scripted: false,
     engine: '',
     createdMs: 0,
-    options: { max_steps: null, max_cost: null, max_time_ms: null, yes: false },
+    options: { max_steps: null, max_cost: null, max_time_ms: null, out: null, workspace: null, yes: false },
     entries: [],
     open: new Map(),
     plan: [],

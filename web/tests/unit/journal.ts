@@ -30,14 +30,20 @@ export function viewOf(...events: Event[]): TaskView {
 
 const label: Label = { integrity: 'trusted', confidentiality: 'private', sources: [] }
 
+const blob = { digest: '0'.repeat(64), bytes: 0 }
+
 export const created: Event = {
   event: 'task_created',
   id: 't',
   brief: 'Do it',
   model: 'openai:m',
   scripted: false,
-  options: { max_steps: null, max_cost: null, max_time_ms: null, yes: false },
+  options: { max_steps: null, max_cost: null, max_time_ms: null, out: null, workspace: null, yes: false },
   inputs: [],
+  system: blob,
+  tools: blob,
+  policy: blob,
+  boot: 'b',
   engine: '0.1.0'
 }
 
