@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build web screenshots install uninstall setup demo test test-model chaos bench fmt clean packages
+.PHONY: help build web screenshots install uninstall setup demo test test-api test-model chaos bench fmt clean packages
 
 CARGO ?= cargo
 # /usr/local for root, ~/.local for everybody else.
@@ -79,6 +79,10 @@ test: packages ## Everything a reviewer would check: format, tidy, lints, docume
 	@$(CARGO) test --locked --quiet --workspace --doc
 	@echo '== tests'
 	@TOOLSET_REQUIRED=1 $(CARGO) nextest run --locked --workspace
+
+test-api: packages ## Attack the HTTP API by its own document, docs/openapi.json, for a minute and a half
+	@$(CARGO) build --locked --package cli --package sandbox --bins
+	@sh scripts/test-api.sh target/debug/thenar
 
 test-model: build ## Run Thenar against a real, very small model on this machine (minutes; 98 MB)
 	@sh scripts/test-model.sh target/release/thenar
