@@ -113,7 +113,11 @@ impl Computer {
                 Err(Error::Gone { dir: self.dir.clone() })
             }
             Answer::Status(status) => Ok(Some(status)),
-            Answer::Done | Answer::Refused { .. } | Answer::Version { .. } => Ok(None),
+            Answer::Done
+            | Answer::Refused { .. }
+            | Answer::Version { .. }
+            | Answer::Browser { .. }
+            | Answer::Marked { .. } => Ok(None),
         }
     }
 

@@ -268,26 +268,8 @@ impl Keeper {
     fn talk(&mut self, ready: &[Source]) -> io::Result<bool> {
         let mut shutdown = false;
         for source in ready {
-            if let Source::Connection(index) = source
-                && let Some(connection) = self.connections.get_mut(*index)
-                && let Some(ask) = connection.read()
-            {
-                match ask {
-                    Ask::Browser { which } => {
-                        // The box is made by a fork, for which there must be one thread only.
-                        self.table.sync_and_wait();
-                        self.browsers.connect(which, connection);
-                        self.used = Instant::now();
-                    }
-                    Ask::EndBrowser => {
-                        self.browsers.end();
-                        connection.answer(&Answer::Done);
-                    }
-                    ask => {
-                        shutdown |= matches!(ask, Ask::Shutdown);
-                        connection.take(ask, &mut self.table);
-                    }
-                }
+            if let Source::Connection(index) = source {
+                shutdown |= self.hear(*index);
             }
         }
         self.answer_waits();
@@ -295,13 +277,10 @@ impl Keeper {
             loop {
                 match self.listener.accept() {
                     Ok((stream, _)) if self.connections.len() < CONNECTIONS_MAX => {
-                        let Some(mut connection) = Connection::new(stream) else { continue };
-                        // Mostly the question is there already, and no further turn is needed to hear it.
-                        if let Some(ask) = connection.read() {
-                            shutdown |= matches!(ask, Ask::Shutdown);
-                            connection.take(ask, &mut self.table);
-                        }
+                        let Some(connection) = Connection::new(stream) else { continue };
                         self.connections.push(connection);
+                        // Mostly the question is there already, and no further turn is needed to hear it.
+                        shutdown |= self.hear(self.connections.len() - 1);
                     }
                     Ok(_) => break,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -313,6 +292,31 @@ impl Keeper {
             self.answer_waits();
         }
         Ok(shutdown)
+    }
+
+    /// Hears a caller out and does what is asked, once it is asked whole. True if it is the end.
+    fn hear(&mut self, index: usize) -> bool {
+        let Some(connection) = self.connections.get_mut(index) else { return false };
+        match connection.read() {
+            None => false,
+            Some(Ask::Browser { which }) => {
+                // The box is made by a fork, for which there must be one thread only.
+                self.table.be_alone();
+                self.browsers.connect(which, connection);
+                self.used = Instant::now();
+                false
+            }
+            Some(Ask::EndBrowser) => {
+                self.browsers.end();
+                connection.answer(&Answer::Done);
+                false
+            }
+            Some(ask) => {
+                let shutdown = matches!(ask, Ask::Shutdown);
+                connection.take(ask, &mut self.table);
+                shutdown
+            }
+        }
     }
 
     fn answer_waits(&mut self) {

@@ -4,6 +4,7 @@ mod count;
 
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::warden::size;
@@ -38,6 +39,7 @@ pub(super) struct Room {
     ceiling: Used,
     free: Used,
     counting: Option<PipeReader>,
+    counter: Option<JoinHandle<()>>,
     counted_at: Instant,
     took: Duration,
     next: Instant,
@@ -62,6 +64,7 @@ impl Room {
             ceiling: most,
             free,
             counting: None,
+            counter: None,
             counted_at: now,
             took: Duration::ZERO,
             next: now,
@@ -136,13 +139,19 @@ impl Room {
         fell > ceiling.bytes.saturating_sub(used) / 2 || fell_files > ceiling.files.saturating_sub(used_files) / 2
     }
 
+    pub(super) fn be_alone(&mut self) {
+        if let Some(counter) = self.counter.take() {
+            let _ = counter.join();
+        }
+    }
+
     fn begin_count(&mut self) -> io::Result<PipeReader> {
         let (result, to) = io::pipe()?;
         rustix::fs::fcntl_setfl(&result, rustix::fs::OFlags::NONBLOCK)?;
         self.free = free(&self.folder).unwrap_or(self.free);
         self.counted_at = Instant::now();
         let (folder, init, files_max) = (self.folder.try_clone()?, self.init, self.most.files.saturating_mul(4));
-        std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+        let counter = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
             sys::be_nice(NICENESS);
             let mut used = count(&folder, files_max);
             let device = rustix::fs::fstat(&folder).map_or(0, |about| about.st_dev);
@@ -152,6 +161,7 @@ impl Room {
             line[8..].copy_from_slice(&used.files.to_ne_bytes());
             let _ = (&to).write_all(&line);
         })?;
+        self.counter = Some(counter);
         Ok(result)
     }
 
