@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Error;
-use crate::limits::{HOLD_LOOK_MS, HOLD_MS_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::{HOLD_MS_MAX, MESSAGE_BYTES_MAX};
 use crate::state::State;
 
 const SOCKET: &str = "control.sock";
@@ -164,22 +164,6 @@ impl Hold {
     }
 }
 
-/// The loop's side of a hold: it waits here, until the sender lets go or somebody wants something.
-pub(crate) async fn stand_still(incoming: Incoming, is_wanted: impl Fn() -> bool) {
-    let Some(mut held) = incoming.held else { return };
-    let say = |accepted, text: &str| drop(incoming.answer.try_send(Answer { accepted, text: text.to_owned() }));
-    say(true, "it stands still");
-    let mut looking = tokio::time::interval(Duration::from_millis(HOLD_LOOK_MS));
-    let stood = loop {
-        tokio::select! {
-            biased;
-            _ = &mut held => break true,
-            _ = looking.tick() => if is_wanted() { break false },
-        }
-    };
-    say(stood, if stood { "it stood still" } else { "somebody wanted something of it" });
-}
-
 /// Sends a command to the holder of the task, if there is one.
 pub(crate) fn send(folder: &Path, command: &Command) -> Result<Option<Answer>, Error> {
     connect(folder)?.map(|stream| exchange(folder, &stream, command)).transpose()
@@ -255,6 +239,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
+    use crate::run::waits::stand_still;
 
     #[test]
     fn a_hold_stands_until_it_is_let_go_or_somebody_wants_something() {

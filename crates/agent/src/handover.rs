@@ -6,31 +6,15 @@ use std::path::{Path, PathBuf};
 use event::{Event, TaskCreated};
 
 use crate::home::TaskFolder;
-use crate::run::Run;
 use crate::state::State;
 
-impl Run<'_> {
-    /// The event that ends a task, after what has to be said before it.
-    pub(crate) async fn with_autorun(&self, event: Event) -> Vec<Event> {
-        let mut events = vec![event];
-        if matches!(events[0], Event::TaskEnded { .. })
-            && let Some(look) = Look::of(&self.record.state, &self.place.task_dir)
-            // A large folder takes its time, and other tasks share this thread.
-            && let Ok(Some(changed)) = tokio::task::spawn_blocking(move || look.changed()).await
-        {
-            events.insert(0, changed);
-        }
-        events
-    }
-}
-
-/// The same for a task that nobody has in hand.
+/// What has to be told of a task that nobody has in hand.
 pub(crate) fn autorun(state: &State, folder: &TaskFolder) -> Option<Event> {
     Look::of(state, folder.root())?.changed()
 }
 
 /// What has to be known for a look at the folder.
-struct Look {
+pub(crate) struct Look {
     workspace: PathBuf,
     before: tools::autorun::Seen,
     /// What was told last.
@@ -39,7 +23,7 @@ struct Look {
 
 impl Look {
     /// None where no folder was lent, or the task is older than this.
-    fn of(state: &State, root: &Path) -> Option<Self> {
+    pub(crate) fn of(state: &State, root: &Path) -> Option<Self> {
         let created: &TaskCreated = state.created.as_deref()?;
         let (workspace, kept) = (created.options.workspace.as_ref()?, created.autorun.as_ref()?);
         let before = journal::Blobs::open(root).get(&kept.digest.0).ok()?;
@@ -47,7 +31,7 @@ impl Look {
         Some(Self { workspace: PathBuf::from(workspace), before, told: state.autorun.clone() })
     }
 
-    fn changed(self) -> Option<Event> {
+    pub(crate) fn changed(self) -> Option<Event> {
         let now = tools::autorun::look(&self.workspace).ok()?;
         let (files, cut) = self.before.changed(&now);
         (self.told != (files.clone(), cut)).then_some(Event::AutorunChanged { files, cut })

@@ -3,6 +3,8 @@
 //! Nothing is decided here. At most one effect is in flight at a time; while it flies, the loop hears the person, the
 //! clock and the model's stream. Every effect is on the record before it starts.
 
+pub(crate) mod waits;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument as _, Span};
 
 use crate::Error;
-use crate::control::{Answer, Command, Door, Incoming, heard, stand_still};
+use crate::control::{Answer, Command, Door, Incoming, heard};
 use crate::decide::{Action, Limits, decide};
 use crate::faults::{Crash, Faults, NoFaults, Place};
 use crate::instance::Instance;
@@ -185,7 +187,7 @@ impl Run<'_> {
                 biased;
                 Some(incoming) = door.recv() => {
                     if incoming.held.is_some() {
-                        stand_still(incoming, || !commands.is_empty() || !door.is_empty()).await;
+                        waits::stand_still(incoming, || !commands.is_empty() || !door.is_empty()).await;
                         continue;
                     }
                     let put_down = matches!(incoming.command, Command::PutDown { .. });

@@ -67,7 +67,12 @@ impl<'a> Process<'a> {
     /// Starts it and waits for the end, but no longer than `ms`; a call that the computer has seen is only attached to.
     pub(crate) fn run(&self, request: &Request, ms: u64) -> Result<Waited, Outcome> {
         let slice = Duration::from_millis(CANCEL_POLL_MS.min(ms));
-        match computer(&self.call)?.start_and_wait(&self.id, request, slice) {
+        let computer = computer(&self.call)?;
+        self.traced(|| self.start_and_wait(&computer, request, slice, ms))
+    }
+
+    fn start_and_wait(&self, at: &Computer, request: &Request, slice: Duration, ms: u64) -> Result<Waited, Outcome> {
+        match at.start_and_wait(&self.id, request, slice) {
             Ok(Some(Status::Ended(result))) => return Ok(ended(result)),
             Ok(Some(Status::Running { .. }) | None) => {}
             // It may be there all the same, or need another computer.
@@ -82,7 +87,7 @@ impl<'a> Process<'a> {
                 Recorded::Lost => return Ok(Waited::Lost),
             },
         }
-        self.wait(ms)
+        self.wait_until(ms)
     }
 
     /// What the computer's own records say of it.
@@ -101,13 +106,17 @@ impl<'a> Process<'a> {
 
     /// Waits for the end, but no longer than `ms`.
     pub(crate) fn wait(&self, ms: u64) -> Result<Waited, Outcome> {
+        self.traced(|| self.wait_until(ms))
+    }
+
+    fn traced(&self, waiting: impl FnOnce() -> Result<Waited, Outcome>) -> Result<Waited, Outcome> {
         let span = tracing::info_span!(
             "process.wait",
             thenar.call = self.id,
             thenar.ended = Empty,
             thenar.output_bytes = Empty
         );
-        let waited = span.in_scope(|| self.wait_until(ms));
+        let waited = span.in_scope(waiting);
         if let Ok(waited) = &waited {
             let (how, output_bytes) = match waited {
                 Waited::Ended(result) => (ending(result), Some(result.output_bytes)),

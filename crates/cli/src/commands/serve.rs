@@ -43,6 +43,7 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
             Problem::new(Code::Setup, format!("listen on {}: {error}", args.addr)).hint("choose another with --addr")
         })?;
         let addr = listener.local_addr().map_err(failed("listen"))?;
+        let ended = ended(screen);
         // Only now: whoever is refused above must not have begun anything.
         let _answering = bell.answer(runner.clone()).map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
         let (taking, tasks, house) = (runner.clone(), index.clone(), Arc::clone(&instance));
@@ -66,7 +67,7 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
         let clock = env::now_ms;
         let app =
             App { instance, runner: runner.clone(), index, models, token, hosts, limits: HttpLimits::default(), clock };
-        let served = server::serve(listener, app, ended(screen)).await.map_err(failed("answer requests"));
+        let served = server::serve(listener, app, ended).await.map_err(failed("answer requests"));
         screen.say("Stopping: tasks are put down, their computers run on.");
         runner.stop("the server was stopped").await;
         sweeping.abort();
@@ -91,23 +92,25 @@ fn welcome(screen: Screen, addr: SocketAddr, token: &Token, taken: usize) {
     screen.say("Ctrl-C stops the server; tasks go on at the next start.");
 }
 
-/// Ends with the first signal to stop; the second one ends the program at once.
-async fn ended(screen: Screen) {
+/// Ends with the first signal to stop; the second one ends the program at once. Signals are heard from the call on.
+fn ended(screen: Screen) -> impl Future<Output = ()> {
     let (first, mut seen) = tokio::sync::mpsc::channel(4);
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let Ok(mut signals) = signal(kind) else { continue };
         let first = first.clone();
         tokio::spawn(async move {
-            let Ok(mut signals) = signal(kind) else { return };
             while signals.recv().await.is_some() {
                 let _ = first.send(()).await;
             }
         });
     }
-    let _ = seen.recv().await;
-    tokio::spawn(async move {
-        if seen.recv().await.is_some() {
-            screen.say("Ended at once. Nothing that was recorded is lost.");
-            std::process::exit(Code::Interrupted as i32);
-        }
-    });
+    async move {
+        let _ = seen.recv().await;
+        tokio::spawn(async move {
+            if seen.recv().await.is_some() {
+                screen.say("Ended at once. Nothing that was recorded is lost.");
+                std::process::exit(Code::Interrupted as i32);
+            }
+        });
+    }
 }

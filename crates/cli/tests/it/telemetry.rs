@@ -158,14 +158,14 @@ fn a_collector_sees_spans_of_the_task_its_model_calls_and_tools_without_content(
     }
     assert_eq!(of(tools[0], "gen_ai.tool.type"), Some(&json!({ "stringValue": "function" })));
     // Inside the tool and the computer: each span is the task's, below the call's.
-    for name in ["computer.open", "computer.start", "process.wait"] {
+    let [waiting] = named("process.wait")[..] else { panic!("{spans:#?}") };
+    for (name, above) in [("computer.open", tools[0]), ("process.wait", tools[0]), ("computer.start", waiting)] {
         let [span] = named(name)[..] else { panic!("{name}: {spans:#?}") };
-        assert_eq!((&span["parentSpanId"], &span["traceId"]), (&tools[0]["spanId"], &task[0]["traceId"]), "{name}");
+        assert_eq!((&span["parentSpanId"], &span["traceId"]), (&above["spanId"], &task[0]["traceId"]), "{name}");
         assert_eq!(of(span, "task.id"), Some(&json!({ "stringValue": "t-seen" })), "{name}");
         assert_eq!(of(span, "error.type"), None, "{name}");
     }
-    let waited = named("process.wait")[0];
-    assert_eq!(of(waited, "thenar.ended"), Some(&json!({ "stringValue": "exit code 0" })));
+    assert_eq!(of(waiting, "thenar.ended"), Some(&json!({ "stringValue": "exit code 0" })));
     assert_eq!(of(tools[0], "gen_ai.tool.name"), Some(&json!({ "stringValue": "shell_exec" })));
     assert_eq!(of(tools[0], "gen_ai.tool.call.id"), Some(&json!({ "stringValue": "call_1_0" })));
     assert!(task[0]["events"].as_array().unwrap().iter().any(|event| event["name"] == "the model is called again"));

@@ -112,7 +112,16 @@ fn the_box_has_pages_shut_in_twice_and_no_workspace() {
     run(&computer, "echo secret > /workspace/secret.txt");
     let mut line = line(&computer);
     ask(&mut line.stream, 1, "Browser.getVersion", "{}");
-    until("there is a renderer", || processes(&desk).iter().any(|(_, words)| words.contains("--type=renderer")));
+    // A page's process adds a filter of its own a moment after its start: ours are two.
+    until("there are renderers, and each has shut itself in", || {
+        let mut renderers = processes(&desk);
+        renderers.retain(|(_, words)| words.contains("--type=renderer"));
+        let filters = |pid| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            field(&status, "Seccomp_filters:").first().and_then(|count| count.parse().ok()).unwrap_or(0)
+        };
+        !renderers.is_empty() && renderers.iter().all(|(pid, _)| filters(pid) >= 3)
+    });
     for (pid, words) in processes(&desk) {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let field = |name| field(&status, name);
