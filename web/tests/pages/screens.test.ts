@@ -97,15 +97,20 @@ it('Chinese by the browser’s language', async () => {
   await done(page)
 })
 
+/** Waits until the page is dark: the look follows the choice a frame later. */
+async function dark(page: Page): Promise<void> {
+  await page.waitForFunction(() => getComputedStyle(document.body).backgroundColor === 'rgb(15, 20, 18)')
+}
+
 it('look and language are chosen, and stay chosen', async () => {
   const page = await open(server, '/settings/appearance')
   await page.getByText('Dark', { exact: true }).click()
-  expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe('rgb(15, 20, 18)')
+  await dark(page)
   await page.getByText('简体中文').click()
   await page.getByRole('heading', { name: '外观' }).waitFor()
   await page.reload()
   await page.getByRole('heading', { name: '外观' }).waitFor()
-  expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe('rgb(15, 20, 18)')
+  await dark(page)
   await page.goto(`${server.url}/settings/budget`)
   await page.getByLabel('步数').fill('77')
   await page.goto(server.url)
