@@ -3,29 +3,26 @@
 //! Nothing is decided here. At most one effect is in flight at a time; while it flies, the loop hears the person, the
 //! clock and the model's stream. Every effect is on the record before it starts.
 
+mod flight;
 pub(crate) mod waits;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use event::{
     Decision, Digest, Effect, EffectId, Event, FailureKind, Label, ModelCall, Outcome, TaskId, Tier, ToolCall,
-    ToolResult, ToolStatus,
 };
-use policy::{Engine, Facts, Permit};
+use policy::{Engine, Facts};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
+use self::flight::{Flight, land};
 use crate::Error;
 use crate::control::{Answer, Command, Door, Incoming, heard};
 use crate::decide::{Action, Limits, decide};
 use crate::faults::{Crash, Faults, NoFaults, Place};
 use crate::instance::Instance;
-use crate::limits::{COMMANDS_QUEUED_MAX, HEARTBEAT_MS, MODEL_ATTEMPTS_MAX, STOP_GRACE_MS};
+use crate::limits::{COMMANDS_QUEUED_MAX, HEARTBEAT_MS, MODEL_ATTEMPTS_MAX};
 use crate::record::Record;
 use crate::summary::Summary;
 use crate::trace;
@@ -125,41 +122,12 @@ pub(crate) struct Run<'a> {
     pub(crate) faults: &'a mut dyn Faults,
 }
 
-type ReplyFuture = Pin<Box<dyn Future<Output = Result<event::Reply, model::Failure>>>>;
-
-/// The effect under way.
-enum Flight {
-    Model {
-        id: EffectId,
-        attempt: u32,
-        reply: ReplyFuture,
-        deltas: mpsc::UnboundedReceiver<model::Delta>,
-        span: Span,
-    },
-    /// `answer` is what the person said yes to, for a call that turns out not to have begun.
-    Tool {
-        call: Box<ToolCall>,
-        answer: Option<Digest>,
-        result: JoinHandle<Option<ToolResult>>,
-        span: Span,
-    },
-}
-
 /// What became of performing an action.
 enum Performed {
     Recorded,
     Flying(Flight),
     Wake(u64),
     Waiting,
-}
-
-/// What the effect under way gave.
-enum Landed {
-    Delta(EffectId, u32, model::Delta),
-    Reply(EffectId, u32, Result<event::Reply, model::Failure>),
-    Tool(Box<ToolCall>, ToolResult),
-    /// It had left no trace: provably not begun.
-    NotBegun(Box<ToolCall>, Option<Digest>),
 }
 
 impl Run<'_> {
@@ -370,78 +338,6 @@ impl Run<'_> {
         }
     }
 
-    /// Starts a permitted tool call. What leaves the machine waits until the record is on the disk.
-    fn run_tool(&mut self, call: Box<ToolCall>, permit: Permit<ToolCall>) -> Flight {
-        let world = self.world();
-        let own = call.tool == tools::HAND_OVER;
-        let leaves = own || tools::durable_first(&call.tool);
-        let sync = self.record.sync_handle();
-        let id = call.id;
-        let span = trace::tool_span(&self.record.id, &call);
-        let inside = span.clone();
-        let result = tokio::task::spawn_blocking(move || {
-            let _inside = inside.entered();
-            if leaves && let Err(error) = sync.sync() {
-                let text = format!("Not done: the record could not be written to the disk: {error}");
-                return Some(ToolResult {
-                    status: ToolStatus::Failed,
-                    text,
-                    label: Label::output_of(id),
-                    facts: vec![],
-                });
-            }
-            Some(if own { tools::hand_over(permit, &world) } else { tools::run(permit, &world) })
-        });
-        Flight::Tool { call, answer: None, result, span }
-    }
-
-    /// Finds out what became of a call that had started under an engine that is gone.
-    fn attach_tool(&mut self, call: Box<ToolCall>, boot: &str, answer: Option<Digest>) -> Flight {
-        let world = self.world();
-        let power_was_lost = boot != self.boot;
-        let attached = (*call).clone();
-        let span = trace::tool_span(&self.record.id, &call);
-        let result = tokio::task::spawn_blocking(move || {
-            tools::attach(&attached, &world).or_else(|| {
-                // The keeper's own trace may have been lost with the power: absence proves nothing then.
-                (power_was_lost && !REPEATABLE.contains(&attached.tool.as_str())).then(unknown)
-            })
-        });
-        Flight::Tool { call, answer, result, span }
-    }
-
-    fn landed(&mut self, landed: Landed, flight: Option<Flight>) -> Result<Option<Flight>, Error> {
-        match landed {
-            Landed::Delta(id, attempt, delta) => {
-                self.watcher.delta(id, attempt, &delta);
-                return Ok(flight);
-            }
-            Landed::Reply(id, attempt, outcome) => {
-                self.crash_at(Place::Landed)?;
-                let event = match outcome {
-                    Ok(reply) => {
-                        let cost = reply.usage.and_then(|usage| self.client.cost(&usage));
-                        Event::ModelReplied { id, reply: Box::new(reply), cost }
-                    }
-                    Err(failure) => self.failed(id, attempt, failure),
-                };
-                self.append(vec![event])?;
-            }
-            Landed::Tool(call, result) => {
-                self.crash_at(Place::Landed)?;
-                self.append(vec![Event::ToolFinished { id: call.id, result }])?;
-            }
-            Landed::NotBegun(call, answer) => {
-                return match self.authorize_tool(*call, answer, Vec::new())? {
-                    Performed::Flying(flight) => Ok(Some(flight)),
-                    Performed::Recorded | Performed::Wake(_) | Performed::Waiting => Ok(None),
-                };
-            }
-        }
-        self.crash_at(Place::Recorded)?;
-        Ok(None)
-    }
-
     /// A failed try becomes another one later, or the end of the call.
     fn failed(&mut self, id: EffectId, attempt: u32, failure: model::Failure) -> Event {
         let again = failure.kind == FailureKind::Transient && attempt < attempts_max(&failure);
@@ -463,33 +359,6 @@ impl Run<'_> {
         let state = &self.record.state;
         let late = state.deadline_ms().is_some_and(|deadline| state.now_ms >= deadline);
         state.stop.is_some() || late && state.limits_reached.is_empty()
-    }
-
-    /// Ends what is under way. A model call is simply dropped: it is safe to repeat. A tool call is told to end, and if
-    /// it does not, its computer is ended under it.
-    async fn ground(&mut self, flight: Option<Flight>) -> Result<(), Error> {
-        match flight {
-            None => Ok(()),
-            Some(Flight::Model { id, .. }) => {
-                self.watcher.withdrawn(id);
-                Ok(())
-            }
-            Some(Flight::Tool { call, mut result, span, .. }) => {
-                self.place.cancel.store(true, Ordering::Relaxed);
-                let grace = Duration::from_millis(STOP_GRACE_MS);
-                let landed = match tokio::time::timeout(grace, &mut result).await {
-                    Ok(Ok(Some(landed))) => landed,
-                    Ok(Ok(None)) => interrupted(call.id, "it had not begun"),
-                    Ok(Err(_)) | Err(_) => {
-                        self.end_computer();
-                        interrupted(call.id, "its computer was ended with it")
-                    }
-                };
-                self.place.cancel.store(false, Ordering::Relaxed);
-                trace::tool_ended(&span, &landed);
-                self.append(vec![Event::ToolFinished { id: call.id, result: landed }])
-            }
-        }
     }
 
     /// Ends the task's computer with all that runs in it.
@@ -551,48 +420,6 @@ enum Next {
     Fly(Flight),
     Wait,
     Leave,
-}
-
-/// Waits for what is under way.
-async fn land(flight: &mut Option<Flight>) -> Landed {
-    match flight {
-        None => std::future::pending().await,
-        Some(Flight::Model { id, attempt, reply, deltas, span }) => tokio::select! {
-            biased;
-            Some(delta) = deltas.recv() => Landed::Delta(*id, *attempt, delta),
-            outcome = reply => {
-                trace::replied(span, &outcome);
-                Landed::Reply(*id, *attempt, outcome)
-            }
-        },
-        Some(Flight::Tool { call, answer, result, span }) => match result.await {
-            Ok(Some(result)) => {
-                trace::tool_ended(span, &result);
-                Landed::Tool(call.clone(), result)
-            }
-            Ok(None) => Landed::NotBegun(call.clone(), *answer),
-            Err(error) => {
-                let text = format!("The tool broke down in the middle of its work: {error}. Check what it did.");
-                let (status, label) = (ToolStatus::Unknown, Label::output_of(call.id));
-                Landed::Tool(call.clone(), ToolResult { status, text, label, facts: Vec::new() })
-            }
-        },
-    }
-}
-
-/// Tools that do nothing in the computer, or nothing twice: after a loss of power they are simply called again.
-const REPEATABLE: [&str; 6] =
-    ["plan_update", "message_notify_user", "message_ask_user", "idle", "deliver", tools::HAND_OVER];
-
-fn unknown() -> ToolResult {
-    let text = "Outcome unknown: the machine went down while this call was under way. It may have happened wholly, in part \
-                or not at all. Check what is there before you repeat anything.";
-    ToolResult { status: ToolStatus::Unknown, text: text.to_owned(), label: Label::system(), facts: Vec::new() }
-}
-
-fn interrupted(id: EffectId, how: &str) -> ToolResult {
-    let text = format!("Stopped while it was under way: {how}.");
-    ToolResult { status: ToolStatus::Interrupted, text, label: Label::output_of(id), facts: Vec::new() }
 }
 
 fn attempts_max(failure: &model::Failure) -> u32 {
