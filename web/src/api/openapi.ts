@@ -1539,7 +1539,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `model-unavailable`: The model cannot be had. `price-unknown`: A cap on money needs a price that is known. */
+            /** @description `model-unavailable`: The model cannot be had. `price-unknown`: A cap on money needs a price that is known. `key-reused`: This Idempotency-Key made another task. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1567,7 +1567,7 @@ export interface operations {
                 };
             };
             421: components["responses"]["wrong-host"];
-            /** @description `invalid`: The request is understood, and not right. `key-reused`: This Idempotency-Key made another task. */
+            /** @description `invalid`: The request is understood, and not right. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1937,7 +1937,7 @@ export interface operations {
             };
             header?: {
                 /** @description The same as `after`, and before it. */
-                "Last-Event-ID"?: number | null;
+                "Last-Event-ID"?: number;
             };
             path: {
                 id: components["schemas"]["TaskId"];

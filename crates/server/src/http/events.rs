@@ -299,8 +299,8 @@ pub(super) struct Wanted {
 #[into_params(parameter_in = Header)]
 struct Resumed {
     /// The same as `after`, and before it.
-    #[param(rename = "Last-Event-ID", minimum = 0, maximum = 9_007_199_254_740_991_u64)]
-    _last: Option<u64>,
+    #[param(rename = "Last-Event-ID", minimum = 0, maximum = 9_007_199_254_740_991_u64, required = false)]
+    _last: u64,
 }
 
 /// Greatest number that every JSON reader takes as it is.

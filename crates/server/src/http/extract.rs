@@ -6,7 +6,8 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use event::TaskId;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize as _, Deserializer};
 
 use super::problem::{Answer, Kind, Problem};
 
@@ -30,6 +31,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Said<T> {
     }
 }
 
+/// A whole number in a body. In JSON `3.0` is one as well, and past 63 bits there is none.
+pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let number = serde_json::Number::deserialize(from)?;
+    let exact = number.as_u64().filter(|whole| i64::try_from(*whole).is_ok());
+    let written_otherwise = || {
+        let float = number.as_f64().filter(|_| number.is_f64())?;
+        (float.fract() == 0.0 && (0.0..i64::MAX as f64).contains(&float)).then_some(float as u64)
+    };
+    exact.or_else(written_otherwise).ok_or_else(|| D::Error::custom(format!("{number} is no whole number from 0 on")))
+}
+
+/// The same where it may be null.
+pub(super) fn whole_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    struct Whole(u64);
+    impl<'de> serde::Deserialize<'de> for Whole {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            whole(from).map(Self)
+        }
+    }
+    Ok(Option::<Whole>::deserialize(from)?.map(|whole| whole.0))
+}
+
 /// What stands after the question mark.
 pub(super) struct Asked<T>(pub(super) T);
 
@@ -50,4 +73,31 @@ pub(super) fn task_id(text: &str) -> Answer<TaskId> {
 /// A header's text; nothing where it is not text.
 pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<u64>) {
+        let mut from = serde_json::Deserializer::from_str(text);
+        assert_eq!(whole(&mut from).ok(), expected, "{text}");
+    }
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        check("0", Some(0));
+        check("3.0", Some(3));
+        check("1e3", Some(1000));
+        check("9223372036854775807", Some(9_223_372_036_854_775_807));
+        check("9223372036854775808", None);
+        check("1e300", None);
+        check("-1", None);
+        check("2.5", None);
+        check("\"3\"", None);
+        check("null", None);
+        let mut null = serde_json::Deserializer::from_str("null");
+        assert_eq!(whole_or_null(&mut null).ok(), Some(None));
+    }
 }

@@ -87,7 +87,7 @@ const KINDS: [(Kind, &str, StatusCode, &str); 27] = [
     ),
     (Kind::WrongHost, "wrong-host", StatusCode::MISDIRECTED_REQUEST, "The Host header names no address of this server"),
     (Kind::Invalid, "invalid", StatusCode::UNPROCESSABLE_ENTITY, "The request is understood, and not right"),
-    (Kind::KeyReused, "key-reused", StatusCode::UNPROCESSABLE_ENTITY, "This Idempotency-Key made another task"),
+    (Kind::KeyReused, "key-reused", StatusCode::CONFLICT, "This Idempotency-Key made another task"),
     (Kind::TooManyRequests, "too-many-requests", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
     (Kind::Internal, "internal", StatusCode::INTERNAL_SERVER_ERROR, "The server could not do that"),
     (Kind::Busy, "busy", StatusCode::SERVICE_UNAVAILABLE, "The server has its hands full"),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::extract::{Said, task_id};
+use super::extract::{Said, task_id, whole};
 use super::problem::{Answer, Asking, Changing, Confirming, Kind, Problem, Resuming, WithBodyOfTask};
 use super::shown::{Awaited, Task};
 use super::tasks::{summary, unpriced};
@@ -41,6 +41,7 @@ pub(super) struct Message {
 #[serde(deny_unknown_fields)]
 #[schema(as = Confirmation)]
 pub(super) struct Confirm {
+    #[serde(deserialize_with = "effect")]
     effect: EffectId,
     digest: Digest,
     allowed: bool,
@@ -48,6 +49,10 @@ pub(super) struct Confirm {
     #[serde(default)]
     #[schema(max_length = 10_000)]
     note: String,
+}
+
+fn effect<'de, D: serde::Deserializer<'de>>(from: D) -> Result<EffectId, D::Error> {
+    whole(from).map(EffectId)
 }
 
 /// What was heard.

@@ -5,6 +5,7 @@ use event::{MicroUsd, TaskOptions};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::extract::whole_or_null;
 use super::problem::{Answer, Problem};
 
 /// Characters of a task's text, and of a message.
@@ -33,6 +34,7 @@ pub(super) struct Wanted {
     pub(super) model: Option<String>,
     /// Replies of the model at the most.
     #[schema(minimum = 1, maximum = 1_000_000)]
+    #[serde(default, deserialize_with = "whole_or_null")]
     pub(super) max_steps: Option<u64>,
     /// US dollars at the most; the model's price must be known.
     #[schema(minimum = 0, maximum = 1_000_000_000)]
@@ -83,6 +85,7 @@ pub(super) fn check_text(name: &str, text: &str) -> Answer<()> {
 pub(super) struct Bounds {
     /// Replies of the model at the most, those so far among them.
     #[schema(minimum = 1, maximum = 1_000_000)]
+    #[serde(default, deserialize_with = "whole_or_null")]
     pub(super) max_steps: Option<u64>,
     /// US dollars at the most, those so far among them; the model's price must be known.
     #[schema(minimum = 0, maximum = 1_000_000_000)]

@@ -153,7 +153,7 @@ async fn the_same_key_makes_one_task_of_many_uploads() {
         .collect();
     assert_eq!(ids.len(), 1, "{ids:?}");
     let other = send(&door, &[("idempotency-key", "one")], &[parts[0], ("file", Some("b.csv"), b"1,2")]).await;
-    assert_eq!((other.status, other.json()["type"].as_str()), (422, Some("/v1/problems#key-reused")));
+    assert_eq!((other.status, other.json()["type"].as_str()), (409, Some("/v1/problems#key-reused")));
     nothing_is_left(&door, 1);
 }
 
