@@ -75,12 +75,14 @@ test: packages ## Everything a reviewer would check: format, tidy, lints, docume
 	@$(CARGO) build --locked --workspace --bins
 	@echo '== web app in a browser'
 	@cd web && npm run --silent pages
+	@echo '== the HTTP API, attacked by its own document'
+	@sh scripts/test-api.sh target/debug/thenar
 	@echo '== examples in the documentation'
 	@$(CARGO) test --locked --quiet --workspace --doc
 	@echo '== tests'
 	@TOOLSET_REQUIRED=1 $(CARGO) nextest run --locked --workspace
 
-test-api: packages ## Attack the HTTP API by its own document, docs/openapi.json, for a minute and a half
+test-api: packages ## Attack the HTTP API by its own document, docs/openapi.json (SECONDS_MAX=400 EXAMPLES=40: longer)
 	@$(CARGO) build --locked --package cli --package sandbox --bins
 	@sh scripts/test-api.sh target/debug/thenar
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# `make test-api`: schemathesis attacks the server by its own OpenAPI document, with requests that fit it and requests that
+# `make test-api`, and a part of `make test`: schemathesis attacks the server by its own OpenAPI document, with requests that fit it and requests that
 # do not, and holds every answer against it. The model is a script. It says nothing about what tasks do.
 #
 #   test-api.sh PROGRAM    the thenar to test, with thenar-keeper beside it

@@ -892,7 +892,7 @@ export interface components {
          * @description The kind of problem, relative to this server's address.
          * @enum {string}
          */
-        ProblemType: "/v1/problems#malformed" | "/v1/problems#unauthorized" | "/v1/problems#foreign-origin" | "/v1/problems#no-such-route" | "/v1/problems#no-such-task" | "/v1/problems#no-such-file" | "/v1/problems#nothing-awaited" | "/v1/problems#method-not-allowed" | "/v1/problems#too-slow" | "/v1/problems#in-hand" | "/v1/problems#not-now" | "/v1/problems#stale-confirmation" | "/v1/problems#model-unavailable" | "/v1/problems#price-unknown" | "/v1/problems#too-large" | "/v1/problems#unsupported-media-type" | "/v1/problems#range-not-satisfiable" | "/v1/problems#wrong-host" | "/v1/problems#invalid" | "/v1/problems#key-reused" | "/v1/problems#too-many-requests" | "/v1/problems#internal" | "/v1/problems#busy" | "/v1/problems#queue-full" | "/v1/problems#stopping" | "/v1/problems#not-ready" | "/v1/problems#disk-full";
+        ProblemType: "/v1/problems#malformed" | "/v1/problems#unauthorized" | "/v1/problems#foreign-origin" | "/v1/problems#no-such-route" | "/v1/problems#no-such-task" | "/v1/problems#no-such-file" | "/v1/problems#nothing-awaited" | "/v1/problems#method-not-allowed" | "/v1/problems#too-slow" | "/v1/problems#in-hand" | "/v1/problems#not-now" | "/v1/problems#stale-confirmation" | "/v1/problems#model-unavailable" | "/v1/problems#price-unknown" | "/v1/problems#too-large" | "/v1/problems#unsupported-media-type" | "/v1/problems#range-not-satisfiable" | "/v1/problems#wrong-host" | "/v1/problems#invalid" | "/v1/problems#same-name" | "/v1/problems#key-reused" | "/v1/problems#too-many-requests" | "/v1/problems#internal" | "/v1/problems#busy" | "/v1/problems#queue-full" | "/v1/problems#stopping" | "/v1/problems#not-ready" | "/v1/problems#disk-full";
         /** @description The kinds of problems there are. */
         Problems: {
             problems: components["schemas"]["ProblemKind"][];
@@ -1539,7 +1539,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `model-unavailable`: The model cannot be had. `price-unknown`: A cap on money needs a price that is known. `key-reused`: This Idempotency-Key made another task. */
+            /** @description `model-unavailable`: The model cannot be had. `price-unknown`: A cap on money needs a price that is known. `key-reused`: This Idempotency-Key made another task. `same-name`: Two files have the same name. */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -338,7 +338,7 @@ pub(super) async fn listen(
 ) -> Answer {
     let id = task_id(&name)?;
     let after = match headers.get("last-event-id").map(|value| value.to_str().unwrap_or("-")) {
-        None | Some("") => wanted.after.unwrap_or(0),
+        None => wanted.after.unwrap_or(0),
         Some(text) => text.parse().map_err(|_| Problem::invalid("Last-Event-ID must be the number of an event"))?,
     };
     if after > SEQ_MAX {

@@ -42,6 +42,7 @@ pub(super) enum Kind {
     WrongHost,
     Invalid,
     KeyReused,
+    SameName,
     TooManyRequests,
     Internal,
     Busy,
@@ -52,7 +53,7 @@ pub(super) enum Kind {
 }
 
 /// Kind, name, status, and what it means.
-const KINDS: [(Kind, &str, StatusCode, &str); 27] = [
+const KINDS: [(Kind, &str, StatusCode, &str); 28] = [
     (Kind::Malformed, "malformed", StatusCode::BAD_REQUEST, "The request cannot be read"),
     (Kind::Unauthorized, "unauthorized", StatusCode::UNAUTHORIZED, "No valid access token was shown"),
     (Kind::ForeignOrigin, "foreign-origin", StatusCode::FORBIDDEN, "Another site asked"),
@@ -87,6 +88,7 @@ const KINDS: [(Kind, &str, StatusCode, &str); 27] = [
     ),
     (Kind::WrongHost, "wrong-host", StatusCode::MISDIRECTED_REQUEST, "The Host header names no address of this server"),
     (Kind::Invalid, "invalid", StatusCode::UNPROCESSABLE_ENTITY, "The request is understood, and not right"),
+    (Kind::SameName, "same-name", StatusCode::CONFLICT, "Two files have the same name"),
     (Kind::KeyReused, "key-reused", StatusCode::CONFLICT, "This Idempotency-Key made another task"),
     (Kind::TooManyRequests, "too-many-requests", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
     (Kind::Internal, "internal", StatusCode::INTERNAL_SERVER_ERROR, "The server could not do that"),
@@ -361,7 +363,7 @@ answers! {
     /// There are parameters, and a task.
     WithQueryOfTask: Invalid NoSuchTask;
     /// A new task.
-    Creating: Malformed TooSlow ModelUnavailable PriceUnknown TooLarge UnsupportedMediaType Invalid KeyReused QueueFull
+    Creating: Malformed TooSlow ModelUnavailable PriceUnknown TooLarge UnsupportedMediaType Invalid KeyReused SameName QueueFull
         Stopping DiskFull;
     /// A task must be in nobody's hand.
     Deleting: NoSuchTask InHand;

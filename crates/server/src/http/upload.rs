@@ -214,7 +214,9 @@ async fn store(mut field: Field<'_>, path: &Path, bytes_left: &mut u64) -> Answe
     let mut file = blocking(move || {
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&to);
         opened.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => Problem::invalid("two files have the same name: rename one of them"),
+            std::io::ErrorKind::AlreadyExists => {
+                Problem::new(Kind::SameName, "two of the files have the same name", "rename one of them")
+            }
             _ => Problem::io("make the file", &error),
         })
     })

@@ -137,6 +137,7 @@ async fn what_is_wrong_is_said_as_a_problem() {
         ("GET", "/v1/tasks/%ff", vec![], "", 400, "malformed"),
         ("GET", "/v1/tasks/none/events?after=-1", vec![], "", 422, "invalid"),
         ("GET", "/v1/tasks/none/events", vec![("last-event-id", "x")], "", 422, "invalid"),
+        ("GET", "/v1/tasks/none/events", vec![("last-event-id", " ")], "", 422, "invalid"),
         ("GET", "/v1/nowhere", vec![], "", 404, "no-such-route"),
         ("PUT", "/v1/tasks", vec![], "", 405, "method-not-allowed"),
     ] {

@@ -111,7 +111,7 @@ async fn what_is_no_good_as_a_form_makes_no_task() {
         (vec![task, ("file", Some("/etc/escaped"), b"x")], 422, "invalid"),
         (vec![task, ("file", Some("c:\\\\escaped"), b"x")], 422, "invalid"),
         (vec![task, ("file", Some(".."), b"x")], 422, "invalid"),
-        (vec![task, ("file", Some("a"), b"x"), ("file", Some("a"), b"y")], 422, "invalid"),
+        (vec![task, ("file", Some("a"), b"x"), ("file", Some("a"), b"y")], 409, "same-name"),
         (vec![task, ("file", Some("a"), &[0; 600]), ("file", Some("b"), &[0; 600])], 413, "too-large"),
     ] {
         let told = send(&door, &[], &parts).await;
