@@ -7,6 +7,7 @@ use std::path::Path;
 
 use event::TaskId;
 use sandbox::Copied;
+use sandbox::checkpoint::Store;
 
 use crate::control::Hold;
 use crate::limits::COPIES_MAX;
@@ -18,6 +19,9 @@ const NOT_COPIED: [&str; 2] = ["control", "journal.db-shm"];
 
 /// What is copied first, and finished last.
 const COMPUTER: &str = "computer";
+
+/// What is written to beside the record, also while the task stands still.
+const CHECKPOINTS: &str = "checkpoints";
 
 /// What a copy of a task came to.
 #[derive(Clone, Debug)]
@@ -94,7 +98,9 @@ fn copy(folder: &TaskFolder, to: &Path) -> Result<Copied, Error> {
         }
         let (from, to) = (entry.path(), to.join(&name));
         let kind = entry.file_type().map_err(reading())?;
-        if kind.is_dir() {
+        if kind.is_dir() && name == CHECKPOINTS {
+            copied.add(Store::at(&from).copy(&to).map_err(|error| failed("copy", &from)(std::io::Error::other(error)))?);
+        } else if kind.is_dir() {
             let mut below = sandbox::copy_tree(&from, &to).map_err(failed("copy", &from))?;
             let inside = |path: std::path::PathBuf| Path::new(&name).join(path);
             below.left_out_names = below.left_out_names.into_iter().map(inside).collect();

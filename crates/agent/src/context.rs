@@ -76,6 +76,11 @@ impl Context {
                 self.pending.push(entry(user(text.clone(), label), label.clone(), seq));
                 Vec::new()
             }
+            Event::WorkspaceRestored { number, problem, .. } => {
+                let text = set_back(*number, problem.as_deref());
+                self.pending.push(entry(user(text, &Label::system()), Label::system(), seq));
+                Vec::new()
+            }
             Event::EffectRequested { effect: Effect::Model(_) } => std::mem::take(&mut self.pending),
             Event::ModelReplied { reply, .. } => {
                 if let Some(notice) = cut_short(reply) {
@@ -100,6 +105,10 @@ impl Context {
             | Event::ToolFinished { .. }
             | Event::LimitReached { .. }
             | Event::AutorunChanged { .. }
+            | Event::CheckpointTaken { .. }
+            | Event::CheckpointMissed { .. }
+            | Event::CheckpointsLetGo { .. }
+            | Event::RestoreBegun { .. }
             | Event::PutDown { .. }
             | Event::TimeReached { .. }
             | Event::StopRequested { .. } => Vec::new(),
@@ -141,6 +150,18 @@ pub(crate) fn cut_short(reply: &event::Reply) -> Option<&'static str> {
         FinishReason::ContentFilter => Some(WITHHELD),
         FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Other => None,
     }
+}
+
+/// What a model is told whose workspace the person has set back.
+fn set_back(number: u64, problem: Option<&str>) -> String {
+    let mut text = format!(
+        "[Thenar] The person has set the workspace back to checkpoint {number}: its files are what they were then, and what was \
+         done to them since is undone. Look at what is there before you build on it."
+    );
+    if problem.is_some() {
+        text.push_str(" Not everything could be set back: files may be of either time.");
+    }
+    text
 }
 
 fn entry(item: Item, label: Label, seq: u64) -> Entry {

@@ -26,6 +26,12 @@ pub enum Error {
     /// The file system refused.
     #[error("{doing} {}: {source}", path.display())]
     Io { doing: &'static str, path: PathBuf, source: std::io::Error },
+    /// A checkpoint cannot be read or written.
+    #[error(transparent)]
+    Kept(sandbox::Error),
+    /// What is there now would be lost: say so, or make it smaller.
+    #[error("keep the workspace as it is now: {0}")]
+    NotKept(String),
     /// The model's name or tool list cannot be used.
     #[error("prepare the model {name}: {reason}")]
     Model { name: String, reason: String },
@@ -50,6 +56,8 @@ impl Error {
                 Some("a newer thenar wrote this event: update thenar; nothing was changed".to_owned())
             }
             Self::Journal(error @ journal::Error::Newer { .. }) => error.hint(),
+            Self::Kept(error) => error.hint().map(str::to_owned),
+            Self::NotKept(_) => Some("to go back all the same, and lose what is there now: --throw-away".to_owned()),
             Self::Invalid(_)
             | Self::Journal(_)
             | Self::Policy(_)

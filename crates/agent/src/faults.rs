@@ -13,6 +13,8 @@ pub enum Place {
     Landed,
     /// The result is recorded.
     Recorded,
+    /// A checkpoint of the workspace is recorded.
+    Kept,
 }
 
 /// Planned crashes.

@@ -54,6 +54,11 @@ impl TaskFolder {
         self.root.join("computer")
     }
 
+    /// The store of the workspace's checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
     /// The folder in which the holder's control socket lies.
     pub fn control(&self) -> PathBuf {
         self.root.join("control")

@@ -293,7 +293,7 @@ impl Instance {
         Ok(Reached::Recorded(answer))
     }
 
-    fn state(&self, id: &TaskId, folder: &TaskFolder) -> Result<State, Error> {
+    pub(crate) fn state(&self, id: &TaskId, folder: &TaskFolder) -> Result<State, Error> {
         let mut state = State::default();
         each_event(id, folder, |recorded| state.apply(&recorded.event, recorded.time_ms))?;
         Ok(state)

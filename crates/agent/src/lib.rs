@@ -7,6 +7,7 @@
 //! Nothing here talks to a screen, a socket of the network or a provider's dialect.
 
 mod backup;
+mod checkpoints;
 mod context;
 mod control;
 mod decide;
@@ -17,11 +18,13 @@ mod follow;
 mod handover;
 mod home;
 mod instance;
+mod keeping;
 mod limits;
 mod models;
 mod onlook;
 mod prompt;
 mod record;
+mod retention;
 mod run;
 mod state;
 mod summary;
@@ -29,6 +32,7 @@ mod trace;
 mod watch;
 
 pub use backup::CopiedTask;
+pub use checkpoints::Side;
 pub use context::{Context, Entry};
 pub use control::{Answer, Command};
 pub use decide::{Action, Limits, decide, missing};
@@ -44,7 +48,7 @@ pub use prompt::SYSTEM;
 pub use run::Start;
 /// How the doors to a task reach its files; they know the computer only through this crate.
 pub use sandbox::Folder;
-pub use state::{Call, Ended, OpenModelCall, Stage, State};
+pub use state::{Call, Ended, Kept, KeptCheckpoint, OpenModelCall, Stage, State};
 pub use summary::{Approval, Summary};
 pub use trace::CONTENT;
 pub use watch::{Nobody, Patience, Watcher};

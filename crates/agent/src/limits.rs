@@ -50,3 +50,27 @@ pub(crate) const COPIES_MAX: u32 = 3;
 
 /// How long a person's yes holds while the effect has not begun.
 pub(crate) const APPROVAL_VALID_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Checkpoints of one task; of more, older ones are let go.
+pub(crate) const CHECKPOINTS_MAX: usize = 64;
+
+/// The newest of them, which stay together.
+pub(crate) const CHECKPOINTS_RECENT: usize = 16;
+
+/// Bytes of a task's store of checkpoints while it is at work, and after its end.
+pub(crate) const CHECKPOINTS_BYTES_MAX: u64 = 4 << 30;
+pub(crate) const CHECKPOINTS_BYTES_AT_END_MAX: u64 = 1 << 30;
+
+/// The largest workspace of a task's own that is kept: files, folders and links, and bytes of data.
+pub(crate) const KEPT_ENTRIES_MAX: u64 = 200_000;
+pub(crate) const KEPT_BYTES_MAX: u64 = 2 << 30;
+
+/// The largest folder of the person's that is kept: it is theirs, may hold anything, and is copied whole the first time.
+pub(crate) const KEPT_LENT_ENTRIES_MAX: u64 = 20_000;
+pub(crate) const KEPT_LENT_BYTES_MAX: u64 = 256 << 20;
+
+/// Turns after which a workspace that was too large is looked at again.
+pub(crate) const KEPT_AGAIN_TURNS: u64 = 10;
+
+/// How long the end of a task waits for its last checkpoint.
+pub(crate) const KEEP_WAIT_MS: u64 = 30_000;

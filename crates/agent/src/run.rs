@@ -4,6 +4,7 @@
 //! clock and the model's stream. Every effect is on the record before it starts.
 
 mod flight;
+mod keep;
 pub(crate) mod waits;
 
 use std::sync::Arc;
@@ -17,11 +18,13 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use self::flight::{Flight, land};
+use self::keep::Keeping;
 use crate::Error;
 use crate::control::{Answer, Command, Door, Incoming, heard};
 use crate::decide::{Action, Limits, decide};
 use crate::faults::{Crash, Faults, NoFaults, Place};
 use crate::instance::Instance;
+use crate::keeping::Keeper;
 use crate::limits::{COMMANDS_QUEUED_MAX, HEARTBEAT_MS, MODEL_ATTEMPTS_MAX};
 use crate::record::Record;
 use crate::summary::Summary;
@@ -92,8 +95,10 @@ impl Instance {
         let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let _door = Door::open(&folder.control(), sender)?;
         let place = self.place(&folder, &record.state);
+        let keeping = Keeping::new(Keeper::of(&folder, &record.state), record.state.kept.last);
         let mut run = Run {
             record,
+            keeping,
             policy: &self.policy,
             client,
             place: Arc::new(place),
@@ -101,6 +106,7 @@ impl Instance {
             watcher,
             faults,
         };
+        run.keep_from_before().await?;
         run.drive(commands, door_commands).await?;
         if run.record.state.ended.is_some() {
             run.end_computer();
@@ -114,6 +120,7 @@ impl Instance {
 /// A task in hand.
 pub(crate) struct Run<'a> {
     pub(crate) record: Record,
+    keeping: Keeping,
     pub(crate) policy: &'a Engine,
     pub(crate) client: Arc<model::Client>,
     pub(crate) place: Arc<tools::Place>,
@@ -173,6 +180,7 @@ impl Run<'_> {
                     }
                 }
                 landed = land(&mut flight), if flight.is_some() => flight = self.landed(landed, flight.take())?,
+                (at_seq, look) = keep::kept(&mut self.keeping) => self.kept(at_seq, look)?,
                 () = tokio::time::sleep(Duration::from_millis(wait.unwrap_or(0))), if wait.is_some() => {
                     let at_ms = self.record.now();
                     self.append(vec![Event::TimeReached { at_ms }])?;
@@ -187,6 +195,7 @@ impl Run<'_> {
 
     /// Performs what is decided. `wake` comes out as the earliest time to ask again.
     async fn next(&mut self, wake: &mut Option<u64>) -> Result<Next, Error> {
+        self.keep_turn();
         let actions = decide(&self.record.state, &self.limits());
         if actions.is_empty() {
             return Ok(Next::Leave);
@@ -205,6 +214,7 @@ impl Run<'_> {
             }
         }
         if waiting && self.watcher.waiting(&self.record.state) == Patience::Leave {
+            self.keep_all().await?;
             return Ok(Next::Leave);
         }
         Ok(Next::Wait)
@@ -241,6 +251,9 @@ impl Run<'_> {
             Action::AwaitPerson => Ok(Performed::Waiting),
             Action::WakeAt(at) => Ok(Performed::Wake(at)),
             Action::Append(event) => {
+                if matches!(*event, Event::TaskEnded { .. }) {
+                    self.keep_at_end().await?;
+                }
                 let events = self.with_autorun(*event).await;
                 self.append(events)?;
                 Ok(Performed::Recorded)

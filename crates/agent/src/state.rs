@@ -3,6 +3,8 @@
 //! The state holds what [`crate::decide`] needs and what a list shows. It does not hold the model's context (that is
 //! [`crate::context`]) and it never looks at a clock: its time is that of the last event.
 
+mod kept;
+
 use std::collections::BTreeMap;
 
 use event::{
@@ -10,6 +12,7 @@ use event::{
     ModelCall, Plan, StopCause, TaskCreated, TaskOptions, ToolCall, ToolFact, ToolRequest, ToolResult, Usage,
 };
 
+pub use self::kept::{Kept, KeptCheckpoint};
 use crate::limits::{RESUME_FRUITLESS_MS, RESUMES_FRUITLESS_MAX};
 
 /// A task as its events left it.
@@ -67,6 +70,8 @@ pub struct State {
     /// Resumes in a row that died within a minute and brought nothing.
     pub fruitless_resumes: u32,
     pub resumes: u64,
+    /// What is kept of the workspace.
+    pub kept: Kept,
     resumed_without_progress: bool,
     /// The engine's own hand-over of unfinished work.
     pub hand_over: Option<Call>,
@@ -167,6 +172,7 @@ impl State {
                 self.next_effect = 1;
                 self.options = created.options.clone();
                 self.acceptance.clear();
+                self.kept.begun(created, self.seq);
                 self.created = Some(created.clone());
             }
             Event::Resumed { previous_lived_ms, .. } => self.resumed(*previous_lived_ms),
@@ -218,6 +224,11 @@ impl State {
             }
             Event::ToolFinished { id, result } => self.finished(*id, result),
             Event::AutorunChanged { files, cut } => self.autorun = (files.clone(), *cut),
+            Event::CheckpointTaken { .. }
+            | Event::CheckpointMissed { .. }
+            | Event::CheckpointsLetGo { .. }
+            | Event::RestoreBegun { .. }
+            | Event::WorkspaceRestored { .. } => self.kept.apply(event, time_ms),
             Event::LimitReached { limit, .. } => self.limits_reached.push(*limit),
             Event::TimeReached { .. } => {}
             Event::StopRequested { by } => self.stop = Some(by.clone()),
@@ -239,7 +250,12 @@ impl State {
 
     /// Whether every tool call of the latest reply has its result.
     pub fn turn_complete(&self) -> bool {
-        self.model_call.is_none() && self.calls.iter().all(|call| call.stage == Stage::Finished)
+        self.model_call.is_none() && self.between_turns()
+    }
+
+    /// Whether no tool call is open: what the model asked for last is all done, whatever it is asked next.
+    pub fn between_turns(&self) -> bool {
+        self.calls.iter().all(|call| call.stage == Stage::Finished)
     }
 
     /// Whether only the person can move the task on.
@@ -390,6 +406,9 @@ impl State {
     }
 
     fn finished(&mut self, id: EffectId, result: &ToolResult) {
+        if let Some(call) = self.calls.iter().find_map(|call| call.effect().filter(|call| call.id == id)) {
+            self.kept.finished(&call.tool, result.status, self.seq, self.steps);
+        }
         self.stage(id, |_| Stage::Finished);
         for fact in &result.facts {
             match fact {

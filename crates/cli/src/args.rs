@@ -160,6 +160,12 @@ pub(crate) struct Limits {
     pub(crate) max_time: Option<u64>,
 }
 
+const DIFF: &str = "\
+Examples:
+  thenar task diff ID                     what has changed since the newest checkpoint
+  thenar task diff ID --to 5 --patch      what the turn of checkpoint 5 did, line by line
+  thenar task diff ID --from 2 --to 7";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// All tasks, newest first
@@ -206,6 +212,53 @@ pub(crate) enum Task {
     Stop {
         /// The task, or the beginning of its name
         id: String,
+    },
+    /// The kept states of a task's workspace: one after each turn that changed it
+    Checkpoints {
+        /// The task, or the beginning of its name
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// What differs between two checkpoints, or between one and what is there now
+    #[command(after_help = DIFF)]
+    Diff {
+        /// The task, or the beginning of its name
+        id: String,
+        /// From this checkpoint; 0 is the empty workspace [default: the one before `--to`, or the newest]
+        #[arg(long, value_name = "N")]
+        from: Option<u64>,
+        /// To this checkpoint [default: what is there now]
+        #[arg(long, value_name = "N")]
+        to: Option<u64>,
+        /// Show the lines of text files that differ
+        #[arg(long)]
+        patch: bool,
+        /// Print JSON
+        #[arg(long, conflicts_with = "patch")]
+        json: bool,
+    },
+    /// Set a task's workspace back to a checkpoint; nobody may be at work on it
+    Restore {
+        /// The task, or the beginning of its name
+        id: String,
+        /// The checkpoint
+        #[arg(long, value_name = "N")]
+        at: u64,
+        /// Do not keep what is there now
+        #[arg(long)]
+        throw_away: bool,
+    },
+    /// Write a checkpoint as an archive: FILE.tar or FILE.tar.zst
+    ExportFiles {
+        /// The task, or the beginning of its name
+        id: String,
+        /// The checkpoint
+        #[arg(long, value_name = "N")]
+        at: u64,
+        /// The file to write
+        file: PathBuf,
     },
     /// Go on with a task, with the options it was given
     Resume {

@@ -1,6 +1,7 @@
 //! The commands, one file each. Each returns how the program ends and prints only through `screen`.
 
 pub(crate) mod backup;
+pub(crate) mod checkpoints;
 pub(crate) mod computer;
 pub(crate) mod demo;
 pub(crate) mod doctor;

@@ -63,7 +63,7 @@ impl From<agent::Error> for Problem {
     fn from(error: agent::Error) -> Self {
         use agent::Error;
         let code = match &error {
-            Error::NoSuchTask(_) | Error::Invalid(_) => Code::Usage,
+            Error::NoSuchTask(_) | Error::Invalid(_) | Error::NotKept(_) => Code::Usage,
             Error::Held { .. } => Code::Held,
             Error::Journal(journal::Error::Locked { .. }) => Code::Held,
             Error::Journal(journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. }) => Code::Corrupt,
@@ -71,7 +71,7 @@ impl From<agent::Error> for Problem {
             | Error::Model { .. }
             | Error::Event { .. }
             | Error::Journal(journal::Error::Newer { .. }) => Code::Setup,
-            Error::Journal(_) | Error::Io { .. } | Error::Crashed(_) => Code::Failed,
+            Error::Journal(_) | Error::Io { .. } | Error::Kept(_) | Error::Crashed(_) => Code::Failed,
         };
         let mut problem = Self::new(code, error.to_string());
         problem.hints.extend(error.hint());

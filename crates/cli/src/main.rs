@@ -63,6 +63,10 @@ fn command(command: Command, screen: Screen) -> Result<commands::Ended, Problem>
             Task::Send { id, text } => commands::task::send(&id, text, screen),
             Task::Confirm { id, deny, effect, note } => commands::task::confirm(&id, !deny, effect, note, screen),
             Task::Stop { id } => commands::task::stop(&id, screen),
+            Task::Checkpoints { id, json } => commands::checkpoints::list(&id, json, screen),
+            Task::Diff { id, from, to, patch, json } => commands::checkpoints::diff(&id, from, to, patch, json),
+            Task::Restore { id, at, throw_away } => commands::checkpoints::restore(&id, at, throw_away, screen),
+            Task::ExportFiles { id, at, file } => commands::checkpoints::export(&id, at, &file, screen),
             Task::Resume { id, last: _, limits, json } => commands::run::resume(id.as_deref(), &limits, json, screen),
         },
         Command::Journal(journal) => match journal {

@@ -234,6 +234,12 @@ impl Watcher for Show {
             }
             Event::LimitReached { .. } => self.dim("  a limit is reached: handing over what there is"),
             Event::StopRequested { .. } => self.dim("  stopping"),
+            Event::CheckpointMissed { reason, .. } => {
+                self.dim(&format!("  no checkpoint: {}", clean::line(reason, LINE_CHARS)));
+            }
+            Event::WorkspaceRestored { number, .. } => {
+                self.dim(&format!("  the workspace was set back to checkpoint {number}"));
+            }
             Event::Resumed { .. } => {
                 let span = words::span(time_ms.saturating_sub(state.created_ms));
                 self.dim(&format!("  taken up again, {span} after it began"));
@@ -252,6 +258,9 @@ impl Watcher for Show {
             | Event::PutDown { .. }
             | Event::TimeReached { .. }
             | Event::AutorunChanged { .. }
+            | Event::CheckpointTaken { .. }
+            | Event::CheckpointsLetGo { .. }
+            | Event::RestoreBegun { .. }
             | Event::TaskEnded { .. } => {}
         }
     }

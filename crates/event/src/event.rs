@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{BlobRef, Decision, Digest, Effect, EffectId, FailureKind, Label, MicroUsd, Reply, TaskId, ToolResult};
+use crate::{BlobRef, Changes, Checkpoint, Decision, Digest, Effect, EffectId, FailureKind, Label, MicroUsd, Reply, TaskId, ToolResult};
 
 /// One fact of a task's journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -59,6 +59,22 @@ pub enum Event {
     /// In the folder that the person lent, these files are not what they were when the task began, and programs of the
     /// person's run them. The list replaces the one before it; `cut` where the folder was too large to see all.
     AutorunChanged { files: Vec<AutorunFile>, cut: bool },
+    /// The workspace as a turn left it is kept.
+    CheckpointTaken { checkpoint: Checkpoint },
+    /// It could not be kept; the task goes on all the same. Said once for each reason.
+    CheckpointMissed { at_seq: u64, reason: String },
+    /// These are not kept any longer.
+    CheckpointsLetGo { numbers: Vec<u64> },
+    /// The person wants the workspace as this checkpoint has it. From here on it may be in between.
+    RestoreBegun { number: u64, by: String },
+    /// It is as the checkpoint has it, but for `differing` places and what `problem` says.
+    WorkspaceRestored {
+        number: u64,
+        changes: Changes,
+        differing: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+    },
     /// The task is over, or put down until it is resumed.
     TaskEnded { state: EndState, cause: StopCause, reason: String, text: String },
 }
@@ -186,6 +202,11 @@ impl Event {
             Self::TimeReached { .. } => "time_reached",
             Self::StopRequested { .. } => "stop_requested",
             Self::AutorunChanged { .. } => "autorun_changed",
+            Self::CheckpointTaken { .. } => "checkpoint_taken",
+            Self::CheckpointMissed { .. } => "checkpoint_missed",
+            Self::CheckpointsLetGo { .. } => "checkpoints_let_go",
+            Self::RestoreBegun { .. } => "restore_begun",
+            Self::WorkspaceRestored { .. } => "workspace_restored",
             Self::TaskEnded { .. } => "task_ended",
         }
     }
@@ -212,6 +233,11 @@ impl Event {
             | Self::ModelAttemptFailed { .. }
             | Self::LimitReached { .. }
             | Self::AutorunChanged { .. }
+            | Self::CheckpointTaken { .. }
+            | Self::CheckpointMissed { .. }
+            | Self::CheckpointsLetGo { .. }
+            | Self::RestoreBegun { .. }
+            | Self::WorkspaceRestored { .. }
             | Self::TimeReached { .. } => false,
         }
     }

@@ -7,6 +7,7 @@
 //! call); each is requested, decided, started and finished, in that order, under one [`EffectId`]. What is known of a
 //! datum (who could have written it, who may see it, where it came from) is its [`Label`].
 
+mod checkpoint;
 mod delivery;
 mod digest;
 mod effect;
@@ -17,6 +18,7 @@ mod message;
 mod money;
 mod schema;
 
+pub use checkpoint::{Changes, Checkpoint};
 pub use delivery::{
     AcceptanceCheck, AcceptanceItem, AcceptanceStatus, CheckKind, Deliverable, Plan, PlanStep, StepStatus,
 };

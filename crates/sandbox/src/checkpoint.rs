@@ -173,6 +173,24 @@ impl Store {
         &self.folder
     }
 
+    /// The checkpoints there are, in no order.
+    ///
+    /// # Errors
+    /// If the store cannot be listed.
+    pub fn ids(&self) -> Result<Vec<Id>> {
+        if self.folder.is_dir() { manifest::all(&self.folder) } else { Ok(Vec::new()) }
+    }
+
+    /// Copies the store to a new folder, whole: nobody writes to it or clears it meanwhile.
+    ///
+    /// # Errors
+    /// If it cannot be read, or the copy cannot be written or is there already.
+    pub fn copy(&self, to: &Path) -> Result<crate::Copied> {
+        let _in_use = self.use_lock()?;
+        let _writer = self.writer_lock()?;
+        crate::copy_tree(&self.folder, to).map_err(Error::io(format!("copy {}", self.folder.display())))
+    }
+
     /// Held while chunks are read or written: nothing is let go meanwhile.
     fn use_lock(&self) -> Result<File> {
         self.make()?;

@@ -398,13 +398,17 @@ async fn carry(shared: &Shared, id: &TaskId, start: Start, mut commands: mpsc::R
             | agent::Error::Policy(_)
             | agent::Error::Event { .. }
             | agent::Error::Model { .. }
+            | agent::Error::NotKept(_)
             | agent::Error::Journal(
                 journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. } | journal::Error::Newer { .. },
             ) => {
                 tracing::error!(task.id = %id, %error, "the task cannot be run");
                 return false;
             }
-            agent::Error::Journal(_) | agent::Error::Io { .. } | agent::Error::Crashed(_) => {
+            agent::Error::Journal(_)
+            | agent::Error::Kept(_)
+            | agent::Error::Io { .. }
+            | agent::Error::Crashed(_) => {
                 tracing::warn!(task.id = %id, %error, wait_ms, "the task is tried again");
             }
         }

@@ -17,6 +17,10 @@ struct Seen {
     started: BTreeSet<EffectId>,
     finished: BTreeSet<EffectId>,
     calls_open: usize,
+    /// The last event of a turn so far; the checkpoints so far; one that is being restored.
+    turn_end: u64,
+    checkpoints: BTreeMap<u64, u64>,
+    restoring: Option<u64>,
     ended: bool,
 }
 
@@ -31,11 +35,14 @@ pub fn audit<'a>(events: impl IntoIterator<Item = (u64, &'a Event)>) -> Vec<Stri
         }
         let put_down_may_hold =
             matches!(event, Event::Resumed { .. } | Event::MessageReceived { .. } | Event::OptionsChanged { .. })
-                || matches!(event, Event::ApprovalAnswered { .. });
+                || matches!(event, Event::ApprovalAnswered { .. })
+            // The person may set the workspace back then, and it is kept before.
+            || matches!(event, Event::CheckpointTaken { .. } | Event::RestoreBegun { .. } | Event::WorkspaceRestored { .. });
         if seen.ended && !put_down_may_hold {
             problem("happened after the task had ended".to_owned());
         }
         seen.check(event, &mut problem);
+        seen.check_kept(seq, event, &mut problem);
     }
     broken
 }
@@ -118,9 +125,41 @@ impl Seen {
             | Event::ModelAttemptFailed { .. }
             | Event::LimitReached { .. }
             | Event::AutorunChanged { .. }
+            | Event::CheckpointTaken { .. }
+            | Event::CheckpointMissed { .. }
+            | Event::CheckpointsLetGo { .. }
+            | Event::RestoreBegun { .. }
+            | Event::WorkspaceRestored { .. }
             | Event::PutDown { .. }
             | Event::TimeReached { .. }
             | Event::StopRequested { .. } => {}
+        }
+    }
+
+    /// A checkpoint is of the end of a turn and has the next number, and nothing begins while the workspace is in between.
+    fn check_kept(&mut self, seq: u64, event: &Event, problem: &mut impl FnMut(String)) {
+        if let Event::TaskCreated(_) | Event::ToolFinished { .. } = event {
+            self.turn_end = seq;
+        } else if let Event::CheckpointTaken { checkpoint } = event {
+            let (number, at_seq) = (checkpoint.number, checkpoint.at_seq);
+            if self.checkpoints.last_key_value().is_some_and(|(last, before)| number != last + 1 || at_seq < *before) {
+                problem(format!("checkpoint {number} does not follow the one before it"));
+            }
+            if at_seq > self.turn_end {
+                problem(format!("checkpoint {number} is of event {at_seq}, which ends no turn"));
+            }
+            self.checkpoints.insert(number, at_seq);
+        } else if let Event::RestoreBegun { number, .. } = event {
+            if !self.checkpoints.contains_key(number) {
+                problem(format!("checkpoint {number} is restored and was never taken"));
+            }
+            self.restoring = Some(*number);
+        } else if let Event::WorkspaceRestored { number, .. } = event {
+            if self.restoring.take() != Some(*number) {
+                problem(format!("checkpoint {number} was restored and nobody had begun to"));
+            }
+        } else if let (Event::EffectStarted { id, .. }, Some(number)) = (event, self.restoring) {
+            problem(format!("{id} starts while the workspace is on its way to checkpoint {number}"));
         }
     }
 

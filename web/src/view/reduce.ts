@@ -91,6 +91,14 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
       return mark({ mark: 'limit', limit: event.limit, used: event.used, max: event.max })
     case 'autorun_changed':
       return event.files.length > 0 && mark({ mark: 'autorun', files: event.files, cut: event.cut })
+    case 'workspace_restored':
+      return mark({ mark: 'restored', number: event.number, problem: event.problem ?? '' })
+    // Kept in silence: what can be done with a checkpoint is offered where the person asks for it.
+    case 'checkpoint_taken':
+    case 'checkpoint_missed':
+    case 'checkpoints_let_go':
+    case 'restore_begun':
+      return false
     case 'stop_requested':
       view.stopping = true
       return mark({ mark: 'stopping', by: event.by })

@@ -103,6 +103,8 @@ export interface Mark {
     | { mark: 'stopping'; by: string }
     /** Files of the lent folder that programs of the person's run by themselves. */
     | { mark: 'autorun'; files: { path: string; when: string }[]; cut: boolean }
+    /** The person set the workspace back to a checkpoint. */
+    | { mark: 'restored'; number: number; problem: string }
     | { mark: 'ended'; state: EndState; cause: StopCause; reason: string; text: string }
 }
 

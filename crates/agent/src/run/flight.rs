@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -53,11 +54,15 @@ impl Run<'_> {
         let own = call.tool == tools::HAND_OVER;
         let leaves = own || tools::durable_first(&call.tool);
         let sync = self.record.sync_handle();
+        let (unread, cancel) = (self.keeping.unread(), Arc::clone(&self.place.cancel));
         let id = call.id;
         let span = trace::tool_span(&self.record.id, &call);
         let inside = span.clone();
         let result = tokio::task::spawn_blocking(move || {
             let _inside = inside.entered();
+            if unread.is_some_and(|unread| !unread.wait(&cancel)) {
+                return None;
+            }
             if leaves && let Err(error) = sync.sync() {
                 let text = format!("Not done: the record could not be written to the disk: {error}");
                 return Some(ToolResult {

@@ -8,6 +8,7 @@
 )]
 
 mod budgets;
+mod checkpoints;
 mod crash;
 mod faults;
 mod labels;

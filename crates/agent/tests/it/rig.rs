@@ -191,6 +191,11 @@ impl Rig {
         let folder = self.instance.folder(id).unwrap();
         let verdict = journal::verify_folder(folder.root()).unwrap();
         assert!(matches!(verdict, journal::Verdict::Whole(_)), "{verdict}");
+        for kept in self.instance.kept(id).unwrap().checkpoints {
+            let (number, plain) = (kept.checkpoint.number, sandbox::checkpoint::Compression::None);
+            let whole = self.instance.export_files(id, number, plain, &mut std::io::sink());
+            assert!(whole.is_ok(), "checkpoint {number}: {whole:?}");
+        }
     }
 }
 

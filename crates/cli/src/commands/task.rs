@@ -97,7 +97,7 @@ fn tell(id: &str, command: Command, screen: Screen) -> Outcome {
     Ok(Code::Done)
 }
 
-fn open(id: &str) -> Result<(Instance, TaskId), Problem> {
+pub(crate) fn open(id: &str) -> Result<(Instance, TaskId), Problem> {
     let instance = house::open(&config::read()?)?;
     let id = house::find(&instance, id)?;
     Ok((instance, id))

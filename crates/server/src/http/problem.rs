@@ -221,7 +221,9 @@ impl From<agent::Error> for Problem {
             agent::Error::Held { .. } => Self::new(Kind::InHand, "the task is in hand", "stop it first"),
             agent::Error::Journal(journal::Error::NotFound { .. }) => Self::no_task("there is no such task"),
             agent::Error::Io { source, .. } => of_disk(source).unwrap_or_else(|| Self::internal(error)),
+            agent::Error::NotKept(_) => Self::new(Kind::NotNow, error.to_string(), "make the workspace smaller first"),
             agent::Error::Journal(_)
+            | agent::Error::Kept(_)
             | agent::Error::Event { .. }
             | agent::Error::Policy(_)
             | agent::Error::Model { .. }

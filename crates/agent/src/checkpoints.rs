@@ -1,0 +1,112 @@
+//! What a person can do with the kept states of a task's workspace: see which there are, compare them, go back to one, take one along.
+//! The record says which there are; nothing here takes one while the task is at work.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use event::{Checkpoint, Event, TaskId};
+use sandbox::checkpoint::{Compression, Diff, Id, Piece, Side as Seen};
+
+use crate::keeping::{Keeper, Look, Moment};
+use crate::record::Record;
+use crate::state::Kept;
+use crate::watch::Nobody;
+use crate::{Error, Instance};
+
+/// One state of a workspace, as a person names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Before there was anything.
+    Nothing,
+    /// As the checkpoint of this number has it.
+    At(u64),
+    /// As it is now.
+    Now,
+}
+
+impl Instance {
+    /// The checkpoints of a task.
+    pub fn kept(&self, id: &TaskId) -> Result<Kept, Error> {
+        Ok(self.state(id, &self.folder(id)?)?.kept)
+    }
+
+    /// What differs between two states of the workspace; at most `max` entries are named.
+    pub fn compare(&self, id: &TaskId, from: Side, to: Side, max: usize) -> Result<Diff, Error> {
+        let (keeper, kept) = self.shelf(id)?;
+        let seen = |side| seen(side, id, &keeper, &kept);
+        keeper.store.diff(seen(from)?, seen(to)?, max).map_err(Error::Kept)
+    }
+
+    /// The beginning of a file of a state, at most `max` bytes of it; nothing where there is none.
+    pub fn kept_file(&self, id: &TaskId, side: Side, path: &Path, max: usize) -> Result<Option<Piece>, Error> {
+        let (keeper, kept) = self.shelf(id)?;
+        keeper.store.read_file(seen(side, id, &keeper, &kept)?, path, 0, max).map_err(Error::Kept)
+    }
+
+    /// Writes a checkpoint as an archive.
+    pub fn export_files(
+        &self,
+        id: &TaskId,
+        number: u64,
+        compression: Compression,
+        out: &mut dyn Write,
+    ) -> Result<Checkpoint, Error> {
+        let (keeper, kept) = self.shelf(id)?;
+        let checkpoint = *find(&kept, id, number)?;
+        keeper.store.export(&Id(checkpoint.digest.0), compression, out).map_err(Error::Kept)?;
+        Ok(checkpoint)
+    }
+
+    /// Sets the workspace of a task that nobody has in hand back to a checkpoint; what is there now is kept before, unless it is to
+    /// be thrown away. Gives the events that say what came of it. A crash in between is finished by whoever takes the task up next.
+    pub fn restore(&self, id: &TaskId, number: u64, throw_away: bool, by: &str) -> Result<Vec<Event>, Error> {
+        let folder = self.folder(id)?;
+        let mut record = Record::open(id, &folder, self.setup.clock)?;
+        find(&record.state.kept, id, number)?;
+        let keeper = Keeper::of(&folder, &record.state);
+        let mut events = Vec::new();
+        if !throw_away && record.state.kept.restoring.is_none() {
+            events.extend(keep_now(&keeper, &record.state.kept)?);
+        }
+        events.push(Event::RestoreBegun { number, by: by.to_owned() });
+        record.append(events.clone(), &mut Nobody)?;
+        record.sync_handle().sync().map_err(Error::Journal)?;
+        let restored = keeper.restore(&record.state.kept, number);
+        record.append(vec![restored.clone()], &mut Nobody)?;
+        events.push(restored);
+        Ok(events)
+    }
+
+    fn shelf(&self, id: &TaskId) -> Result<(Keeper, Kept), Error> {
+        let folder = self.folder(id)?;
+        let state = self.state(id, &folder)?;
+        Ok((Keeper::of(&folder, &state), state.kept))
+    }
+}
+
+/// Keeps what is there now, so that going back can be undone.
+fn keep_now(keeper: &Keeper, kept: &Kept) -> Result<Option<Event>, Error> {
+    let moment = Moment { at_seq: kept.at_seq, turn: kept.turn };
+    match keeper.take(kept.last, moment, &AtomicBool::new(false), &mut || {}) {
+        Look::Taken { mut checkpoint, .. } => {
+            checkpoint.number = kept.numbered + 1;
+            Ok(Some(Event::CheckpointTaken { checkpoint }))
+        }
+        Look::Same | Look::Stopped => Ok(None),
+        Look::TooLarge(reason) | Look::Failed(reason) => Err(Error::NotKept(reason)),
+    }
+}
+
+fn find<'a>(kept: &'a Kept, id: &TaskId, number: u64) -> Result<&'a Checkpoint, Error> {
+    let missing = || Error::Invalid(format!("task {id} has no checkpoint {number}, or it was let go"));
+    kept.numbered(number).ok_or_else(missing)
+}
+
+fn seen<'a>(side: Side, id: &TaskId, keeper: &'a Keeper, kept: &Kept) -> Result<Seen<'a>, Error> {
+    Ok(match side {
+        Side::Nothing => Seen::Nothing,
+        Side::At(number) => Seen::At(Id(find(kept, id, number)?.digest.0)),
+        Side::Now => Seen::Now { tree: &keeper.tree, last: kept.last.map(|digest| Id(digest.0)) },
+    })
+}
