@@ -99,7 +99,8 @@ fn copy(folder: &TaskFolder, to: &Path) -> Result<Copied, Error> {
         let (from, to) = (entry.path(), to.join(&name));
         let kind = entry.file_type().map_err(reading())?;
         if kind.is_dir() && name == CHECKPOINTS {
-            copied.add(Store::at(&from).copy(&to).map_err(|error| failed("copy", &from)(std::io::Error::other(error)))?);
+            copied
+                .add(Store::at(&from).copy(&to).map_err(|error| failed("copy", &from)(std::io::Error::other(error)))?);
         } else if kind.is_dir() {
             let mut below = sandbox::copy_tree(&from, &to).map_err(failed("copy", &from))?;
             let inside = |path: std::path::PathBuf| Path::new(&name).join(path);

@@ -15,6 +15,12 @@ const CUT: &str = "[Thenar] Your reply was cut at the output limit. Go on from t
 /// What a model is told whose reply its provider kept back.
 const WITHHELD: &str = "[Thenar] Your provider's filter withheld the rest of your reply. Go on in other words.";
 
+/// What a model is told whose task is a copy of another one from here on.
+const FORKED: &str = "[Thenar] From here on this is a task of its own, begun as a copy of the one above. The files in /workspace are as \
+                      they were at this point. Not here are that task's running processes, terminals and pages, its /tmp and home \
+                      folder, and the full outputs of its commands. What it had handed over is not this task's: deliver again \
+                      what this one should hand over.";
+
 /// One item of the context with what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -74,6 +80,10 @@ impl Context {
             Event::MessageReceived { text, label } => {
                 self.person.push(text.clone());
                 self.pending.push(entry(user(text.clone(), label), label.clone(), seq));
+                Vec::new()
+            }
+            Event::Forked { .. } => {
+                self.pending.push(entry(user(FORKED.to_owned(), &Label::system()), Label::system(), seq));
                 Vec::new()
             }
             Event::WorkspaceRestored { number, problem, .. } => {

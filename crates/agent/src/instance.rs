@@ -137,24 +137,30 @@ impl Instance {
             Some(id) => id.clone(),
             None => self.new_id()?,
         };
-        let folder = self.setup.home.task(&id);
+        self.build(&id, |root| self.fill(&id, &task, root))?;
+        Ok(id)
+    }
+
+    /// Makes the folder of a new task.
+    pub(crate) fn build(&self, id: &TaskId, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
+        let folder = self.setup.home.task(id);
+        if folder.root().exists() {
+            return Err(Error::Invalid(format!("there is a task {id} already")));
+        }
         // Built aside and moved into place whole, so that no half-made task is ever seen. Of two that make the same task
         // at once, each builds its own, and one of them finds the place taken.
         let aside = self.setup.home.tasks().join(format!("{UNMADE}{id}-{}", base36(chance()?, 7)));
-        let made = self.fill(&id, &task, &aside);
+        let made = fill(&aside);
         let moved =
             made.and_then(|()| std::fs::rename(&aside, folder.root()).map_err(io("make the task in", folder.root())));
         if let Err(error) = moved {
             let _ = std::fs::remove_dir_all(&aside);
             return Err(error);
         }
-        Ok(id)
+        Ok(())
     }
 
     fn fill(&self, id: &TaskId, task: &NewTask, root: &Path) -> Result<(), Error> {
-        if self.setup.home.task(id).root().exists() {
-            return Err(Error::Invalid(format!("there is a task {id} already")));
-        }
         make_folder(root)?;
         let workspace = match &task.options.workspace {
             Some(path) => PathBuf::from(path),
@@ -186,6 +192,7 @@ impl Instance {
             engine: env!("CARGO_PKG_VERSION").to_owned(),
             boot: self.setup.boot.clone(),
             autorun: autorun.map(|seen| blob(&seen.to_bytes())).transpose()?,
+            forked_from: None,
         };
         writer.append(&[draft((self.setup.clock)(), &Event::TaskCreated(Box::new(created)))])?;
         Ok(())
@@ -363,7 +370,7 @@ fn put_inputs(inputs: &[Input], workspace: &Path) -> Result<Vec<String>, Error> 
     Ok(put)
 }
 
-fn make_folder(path: &Path) -> Result<(), Error> {
+pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("make the folder", path))
 }
 

@@ -48,24 +48,20 @@ impl Keeper {
     pub(crate) fn of(folder: &TaskFolder, state: &State) -> Self {
         let (tree, bounds) = match &state.options.workspace {
             None => (folder.workspace(), Bounds { entries: KEPT_ENTRIES_MAX, bytes: KEPT_BYTES_MAX }),
-            Some(path) => {
-                (PathBuf::from(path), Bounds { entries: KEPT_LENT_ENTRIES_MAX, bytes: KEPT_LENT_BYTES_MAX })
-            }
+            Some(path) => (PathBuf::from(path), Bounds { entries: KEPT_LENT_ENTRIES_MAX, bytes: KEPT_LENT_BYTES_MAX }),
         };
         Self { store: Store::at(folder.checkpoints()), tree, bounds, lent: state.options.workspace.is_some() }
     }
 
     /// Looks at the workspace and keeps it where it is another than `last` has it. `read` is called when it may be changed again.
-    pub(crate) fn take(
-        &self,
-        last: Option<Digest>,
-        moment: Moment,
-        stop: &AtomicBool,
-        read: &mut dyn FnMut(),
-    ) -> Look {
+    pub(crate) fn take(&self, last: Option<Digest>, moment: Moment, stop: &AtomicBool, read: &mut dyn FnMut()) -> Look {
         let last = last.map(|digest| Id(digest.0));
         let take = Take { tree: &self.tree, last, bounds: self.bounds, stop };
-        let taken = self.store.take(&take, &mut |step| if step == Step::Read { read() });
+        let taken = self.store.take(&take, &mut |step| {
+            if step == Step::Read {
+                read()
+            }
+        });
         let checkpoint = match taken {
             Ok(Taken::New(checkpoint)) => checkpoint,
             Ok(Taken::Same) => return Look::Same,
@@ -130,8 +126,7 @@ impl Keeper {
                     restored.first_differing.iter().map(|path| path.to_string_lossy().into_owned()).collect();
                 let problem = (restored.differing > 0).then(|| format!("not as it was: {}", names.join(", ")));
                 let changes = restored.changes;
-                let changes =
-                    Changes { added: changes.added, changed: changes.changed, removed: changes.removed };
+                let changes = Changes { added: changes.added, changed: changes.changed, removed: changes.removed };
                 Event::WorkspaceRestored { number, changes, differing: restored.differing, problem }
             }
             Err(error) => nothing(in_full(&error)),

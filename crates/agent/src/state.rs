@@ -176,6 +176,7 @@ impl State {
                 self.created = Some(created.clone());
             }
             Event::Resumed { previous_lived_ms, .. } => self.resumed(*previous_lived_ms),
+            Event::Forked { options } => self.forked(options.clone()),
             // A resume after this says nothing about a task that kills its engine.
             Event::PutDown { .. } => self.resumed_without_progress = false,
             Event::OptionsChanged { options } => {
@@ -310,6 +311,29 @@ impl State {
             if std::mem::take(&mut open.in_flight) {
                 self.unaccounted = self.unaccounted.plus(open.call.reserved.unwrap_or_default());
             }
+        }
+    }
+
+    /// What was the other task's alone is gone: its costs, what it handed over, what ran in its computer, how it was to end.
+    fn forked(&mut self, options: TaskOptions) {
+        (self.created_ms, self.taken_up_ms) = (self.now_ms, self.now_ms);
+        self.options = options;
+        (self.spent, self.unaccounted, self.unpriced_calls) = Default::default();
+        self.usage = Usage::default();
+        self.deliverables.clear();
+        self.autorun = Default::default();
+        self.processes.clear();
+        self.stop = None;
+        self.unread = false;
+        self.limits_reached.clear();
+        self.model_failure = None;
+        self.replies_cut = 0;
+        self.hand_over = None;
+        (self.resumes, self.fruitless_resumes, self.resumed_without_progress) = (0, 0, false);
+        // In a copy of a copy the first of these is history.
+        let origin = self.created.as_ref().and_then(|created| created.forked_from.as_deref());
+        if let Some(origin) = origin.filter(|origin| self.seq == origin.at_seq + 1) {
+            self.kept.forked(&origin.checkpoint, self.now_ms);
         }
     }
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use event::{
-    AcceptanceItem, AutorunFile, Deliverable, Digest, EffectId, EndState, MicroUsd, Plan, StopCause, TaskId,
-    TaskOptions, Usage,
+    AcceptanceItem, AutorunFile, Deliverable, Digest, EffectId, EndState, ForkOrigin, MicroUsd, Plan, StopCause,
+    TaskId, TaskOptions, Usage,
 };
 
 use crate::home::TaskFolder;
@@ -25,6 +25,8 @@ pub struct Summary {
     pub inputs: Vec<String>,
     pub model: String,
     pub scripted: bool,
+    /// Where it comes from, if it began as a copy of another task.
+    pub forked_from: Option<ForkOrigin>,
     pub created_ms: u64,
     pub updated_ms: u64,
     /// The number of the last event.
@@ -73,6 +75,7 @@ impl Summary {
             inputs: created.map(|created| created.inputs.clone()).unwrap_or_default(),
             model: created.map(|created| created.model.clone()).unwrap_or_default(),
             scripted: created.is_some_and(|created| created.scripted),
+            forked_from: created.and_then(|created| created.forked_from.as_deref().cloned()),
             created_ms: state.created_ms,
             updated_ms: state.now_ms,
             last_seq: state.seq,

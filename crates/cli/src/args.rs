@@ -160,6 +160,13 @@ pub(crate) struct Limits {
     pub(crate) max_time: Option<u64>,
 }
 
+const FORK: &str = "\
+The new task has the other one's history and, in a workspace of its own, its files as they were. The other one is not touched, and may be at work meanwhile.
+
+Examples:
+  thenar task fork ID --at 3 \"Use a bar chart instead\"
+  thenar task fork ID --at 3              prints the new task's name";
+
 const DIFF: &str = "\
 Examples:
   thenar task diff ID                     what has changed since the newest checkpoint
@@ -249,6 +256,23 @@ pub(crate) enum Task {
         /// Do not keep what is there now
         #[arg(long)]
         throw_away: bool,
+    },
+    /// Begin a new task as this one was at a checkpoint, and try it another way
+    #[command(after_help = FORK)]
+    Fork {
+        /// The task, or the beginning of its name
+        id: String,
+        /// The checkpoint
+        #[arg(long, value_name = "N")]
+        at: u64,
+        /// Where the new task's deliverables go [default: ./thenar-out/ID]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Print one JSON object at the end instead of text
+        #[arg(long)]
+        json: bool,
+        /// What to do otherwise: the new task runs at once; without it, it waits for `task resume`
+        text: Option<String>,
     },
     /// Write a checkpoint as an archive: FILE.tar or FILE.tar.zst
     ExportFiles {

@@ -66,6 +66,7 @@ fn command(command: Command, screen: Screen) -> Result<commands::Ended, Problem>
             Task::Checkpoints { id, json } => commands::checkpoints::list(&id, json, screen),
             Task::Diff { id, from, to, patch, json } => commands::checkpoints::diff(&id, from, to, patch, json),
             Task::Restore { id, at, throw_away } => commands::checkpoints::restore(&id, at, throw_away, screen),
+            Task::Fork { id, at, out, json, text } => commands::run::fork(&id, at, out.as_deref(), text, json, screen),
             Task::ExportFiles { id, at, file } => commands::checkpoints::export(&id, at, &file, screen),
             Task::Resume { id, last: _, limits, json } => commands::run::resume(id.as_deref(), &limits, json, screen),
         },

@@ -30,6 +30,9 @@ pub(crate) fn json_of(summary: &Summary) -> Value {
         "task": summary.brief,
         "model": summary.model,
         "scripted": summary.scripted,
+        "forked_from": summary.forked_from.as_ref().map(|origin| {
+            json!({ "task": origin.task, "checkpoint": origin.checkpoint.number, "at_seq": origin.at_seq })
+        }),
         "created_ms": summary.created_ms,
         "updated_ms": summary.updated_ms,
         "steps": summary.steps,

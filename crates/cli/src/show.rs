@@ -249,6 +249,7 @@ impl Watcher for Show {
                 self.plan = state.plan.clone();
             }
             Event::TaskCreated(_)
+            | Event::Forked { .. }
             | Event::OptionsChanged { .. }
             | Event::EffectRequested { .. }
             | Event::EffectDecided { .. }

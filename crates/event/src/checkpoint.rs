@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Digest;
+use crate::{Digest, TaskId};
 
 /// A kept state of the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -29,6 +29,19 @@ pub struct Checkpoint {
     pub left_out: u64,
     /// Places that were written to while they were read, so that what is kept of them may be no moment's state.
     pub disturbed: u64,
+}
+
+/// Where a task comes from that began as a copy of another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForkOrigin {
+    /// The other task.
+    pub task: TaskId,
+    /// The last of its events that stands in this record as well, under the same number.
+    pub at_seq: u64,
+    /// The hash of that event in the other record, and through it of all before.
+    pub head: Digest,
+    /// The state of its workspace that this task began with.
+    pub checkpoint: Checkpoint,
 }
 
 /// What differs between two states of a workspace, in files, folders and links.

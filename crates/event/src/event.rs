@@ -5,7 +5,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{BlobRef, Changes, Checkpoint, Decision, Digest, Effect, EffectId, FailureKind, Label, MicroUsd, Reply, TaskId, ToolResult};
+use crate::{
+    BlobRef, Changes, Checkpoint, Decision, Digest, Effect, EffectId, FailureKind, ForkOrigin, Label, MicroUsd, Reply,
+    TaskId, ToolResult,
+};
 
 /// One fact of a task's journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -21,6 +24,9 @@ pub enum Event {
         #[schema(required)]
         previous_lived_ms: Option<u64>,
     },
+    /// In a task that began as a copy of another one: what stands before this happened to that one, and cost it. From here on it
+    /// is this task's own.
+    Forked { options: TaskOptions },
     /// The engine put the task down in good order, to be taken up again: its server was stopped or replaced.
     PutDown { reason: String },
     /// The person gave the task other limits.
@@ -108,6 +114,9 @@ pub struct TaskCreated {
     /// What in the folder that the person lent is run by programs of theirs, as it was: digests by path, canonical JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autorun: Option<BlobRef>,
+    /// Where the task comes from, if it began as a copy of another one: the events up to [`Event::Forked`] are that one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<Box<ForkOrigin>>,
 }
 
 /// A file that a program of the person's runs.
@@ -186,6 +195,7 @@ impl Event {
         match self {
             Self::TaskCreated(_) => "task_created",
             Self::Resumed { .. } => "resumed",
+            Self::Forked { .. } => "forked",
             Self::PutDown { .. } => "put_down",
             Self::OptionsChanged { .. } => "options_changed",
             Self::MessageReceived { .. } => "message_received",
@@ -216,6 +226,7 @@ impl Event {
     pub fn is_progress(&self) -> bool {
         match self {
             Self::TaskCreated(_)
+            | Self::Forked { .. }
             | Self::OptionsChanged { .. }
             | Self::MessageReceived { .. }
             | Self::ApprovalAnswered { .. }

@@ -18,7 +18,7 @@ mod message;
 mod money;
 mod schema;
 
-pub use checkpoint::{Changes, Checkpoint};
+pub use checkpoint::{Changes, Checkpoint, ForkOrigin};
 pub use delivery::{
     AcceptanceCheck, AcceptanceItem, AcceptanceStatus, CheckKind, Deliverable, Plan, PlanStep, StepStatus,
 };

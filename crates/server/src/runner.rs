@@ -233,7 +233,7 @@ impl Runner {
         tasks.reverse();
         let left = tasks.iter().filter(|task| {
             let moved_ms_ago = now_ms.saturating_sub(task.updated_ms);
-            let beginning = task.steps == 0 && task.created_ms == task.updated_ms && moved_ms_ago < BEGINNING_MS;
+            let beginning = task.created_ms == task.updated_ms && moved_ms_ago < BEGINNING_MS;
             task.is_left() && moved_ms_ago <= limits.recovery_age_ms && !beginning
         });
         left.filter(|task| self.place(&task.id).is_none() && self.begin(&task.id, Start::Resume).is_ok()).count()
@@ -405,10 +405,7 @@ async fn carry(shared: &Shared, id: &TaskId, start: Start, mut commands: mpsc::R
                 tracing::error!(task.id = %id, %error, "the task cannot be run");
                 return false;
             }
-            agent::Error::Journal(_)
-            | agent::Error::Kept(_)
-            | agent::Error::Io { .. }
-            | agent::Error::Crashed(_) => {
+            agent::Error::Journal(_) | agent::Error::Kept(_) | agent::Error::Io { .. } | agent::Error::Crashed(_) => {
                 tracing::warn!(task.id = %id, %error, wait_ms, "the task is tried again");
             }
         }

@@ -21,6 +21,8 @@ struct Seen {
     turn_end: u64,
     checkpoints: BTreeMap<u64, u64>,
     restoring: Option<u64>,
+    /// The checkpoint that a copy of another task began with, and the last event of that one.
+    origin: Option<(u64, u64)>,
     ended: bool,
 }
 
@@ -33,8 +35,7 @@ pub fn audit<'a>(events: impl IntoIterator<Item = (u64, &'a Event)>) -> Vec<Stri
         if (position == 0) != matches!(event, Event::TaskCreated(_)) {
             problem("a journal has one task_created, and it is the first event".to_owned());
         }
-        let put_down_may_hold =
-            matches!(event, Event::Resumed { .. } | Event::MessageReceived { .. } | Event::OptionsChanged { .. })
+        let put_down_may_hold = matches!(event, Event::Resumed { .. } | Event::MessageReceived { .. } | Event::OptionsChanged { .. })
                 || matches!(event, Event::ApprovalAnswered { .. })
             // The person may set the workspace back then, and it is kept before.
             || matches!(event, Event::CheckpointTaken { .. } | Event::RestoreBegun { .. } | Event::WorkspaceRestored { .. });
@@ -120,6 +121,7 @@ impl Seen {
                 }
             }
             Event::TaskCreated(_)
+            | Event::Forked { .. }
             | Event::OptionsChanged { .. }
             | Event::MessageReceived { .. }
             | Event::ModelAttemptFailed { .. }
@@ -138,8 +140,19 @@ impl Seen {
 
     /// A checkpoint is of the end of a turn and has the next number, and nothing begins while the workspace is in between.
     fn check_kept(&mut self, seq: u64, event: &Event, problem: &mut impl FnMut(String)) {
-        if let Event::TaskCreated(_) | Event::ToolFinished { .. } = event {
+        if let Event::TaskCreated(created) = event {
             self.turn_end = seq;
+            let origin = created.forked_from.as_deref();
+            self.origin = origin.map(|origin| (origin.checkpoint.number, origin.at_seq));
+        } else if let Event::ToolFinished { .. } = event {
+            self.turn_end = seq;
+        } else if let Event::Forked { .. } = event {
+            match self.origin {
+                // In a copy of a copy, the other one's own beginning is history.
+                Some((_, at_seq)) if seq <= at_seq => self.checkpoints.clear(),
+                Some((number, at_seq)) if seq == at_seq + 1 => drop(self.checkpoints.insert(number, at_seq)),
+                Some(_) | None => problem("a copy's own life begins elsewhere than its first event says".to_owned()),
+            }
         } else if let Event::CheckpointTaken { checkpoint } = event {
             let (number, at_seq) = (checkpoint.number, checkpoint.at_seq);
             if self.checkpoints.last_key_value().is_some_and(|(last, before)| number != last + 1 || at_seq < *before) {

@@ -175,6 +175,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tasks/{id}/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The kept states of a task's workspace
+         * @description One after each turn that changed it; older ones are let go. The event `checkpoint_taken` has the same.
+         */
+        get: operations["listCheckpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks/{id}/confirm": {
         parameters: {
             query?: never;
@@ -291,6 +311,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tasks/{id}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try it another way
+         * @description Makes a new task that has the history of this one up to a checkpoint and, in a workspace of its own, its files as they were. This one
+         *     is not touched, and may be at work meanwhile. The new one is queued at once.
+         */
+        post: operations["forkTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks/{id}/messages": {
         parameters: {
             query?: never;
@@ -345,6 +386,27 @@ export interface paths {
         get: operations["getRecord"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set the workspace back to a checkpoint
+         * @description The task must be in nobody's hand: stop it first. What is there now is kept before, as a checkpoint. The agent is told
+         *     when it goes on.
+         */
+        post: operations["restoreCheckpoint"];
         delete?: never;
         options?: never;
         head?: never;
@@ -491,11 +553,74 @@ export interface components {
             /** Format: int64 */
             unpriced_calls: number;
         };
+        /** @description What differs between two states of a workspace, in files, folders and links. */
+        Changes: {
+            /** Format: int64 */
+            added: number;
+            /** Format: int64 */
+            changed: number;
+            /** Format: int64 */
+            removed: number;
+        };
         /**
          * @description What is checked.
          * @enum {string}
          */
         CheckKind: "exists" | "opens" | "rows" | "pages" | "slides" | "sheets" | "words" | "contains" | "links" | "no_placeholders" | "numbers";
+        /** @description A kept state of the workspace. */
+        Checkpoint: {
+            /**
+             * Format: int64
+             * @description It is the workspace as it was after this event: the last of a turn.
+             */
+            at_seq: number;
+            /**
+             * Format: int64
+             * @description Bytes of the files.
+             */
+            bytes: number;
+            /** @description What differs from the checkpoint before, in files, folders and links. */
+            changes: components["schemas"]["Changes"];
+            /** @description The SHA-256 of its manifest, and through it of everything it holds. */
+            digest: components["schemas"]["Digest"];
+            /**
+             * Format: int64
+             * @description Places that were written to while they were read, so that what is kept of them may be no moment's state.
+             */
+            disturbed: number;
+            /**
+             * Format: int64
+             * @description Regular files.
+             */
+            files: number;
+            /**
+             * Format: int64
+             * @description Things that are there and not kept: sockets, pipes, devices, what could not be read.
+             */
+            left_out: number;
+            /**
+             * Format: int64
+             * @description Counted from 1 in each task; a number is never given again.
+             */
+            number: number;
+            /**
+             * Format: int64
+             * @description Bytes that the store has grown by.
+             */
+            stored_bytes: number;
+            /**
+             * Format: int64
+             * @description Model replies until then.
+             */
+            turn: number;
+        };
+        /** @description The checkpoints of a task. */
+        Checkpoints: {
+            /** @description Oldest first. */
+            checkpoints: components["schemas"]["Listed"][];
+            /** @description Why the latest state is not kept; null where it is. */
+            missed: string | null;
+        };
         /**
          * @description Who may see a datum. Ordered towards caution.
          * @enum {string}
@@ -580,6 +705,10 @@ export interface components {
             event: "resumed";
             /** Format: int64 */
             previous_lived_ms: number | null;
+        } | {
+            /** @enum {string} */
+            event: "forked";
+            options: components["schemas"]["TaskOptions"];
         } | {
             /** @enum {string} */
             event: "put_down";
@@ -670,6 +799,35 @@ export interface components {
             event: "autorun_changed";
             files: components["schemas"]["AutorunFile"][];
         } | {
+            checkpoint: components["schemas"]["Checkpoint"];
+            /** @enum {string} */
+            event: "checkpoint_taken";
+        } | {
+            /** Format: int64 */
+            at_seq: number;
+            /** @enum {string} */
+            event: "checkpoint_missed";
+            reason: string;
+        } | {
+            /** @enum {string} */
+            event: "checkpoints_let_go";
+            numbers: number[];
+        } | {
+            by: string;
+            /** @enum {string} */
+            event: "restore_begun";
+            /** Format: int64 */
+            number: number;
+        } | {
+            changes: components["schemas"]["Changes"];
+            /** Format: int64 */
+            differing: number;
+            /** @enum {string} */
+            event: "workspace_restored";
+            /** Format: int64 */
+            number: number;
+            problem?: string | null;
+        } | {
             cause: components["schemas"]["StopCause"];
             /** @enum {string} */
             event: "task_ended";
@@ -720,6 +878,44 @@ export interface components {
          * @enum {string}
          */
         FinishReason: "stop" | "tool_calls" | "length" | "content_filter" | "other";
+        /** @description A new task that begins at a checkpoint of another one. */
+        Fork: {
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            checkpoint: number;
+            /** @description What the new task is told first: how it should go on otherwise. */
+            message?: string | null;
+        };
+        /** @description Where a task comes from that began as a copy of another one. */
+        ForkOrigin: {
+            /**
+             * Format: int64
+             * @description The last of its events that stands in this record as well, under the same number.
+             */
+            at_seq: number;
+            /** @description The state of its workspace that this task began with. */
+            checkpoint: components["schemas"]["Checkpoint"];
+            /** @description The hash of that event in the other record, and through it of all before. */
+            head: components["schemas"]["Digest"];
+            /** @description The other task. */
+            task: components["schemas"]["TaskId"];
+        };
+        /** @description Where a task comes from that began as a copy of another one. */
+        Forked: {
+            /**
+             * Format: int64
+             * @description The last event that both records have.
+             */
+            at_seq: number;
+            /**
+             * Format: int64
+             * @description The number of that task's checkpoint.
+             */
+            checkpoint: number;
+            task: components["schemas"]["TaskId"];
+        };
         /** @description What was heard. */
         Heard: {
             /** @description For a person to read. */
@@ -757,6 +953,14 @@ export interface components {
             max_steps?: number | null;
             /** @description A number and a unit: `90s`, `20m`, `8h`, `2d`. From now on. */
             max_time?: string | null;
+        };
+        /** @description A checkpoint, and when it was taken. */
+        Listed: components["schemas"]["Checkpoint"] & {
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970 (UTC).
+             */
+            time_ms: number;
         };
         /** @description Words for the agent. */
         Message: {
@@ -926,6 +1130,14 @@ export interface components {
             served_by?: string;
             usage?: components["schemas"]["Usage"] | null;
         };
+        /** @description A state to go back to. */
+        Restore: {
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            checkpoint: number;
+        };
         /** @description Where a datum came from. */
         Source: "system" | "person" | "model" | {
             /** @description A file the person gave, by name. */
@@ -960,6 +1172,7 @@ export interface components {
              */
             created_ms: number;
             deliverables: components["schemas"]["Delivered"][];
+            forked_from: components["schemas"]["Forked"] | null;
             id: components["schemas"]["TaskId"];
             /** @description The files that came with it. */
             inputs: string[];
@@ -1023,6 +1236,7 @@ export interface components {
             brief: string;
             /** @description Version of the engine that made the task. */
             engine: string;
+            forked_from?: components["schemas"]["ForkOrigin"] | null;
             id: components["schemas"]["TaskId"];
             /** @description Names of the files the person gave, as they stand in the workspace. */
             inputs: string[];
@@ -1679,6 +1893,43 @@ export interface operations {
             503: components["responses"]["busy"];
         };
     };
+    listCheckpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those there are. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checkpoints"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
     getConfirmation: {
         parameters: {
             query?: never;
@@ -2087,6 +2338,111 @@ export interface operations {
             503: components["responses"]["busy"];
         };
     };
+    forkTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Fork"];
+            };
+        };
+        responses: {
+            /** @description The new task. */
+            201: {
+                headers: {
+                    /** @description Where the task is. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            /** @description `queue-full`: Too many tasks wait already. `stopping`: The server is stopping. `busy`: The server has its hands full. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `disk-full`: The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sendMessage: {
         parameters: {
             query?: never;
@@ -2275,6 +2631,110 @@ export interface operations {
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["busy"];
+        };
+    };
+    restoreCheckpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Restore"];
+            };
+        };
+        responses: {
+            /** @description The workspace is as it was then. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `in-hand`: The task is in hand. `not-now`: The task does not take this as it stands. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+            /** @description `disk-full`: The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     resumeTask: {

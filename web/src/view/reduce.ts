@@ -91,6 +91,15 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
       return mark({ mark: 'limit', limit: event.limit, used: event.used, max: event.max })
     case 'autorun_changed':
       return event.files.length > 0 && mark({ mark: 'autorun', files: event.files, cut: event.cut })
+    case 'forked':
+      view.options = event.options
+      view.createdMs = atMs
+      view.deliverables = []
+      view.steps = 0
+      view.spent = 0
+      view.unpriced = 0
+      view.usage = { input_tokens: 0, cached_input_tokens: 0, output_tokens: 0 }
+      return mark({ mark: 'forked', task: view.forkedFrom?.task ?? '', checkpoint: view.forkedFrom?.checkpoint ?? 0 })
     case 'workspace_restored':
       return mark({ mark: 'restored', number: event.number, problem: event.problem ?? '' })
     // Kept in silence: what can be done with a checkpoint is offered where the person asks for it.
@@ -132,6 +141,8 @@ function created(view: TaskView, seq: number, atMs: number, event: Extract<Event
   view.engine = event.engine
   view.options = event.options
   view.createdMs = atMs
+  const origin = event.forked_from
+  view.forkedFrom = origin ? { task: origin.task, checkpoint: origin.checkpoint.number, atSeq: origin.at_seq } : null
   view.entries.push({ kind: 'said', seq, atMs, by: 'person', text: event.brief, reasoning: '', files: event.inputs ?? [] })
   return true
 }

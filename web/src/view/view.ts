@@ -103,6 +103,8 @@ export interface Mark {
     | { mark: 'stopping'; by: string }
     /** Files of the lent folder that programs of the person's run by themselves. */
     | { mark: 'autorun'; files: { path: string; when: string }[]; cut: boolean }
+    /** From here on the task is its own; what stands above is another one's. */
+    | { mark: 'forked'; task: string; checkpoint: number }
     /** The person set the workspace back to a checkpoint. */
     | { mark: 'restored'; number: number; problem: string }
     | { mark: 'ended'; state: EndState; cause: StopCause; reason: string; text: string }
@@ -153,6 +155,8 @@ export interface TaskView {
   scripted: boolean
   engine: string
   createdMs: number
+  /** Where the task comes from, if it began as a copy of another one. */
+  forkedFrom: { task: string; checkpoint: number; atSeq: number } | null
   options: TaskOptions
   entries: Entry[]
   /** Places in `entries` of what is under way, by effect. */
@@ -195,6 +199,7 @@ export function emptyView(): TaskView {
     scripted: false,
     engine: '',
     createdMs: 0,
+    forkedFrom: null,
     options: { max_steps: null, max_cost: null, max_time_ms: null, out: null, workspace: null, yes: false },
     entries: [],
     open: new Map(),

@@ -65,6 +65,14 @@ impl Kept {
         };
     }
 
+    /// Of the other task's checkpoints this one has that it began with.
+    pub(super) fn forked(&mut self, checkpoint: &Checkpoint, time_ms: u64) {
+        self.checkpoints = vec![KeptCheckpoint { checkpoint: *checkpoint, time_ms }];
+        self.numbered = checkpoint.number;
+        self.last = Some(checkpoint.digest);
+        (self.changed, self.missed, self.restoring) = (false, None, None);
+    }
+
     /// Folds in an event that is about checkpoints. Others change nothing here.
     pub(super) fn apply(&mut self, event: &Event, time_ms: u64) {
         if let Event::CheckpointTaken { checkpoint } = event {

@@ -27,6 +27,7 @@ pub(crate) fn created(options: TaskOptions) -> Event {
         policy: blob(),
         engine: "0".into(),
         autorun: None,
+        forked_from: None,
         boot: "b".into(),
     }))
 }

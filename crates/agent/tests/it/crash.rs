@@ -18,8 +18,7 @@ fn turns() -> Vec<Turn> {
     ]
 }
 
-const PLACES: [Place; 6] =
-    [Place::Decided, Place::Started, Place::Flying, Place::Landed, Place::Recorded, Place::Kept];
+const PLACES: [Place; 6] = [Place::Decided, Place::Started, Place::Flying, Place::Landed, Place::Recorded, Place::Kept];
 
 #[test]
 fn a_crash_anywhere_loses_nothing_and_repeats_nothing() {

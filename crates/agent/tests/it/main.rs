@@ -11,6 +11,7 @@ mod budgets;
 mod checkpoints;
 mod crash;
 mod faults;
+mod fork;
 mod labels;
 mod person;
 mod rig;

@@ -85,10 +85,12 @@ pub(crate) fn diff(id: &str, from: Option<u64>, to: Option<u64>, patch: bool, js
             (Some(_), Some(_)) => '~',
         };
         let path = clean::line(&difference.path.to_string_lossy(), PATH_CHARS);
-        let size = |seen: &Option<Seen>| seen.as_ref().map_or(0, |seen| seen.bytes);
-        let about = match (size(&difference.before), size(&difference.after)) {
-            (before, after) if before == after => words::size(after),
-            (before, after) => format!("{} → {}", words::size(before), words::size(after)),
+        let about = match (&difference.before, &difference.after) {
+            (Some(before), Some(after)) if before.bytes != after.bytes => {
+                format!("{} → {}", words::size(before.bytes), words::size(after.bytes))
+            }
+            (_, Some(seen)) | (Some(seen), None) => words::size(seen.bytes),
+            (None, None) => String::new(),
         };
         data(&format!("{mark} {path}  ({about})"));
         if patch && at < PATCHES_MAX {
@@ -127,8 +129,9 @@ pub(crate) fn restore(id: &str, at: u64, throw_away: bool, screen: Screen) -> Ou
         if let Event::WorkspaceRestored { number, changes, problem, .. } = event {
             if let Some(problem) = problem {
                 let text = format!("checkpoint {number} is not wholly restored: {problem}");
-                return Err(Problem::new(Code::Failed, text)
-                    .hint(format!("the same command can be run again; thenar task diff {id} --from {number} shows what differs")));
+                return Err(Problem::new(Code::Failed, text).hint(format!(
+                    "the same command can be run again; thenar task diff {id} --from {number} shows what differs"
+                )));
             }
             screen.say(&format!("The workspace is as checkpoint {number} has it: {}.", in_short(changes)));
         }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agent::{Command, Input, Instance, NewTask, Start, Summary};
+use agent::{Command, Input, Instance, NewFork, NewTask, Start, Summary};
 use event::{TaskId, TaskOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -92,6 +92,31 @@ pub(crate) fn resume(id: Option<&str>, limits: &Limits, json: bool, screen: Scre
     }
     head(screen, &id, &chosen, "resumed, ");
     drive(&instance, &id, Start::Resume, chosen, json, screen)
+}
+
+/// `thenar task fork`.
+pub(crate) fn fork(id: &str, at: u64, out: Option<&Path>, text: Option<String>, json: bool, screen: Screen) -> Outcome {
+    let config = config::read()?;
+    let instance = house::open(&config)?;
+    let from = house::find(&instance, id)?;
+    let model = instance.summary(&from).map_err(house::about(&from))?.model;
+    let new = instance.new_id()?;
+    let out = out_folder(out, false, &new)?;
+    let runs = text.is_some();
+    let chosen = runs.then(|| choice::client(&model, &config)).transpose()?;
+    let fork = NewFork { at, message: text, options: None, out, id: Some(new) };
+    let new = instance.fork(&from, &fork).map_err(house::about(&from))?;
+    if let Some(chosen) = chosen {
+        head(screen, &new, &chosen, &format!("as {from} was at checkpoint {at}, "));
+        return drive(&instance, &new, Start::Fresh, chosen, json, screen);
+    }
+    if json {
+        screen::json(&report::json_of(&instance.summary(&new).map_err(house::about(&new))?));
+    } else {
+        screen::data(new.as_str());
+    }
+    screen.say(&format!("It is as task {from} was at checkpoint {at}. To go on with it: thenar task resume {new}"));
+    Ok(Code::Done)
 }
 
 fn last_resumable(instance: &Instance) -> Result<TaskId, Problem> {

@@ -42,6 +42,9 @@ pub(crate) fn show(id: &str, json: bool, screen: Screen) -> Outcome {
     }
     screen.say(&format!("{} {id}: {}", screen.paint(Look::Bold, "Task"), clean::line(&summary.brief, 400)));
     screen.say(&format!("  begun {}, model {}", words::moment(summary.created_ms), clean::line(&summary.model, 80)));
+    if let Some(origin) = &summary.forked_from {
+        screen.say(&format!("  begun as task {} was at checkpoint {}", origin.task, origin.checkpoint.number));
+    }
     for step in &summary.plan.steps {
         let mark = match step.status {
             event::StepStatus::Done => "✓",

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Kind};
-use super::{Shared, events, files, framed, guard, record, say, status, tasks};
+use super::{Shared, events, files, framed, guard, kept, record, say, status, tasks};
 
 /// What every route may answer.
 const EVERYWHERE: [Kind; 4] = [Kind::ForeignOrigin, Kind::WrongHost, Kind::Internal, Kind::Busy];
@@ -52,6 +52,9 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(say::asked, say::confirm))
         .routes(routes!(say::stop))
         .routes(routes!(say::resume))
+        .routes(routes!(kept::list))
+        .routes(routes!(kept::restore))
+        .routes(routes!(kept::fork))
         .routes(routes!(files::list))
         .routes(routes!(files::file))
         .routes(routes!(files::deliverables))

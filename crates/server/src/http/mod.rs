@@ -7,6 +7,7 @@ mod extract;
 mod files;
 mod framed;
 mod guard;
+mod kept;
 mod limits;
 mod page;
 mod patience;

@@ -378,6 +378,10 @@ answers! {
     /// The task may be put into the queue.
     Resuming: Malformed NoSuchTask TooSlow NotNow ModelUnavailable PriceUnknown TooLarge UnsupportedMediaType Invalid
         QueueFull Stopping DiskFull;
+    /// A checkpoint of the task is named, and nobody may have it in hand.
+    Restoring: Malformed NoSuchTask TooSlow InHand NotNow TooLarge UnsupportedMediaType Invalid DiskFull;
+    /// A checkpoint of the task is named, and the new one may be put into the queue.
+    Forking: Malformed NoSuchTask TooSlow TooLarge UnsupportedMediaType Invalid QueueFull Stopping DiskFull;
     /// The task may not take it.
     Changing: NoSuchTask NotNow DiskFull;
     /// The server may not be ready.

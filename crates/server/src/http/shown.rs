@@ -78,6 +78,9 @@ pub(super) struct Task {
     model: String,
     /// A script plays the model.
     scripted: bool,
+    /// Where it comes from, if it began as a copy of another task; null where it did not.
+    #[schema(required)]
+    forked_from: Option<Forked>,
     /// Milliseconds since 1970 (UTC), as all times here.
     created_ms: u64,
     updated_ms: u64,
@@ -110,6 +113,16 @@ pub(super) struct Task {
     max_time_ms: Option<u64>,
     /// What the policy lets be answered so is answered with yes.
     yes: bool,
+}
+
+/// Where a task comes from that began as a copy of another one.
+#[derive(Debug, Serialize, ToSchema)]
+struct Forked {
+    task: TaskId,
+    /// The number of that task's checkpoint.
+    checkpoint: u64,
+    /// The last event that both records have.
+    at_seq: u64,
 }
 
 /// An effect that waits for the person's word.
@@ -154,6 +167,11 @@ impl Task {
             inputs: task.inputs,
             model: task.model,
             scripted: task.scripted,
+            forked_from: task.forked_from.map(|origin| Forked {
+                task: origin.task,
+                checkpoint: origin.checkpoint.number,
+                at_seq: origin.at_seq,
+            }),
             created_ms: task.created_ms,
             updated_ms: task.updated_ms,
             last_seq: task.last_seq,

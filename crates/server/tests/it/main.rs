@@ -6,6 +6,7 @@ mod connections;
 mod control;
 mod door;
 mod http;
+mod kept;
 mod openapi;
 mod rig;
 mod runner;

@@ -1,0 +1,59 @@
+//! The kept states of a workspace, as a person and a script meet them.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::desk::{Desk, call, exec, say};
+
+fn written(desk: &Desk) {
+    let turns = [
+        call("file_write", json!({ "path": "notes.md", "content": "one\n" })),
+        exec("printf 'two\\n' > notes.md; mkdir data; echo x > data/rows.csv"),
+        say("Written."),
+    ];
+    desk.run(&["run", "--model", &desk.script(&turns), "--id", "t-kept", "Write"]).code(0);
+}
+
+#[test]
+fn a_person_lists_compares_goes_back_and_takes_along() {
+    let desk = Desk::new();
+    written(&desk);
+    let listed = desk.run(&["task", "checkpoints", "--json", "t-kept"]).code(0).json();
+    let seen: Vec<_> =
+        listed.as_array().unwrap().iter().map(|one| (one["number"].clone(), one["files"].clone())).collect();
+    assert_eq!(seen, [(json!(1), json!(1)), (json!(2), json!(2))]);
+    assert!(desk.run(&["task", "checkpoints", "t-kept"]).code(0).out.lines().count() == 2);
+    desk.run(&["task", "diff", "t-kept", "--to", "2", "--patch"]).code(0).puts_out(
+        "+ data  (0 B)\n+ data/rows.csv  (2 B)\n    @@ -0,0 +1 @@\n    +x\n~ notes.md  (4 B)\n    @@ -1 +1 @@\n    -one\n    +two\n2 new, 1 changed, 0 gone\n",
+    );
+    desk.run(&["task", "diff", "t-kept"]).code(0).puts_out("nothing differs\n");
+    let archive = desk.path("then.tar");
+    desk.run(&["task", "export-files", "t-kept", "--at", "1", archive.to_str().unwrap()]).code(0).says("1 files");
+    assert!(fs::read(&archive).unwrap().windows(8).any(|window| window == b"notes.md"));
+    desk.run(&["task", "export-files", "t-kept", "--at", "1", archive.to_str().unwrap()]).code(2).says("there already");
+    desk.run(&["task", "restore", "t-kept", "--at", "1"]).code(0).says("as checkpoint 1 has it");
+    let workspace = desk.task("t-kept").join("workspace");
+    assert_eq!(fs::read_to_string(workspace.join("notes.md")).unwrap(), "one\n");
+    assert!(!workspace.join("data").exists());
+    desk.run(&["task", "restore", "t-kept", "--at", "5"]).code(2).says("no checkpoint 5");
+    desk.run(&["journal", "verify", "t-kept"]).code(0);
+}
+
+#[test]
+fn it_is_tried_another_way_at_once_or_later() {
+    let desk = Desk::new();
+    written(&desk);
+    let later = desk.run(&["task", "fork", "t-kept", "--at", "1"]).code(0).says("task resume").out;
+    let later = later.trim();
+    let origin = desk.shown(later)["forked_from"].clone();
+    assert_eq!((&origin["task"], &origin["checkpoint"]), (&json!("t-kept"), &json!(1)));
+    let workspace = desk.task(later).join("workspace");
+    assert_eq!(fs::read_to_string(workspace.join("notes.md")).unwrap(), "one\n");
+    desk.run(&["task", "resume", later]).code(0);
+    assert_eq!(fs::read_to_string(workspace.join("notes.md")).unwrap(), "two\n");
+    desk.run(&["journal", "verify", later]).code(0);
+    let now = desk.run(&["task", "fork", "t-kept", "--at", "2", "--json", "Otherwise"]).code(0).json();
+    assert_eq!((&now["state"], &now["text"]), (&json!("done"), &json!("Written.")));
+    desk.run(&["task", "show", now["id"].as_str().unwrap()]).code(0).says("begun as task t-kept was at checkpoint 2");
+}
