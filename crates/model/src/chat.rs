@@ -97,11 +97,12 @@ impl Answer {
             self.reasoning.push_str(thought);
             on_delta(Delta::Reasoning(thought.to_owned()));
         }
-        for call in part.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+        let calls = part.get("tool_calls").and_then(Value::as_array).filter(|calls| !calls.is_empty());
+        for call in calls.into_iter().flatten() {
             self.call(call, on_delta)?;
         }
-        // The form before tools: one call, without an id.
-        if let Some(function) = part.get("function_call").filter(|function| function.is_object()) {
+        // The form before tools: one call, without an id. Some servers say the same call in both forms.
+        if let Some(function) = part.get("function_call").filter(|function| calls.is_none() && function.is_object()) {
             self.call(&serde_json::json!({ "index": 0, "function": function }), on_delta)?;
         }
         Ok(())

@@ -189,6 +189,7 @@ fn recorded_answers_of_more_servers_are_read_however_they_are_cut() {
         "databricks_tool_call.sse",
         "deepseek_cached.sse",
         "deepseek_tool_calls.sse",
+        "llama_cpp_python_forced_tool_call.sse",
         "mistral_text.sse",
         "openrouter_tool_call.sse",
     ];
@@ -212,6 +213,8 @@ fn recorded_answers_of_more_servers_are_read_however_they_are_cut() {
     deepseek_tool_calls.sse: ToolCalls, 291 in, 0 cached, 56 out, by deepseek-v4-flash
       thought (103 bytes): "The user wants the current date in YYYY-MM-DD format. Let me"
       call call_00_dTTMe84vrYVi0IrrxM172804: get_current_date2 {}
+    llama_cpp_python_forced_tool_call.sse: ToolCalls, no usage, by smollm2
+      call call__0_add_cmpl-6d2f368f-ae81-478a-bf50-a73b6573f7df: add { "a":1, "b":23}
     mistral_text.sse: Stop, 22 in, 0 cached, 2 out, by mistral-large-latest
       text (1 bytes): "2"
     openrouter_tool_call.sse: ToolCalls, 63 in, 0 cached, 10 out, by openai/gpt-4o-mini-2024-07-18
@@ -419,7 +422,13 @@ fn tool_calls_are_told_apart_whatever_the_server_leaves_out() {
         ],
         &[("call_1", "f", "{}"), ("call_2", "g", "{}")],
     );
-    // The form before tools.
+    // The form before tools, alone and beside the other.
+    check(
+        &[
+            r#"{"function_call":{"name":"f","arguments":"{}"},"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
+        ],
+        &[("a", "f", "{}")],
+    );
     check(&[r#"{"function_call":{"name":"f","arguments":"{}"}}"#], &[("call_0", "f", "{}")]);
 }
 
