@@ -3,12 +3,11 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use event::{Checkpoint, Event, TaskId};
 use sandbox::checkpoint::{Compression, Diff, Id, Piece, Side as Seen};
 
-use crate::keeping::{Keeper, Look, Moment};
+use crate::keeping::{Keeper, Moment};
 use crate::record::Record;
 use crate::state::Kept;
 use crate::watch::Nobody;
@@ -67,7 +66,9 @@ impl Instance {
         let keeper = Keeper::of(&folder, &record.state);
         let mut events = Vec::new();
         if !throw_away && record.state.kept.restoring.is_none() {
-            events.extend(keep_now(&keeper, &record.state.kept)?);
+            let kept = &record.state.kept;
+            let moment = Moment { at_seq: kept.at_seq, turn: kept.turn };
+            events.extend(keeper.keep_now(kept, moment).map_err(Error::NotKept)?);
         }
         events.push(Event::RestoreBegun { number, by: by.to_owned() });
         record.append(events.clone(), &mut Nobody)?;
@@ -82,19 +83,6 @@ impl Instance {
         let folder = self.folder(id)?;
         let state = self.state(id, &folder)?;
         Ok((Keeper::of(&folder, &state), state.kept))
-    }
-}
-
-/// Keeps what is there now, so that going back can be undone.
-fn keep_now(keeper: &Keeper, kept: &Kept) -> Result<Option<Event>, Error> {
-    let moment = Moment { at_seq: kept.at_seq, turn: kept.turn };
-    match keeper.take(kept.last, moment, &AtomicBool::new(false), &mut || {}) {
-        Look::Taken { mut checkpoint, .. } => {
-            checkpoint.number = kept.numbered + 1;
-            Ok(Some(Event::CheckpointTaken { checkpoint }))
-        }
-        Look::Same | Look::Stopped => Ok(None),
-        Look::TooLarge(reason) | Look::Failed(reason) => Err(Error::NotKept(reason)),
     }
 }
 

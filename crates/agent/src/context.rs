@@ -21,6 +21,11 @@ const FORKED: &str = "[Thenar] From here on this is a task of its own, begun as 
                       folder, and the full outputs of its commands. What it had handed over is not this task's: deliver again \
                       what this one should hand over.";
 
+/// What a model is told whose computer was ended while the task waited.
+const SLEPT: &str = "[Thenar] While the task waited its computer was put to sleep: the processes, terminals and pages that were in it are \
+                     gone, and so is what lay in /tmp and the home folder. The files in /workspace are as they were. Start again \
+                     what you need.";
+
 /// One item of the context with what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -89,6 +94,10 @@ impl Context {
             Event::WorkspaceRestored { number, problem, .. } => {
                 let text = set_back(*number, problem.as_deref());
                 self.pending.push(entry(user(text, &Label::system()), Label::system(), seq));
+                Vec::new()
+            }
+            Event::ComputerSlept { .. } => {
+                self.pending.push(entry(user(SLEPT.to_owned(), &Label::system()), Label::system(), seq));
                 Vec::new()
             }
             Event::EffectRequested { effect: Effect::Model(_) } => std::mem::take(&mut self.pending),

@@ -9,7 +9,9 @@ use event::{
 };
 use serde_json::{Map, Value};
 
-use crate::limits::{APPROVAL_VALID_MS, REPLIES_CUT_MAX, STEPS_DEFAULT_MAX, TOOL_CALLS_PER_REPLY_MAX};
+use crate::limits::{
+    APPROVAL_VALID_MS, COMPUTER_SLEEPS_AFTER_MS, REPLIES_CUT_MAX, STEPS_DEFAULT_MAX, TOOL_CALLS_PER_REPLY_MAX,
+};
 use crate::state::{Call, Stage, State};
 
 /// The rules by which a call is refused because of its form.
@@ -50,6 +52,8 @@ pub enum Action {
     HandOver,
     /// Only the person can move the task on.
     AwaitPerson,
+    /// They have not done so for long: end the computer, and keep what is in the workspace.
+    PutToSleep,
     /// Ask again at this time, in milliseconds since 1970 (UTC).
     WakeAt(u64),
     /// Record this.
@@ -65,11 +69,24 @@ pub fn decide(state: &State, limits: &Limits) -> Vec<Action> {
     match ending(state) {
         Some(action) => actions.push(action),
         None => {
-            actions.push(next(state, limits));
+            let next = next(state, limits);
+            let sleeps_at_ms = sleeps_at_ms(state).filter(|_| next == Action::AwaitPerson);
+            if sleeps_at_ms.is_some_and(|at| state.now_ms >= at) {
+                return vec![Action::PutToSleep];
+            }
+            actions.push(next);
+            actions.extend(sleeps_at_ms.map(Action::WakeAt));
             actions.extend(state.deadline_ms().map(Action::WakeAt));
         }
     }
     actions
+}
+
+/// When the computer of a task that waits for the person is put to sleep, in milliseconds since 1970 (UTC); nothing where there is none, or
+/// it is needed.
+pub(crate) fn sleeps_at_ms(state: &State) -> Option<u64> {
+    let sleeps = state.has_computer && state.waits_for_person();
+    sleeps.then(|| state.moved_ms.saturating_add(COMPUTER_SLEEPS_AFTER_MS))
 }
 
 /// What the end of the task asks for, if it is to end.

@@ -39,6 +39,19 @@ impl Instance {
         std::fs::remove_dir_all(&gone).map_err(io("remove the task in"))
     }
 
+    /// Ends computers that engines left behind which died between the end of their task and that of its computer, and takes away
+    /// what killed keepers left in the kernel. How many computers there were. Cheap: only what lives is looked at.
+    pub fn end_left_computers(&self) -> usize {
+        sandbox::clear_left_groups();
+        let lives =
+            |id: &TaskId| matches!(sandbox::Computer::attach(&self.setup.home.task(id).computer()), Ok(Some(_)));
+        let left = |id: &TaskId| {
+            lives(id) && !self.is_held(id).unwrap_or(true) && self.summary(id).is_ok_and(|task| task.is_over())
+        };
+        let ids = self.ids().unwrap_or_default();
+        ids.iter().filter(|id| left(id) && self.end_left_computer(id).unwrap_or(false)).count()
+    }
+
     /// Removes what crashes left half made or half removed. It was never a task, or is none any more.
     pub fn clear_half_done(&self, now_ms: u64) -> usize {
         let before = UNIX_EPOCH + Duration::from_millis(now_ms).saturating_sub(HALF_DONE);

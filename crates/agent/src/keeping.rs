@@ -85,6 +85,18 @@ impl Keeper {
         Look::Taken { checkpoint: kept, store_bytes: self.store.bytes().unwrap_or(0) }
     }
 
+    /// Keeps what is there now, where nobody is at work: the event that says so, if it is another than the last one; or why it cannot be kept.
+    pub(crate) fn keep_now(&self, kept: &Kept, moment: Moment) -> Result<Option<Event>, String> {
+        match self.take(kept.last, moment, &AtomicBool::new(false), &mut || {}) {
+            Look::Taken { mut checkpoint, .. } => {
+                checkpoint.number = kept.numbered + 1;
+                Ok(Some(Event::CheckpointTaken { checkpoint }))
+            }
+            Look::Same | Look::Stopped => Ok(None),
+            Look::TooLarge(reason) | Look::Failed(reason) => Err(reason),
+        }
+    }
+
     fn too_large(&self, bound: Bound) -> String {
         let what = if self.lent { "the folder" } else { "the workspace" };
         match bound {

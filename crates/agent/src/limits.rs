@@ -42,6 +42,9 @@ pub(crate) const STOP_GRACE_MS: u64 = 3_000;
 /// How long a task may be held still for a copy of it.
 pub(crate) const HOLD_MS_MAX: u64 = 15 * 60 * 1_000;
 
+/// How long a task waits for the person before its computer is put to sleep.
+pub(crate) const COMPUTER_SLEEPS_AFTER_MS: u64 = 30 * 60 * 1_000;
+
 /// How often a task that is held still looks whether somebody wants something of it.
 pub(crate) const HOLD_LOOK_MS: u64 = 50;
 

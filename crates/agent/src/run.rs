@@ -5,6 +5,7 @@
 
 mod flight;
 mod keep;
+mod sleep;
 pub(crate) mod waits;
 
 use std::sync::Arc;
@@ -249,6 +250,7 @@ impl Run<'_> {
                 self.request_tool(call)
             }
             Action::AwaitPerson => Ok(Performed::Waiting),
+            Action::PutToSleep => self.put_to_sleep().await.map(|()| Performed::Recorded),
             Action::WakeAt(at) => Ok(Performed::Wake(at)),
             Action::Append(event) => {
                 if matches!(*event, Event::TaskEnded { .. }) {
@@ -376,16 +378,7 @@ impl Run<'_> {
 
     /// Ends the task's computer with all that runs in it.
     pub(crate) fn end_computer(&self) {
-        let computer = match self.place.opened() {
-            Some(computer) => Some(computer),
-            None => sandbox::Computer::attach(&self.place.spec.dir).ok().flatten(),
-        };
-        if let Some(computer) = computer
-            && let Err(error) = computer.shutdown()
-        {
-            tracing::warn!(%error, "the computer did not take its end; its keeper ends it by itself");
-        }
-        self.place.forget();
+        sleep::end_computer(&self.place);
     }
 
     fn command(&mut self, command: Command) -> Result<Answer, Error> {

@@ -72,6 +72,10 @@ pub struct State {
     pub resumes: u64,
     /// What is kept of the workspace.
     pub kept: Kept,
+    /// A tool call may have left a computer running.
+    pub has_computer: bool,
+    /// When something happened last; that time passed, or that something was kept, is not meant.
+    pub moved_ms: u64,
     resumed_without_progress: bool,
     /// The engine's own hand-over of unfinished work.
     pub hand_over: Option<Call>,
@@ -166,6 +170,10 @@ impl State {
             self.fruitless_resumes = 0;
             self.resumed_without_progress = false;
         }
+        if !matches!(event, Event::TimeReached { .. } | Event::CheckpointTaken { .. } | Event::CheckpointMissed { .. })
+        {
+            self.moved_ms = time_ms;
+        }
         match event {
             Event::TaskCreated(created) => {
                 (self.created_ms, self.taken_up_ms) = (time_ms, time_ms);
@@ -205,10 +213,13 @@ impl State {
                 }
                 let (boot, answer) = (boot.clone(), self.answer_on(*id));
                 let mut name = None;
+                let mut used = false;
                 self.stage(*id, |call| {
+                    used = kept::uses_computer(&call.tool);
                     name = tools::process_name(&call);
                     Stage::Started { call, boot, answer }
                 });
+                self.has_computer |= used;
                 self.processes.extend(name.map(|name| (name, *id)));
             }
             Event::ModelAttemptFailed { retry_in_ms, .. } => {
@@ -230,10 +241,15 @@ impl State {
             | Event::CheckpointsLetGo { .. }
             | Event::RestoreBegun { .. }
             | Event::WorkspaceRestored { .. } => self.kept.apply(event, time_ms),
+            Event::ComputerSlept { .. } => {
+                self.has_computer = false;
+                self.processes.clear();
+            }
             Event::LimitReached { limit, .. } => self.limits_reached.push(*limit),
             Event::TimeReached { .. } => {}
             Event::StopRequested { by } => self.stop = Some(by.clone()),
             Event::TaskEnded { state, cause, reason, text } => {
+                self.has_computer = false;
                 self.ended = Some(Ended { state: *state, cause: *cause, reason: reason.clone(), text: text.clone() });
             }
         }
@@ -323,6 +339,7 @@ impl State {
         self.deliverables.clear();
         self.autorun = Default::default();
         self.processes.clear();
+        self.has_computer = false;
         self.stop = None;
         self.unread = false;
         self.limits_reached.clear();

@@ -42,6 +42,8 @@ pub struct Summary {
     pub autorun: (Vec<AutorunFile>, bool),
     /// The person has said something since the task ended: a resume goes on with it.
     pub unread: bool,
+    /// When its computer is put to sleep if nobody moves it on; none where that is not to come.
+    pub sleeps_at_ms: Option<u64>,
     pub question: Option<String>,
     pub approval: Option<Approval>,
     pub options: TaskOptions,
@@ -88,6 +90,7 @@ impl Summary {
             deliverables: state.deliverables.clone(),
             autorun: state.autorun.clone(),
             unread: state.unread,
+            sleeps_at_ms: crate::decide::sleeps_at_ms(state),
             question: state.question.clone().filter(|_| ended.is_none()),
             approval: state.open_approval().filter(|_| ended.is_none()).map(|(effect, digest, question)| Approval {
                 effect,

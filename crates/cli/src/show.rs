@@ -234,6 +234,7 @@ impl Watcher for Show {
             }
             Event::LimitReached { .. } => self.dim("  a limit is reached: handing over what there is"),
             Event::StopRequested { .. } => self.dim("  stopping"),
+            Event::ComputerSlept { .. } => self.dim("  its computer sleeps: nobody came for long"),
             Event::CheckpointMissed { reason, .. } => {
                 self.dim(&format!("  no checkpoint: {}", clean::line(reason, LINE_CHARS)));
             }

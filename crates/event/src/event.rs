@@ -81,6 +81,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         problem: Option<String>,
     },
+    /// The task waited for so long that its computer was ended, with all that ran in it. The next tool call has a new one.
+    ComputerSlept { waited_ms: u64 },
     /// The task is over, or put down until it is resumed.
     TaskEnded { state: EndState, cause: StopCause, reason: String, text: String },
 }
@@ -217,6 +219,7 @@ impl Event {
             Self::CheckpointsLetGo { .. } => "checkpoints_let_go",
             Self::RestoreBegun { .. } => "restore_begun",
             Self::WorkspaceRestored { .. } => "workspace_restored",
+            Self::ComputerSlept { .. } => "computer_slept",
             Self::TaskEnded { .. } => "task_ended",
         }
     }
@@ -249,6 +252,7 @@ impl Event {
             | Self::CheckpointsLetGo { .. }
             | Self::RestoreBegun { .. }
             | Self::WorkspaceRestored { .. }
+            | Self::ComputerSlept { .. }
             | Self::TimeReached { .. } => false,
         }
     }

@@ -55,7 +55,7 @@ impl Computer {
                 return Ok(computer);
             }
             if launch(&spec)? {
-                sweep_once();
+                clear_left_groups();
                 span.record("thenar.made", true);
                 return Ok(Self { dir: spec.dir });
             }
@@ -263,8 +263,8 @@ pub fn recorded(dir: &Path, call: &str) -> Result<Recorded> {
     }
 }
 
-/// Removes what killed keepers left among the kernel's control groups, once per process: beside the first computer.
-fn sweep_once() {
+/// Removes what killed keepers left among the kernel's control groups, once per process: at its start, or beside its first computer.
+pub fn clear_left_groups() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(crate::group::sweep);
 }

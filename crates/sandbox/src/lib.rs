@@ -32,7 +32,7 @@ mod wire;
 
 pub use backup::{RecordsCopy, copy_records};
 pub use browser::{Browser, BrowserLine, Folders};
-pub use computer::{Computer, recorded};
+pub use computer::{Computer, clear_left_groups, recorded};
 pub use confinement::{Confinement, Hold};
 pub use error::Error;
 pub use find::find_keeper;

@@ -229,6 +229,11 @@ impl Runner {
                 tracing::info!(task = %task.id, "ended the computer that a task had left behind");
             }
         }
+        for task in tasks.iter().filter(|task| task.sleeps_at_ms.is_some_and(|at| at <= now_ms)) {
+            if self.place(&task.id).is_none() && self.shared.instance.put_to_sleep(&task.id).unwrap_or(false) {
+                tracing::info!(task = %task.id, "put a computer to sleep whose task waits for long");
+            }
+        }
         // The oldest first: they have waited longest.
         tasks.reverse();
         let left = tasks.iter().filter(|task| {

@@ -132,6 +132,7 @@ impl Seen {
             | Event::CheckpointsLetGo { .. }
             | Event::RestoreBegun { .. }
             | Event::WorkspaceRestored { .. }
+            | Event::ComputerSlept { .. }
             | Event::PutDown { .. }
             | Event::TimeReached { .. }
             | Event::StopRequested { .. } => {}

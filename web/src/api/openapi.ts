@@ -828,6 +828,11 @@ export interface components {
             number: number;
             problem?: string | null;
         } | {
+            /** @enum {string} */
+            event: "computer_slept";
+            /** Format: int64 */
+            waited_ms: number;
+        } | {
             cause: components["schemas"]["StopCause"];
             /** @enum {string} */
             event: "task_ended";

@@ -100,6 +100,8 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
       view.unpriced = 0
       view.usage = { input_tokens: 0, cached_input_tokens: 0, output_tokens: 0 }
       return mark({ mark: 'forked', task: view.forkedFrom?.task ?? '', checkpoint: view.forkedFrom?.checkpoint ?? 0 })
+    case 'computer_slept':
+      return mark({ mark: 'slept', waitedMs: event.waited_ms })
     case 'workspace_restored':
       return mark({ mark: 'restored', number: event.number, problem: event.problem ?? '' })
     // Kept in silence: what can be done with a checkpoint is offered where the person asks for it.

@@ -105,6 +105,8 @@ export interface Mark {
     | { mark: 'autorun'; files: { path: string; when: string }[]; cut: boolean }
     /** From here on the task is its own; what stands above is another one's. */
     | { mark: 'forked'; task: string; checkpoint: number }
+    /** Nobody came for long: the computer was ended. */
+    | { mark: 'slept'; waitedMs: number }
     /** The person set the workspace back to a checkpoint. */
     | { mark: 'restored'; number: number; problem: string }
     | { mark: 'ended'; state: EndState; cause: StopCause; reason: string; text: string }

@@ -23,6 +23,7 @@ fn next(parts: Vec<Vec<Event>>, limits: &Limits) -> String {
         Some(Action::DenyTool { call, decision, .. }) => format!("deny {} {}", call.id, decision.rules.join(",")),
         Some(Action::HandOver) => "hand over".into(),
         Some(Action::AwaitPerson) => "await person".into(),
+        Some(Action::PutToSleep) => "put to sleep".into(),
         Some(Action::WakeAt(at)) => format!("wake at {at}"),
         Some(Action::Append(event)) => match *event {
             Event::LimitReached { limit, .. } => format!("limit {limit:?}"),

@@ -14,6 +14,14 @@ const LEAVE_IT_ALONE: [&str; 7] = [
     "file_find_by_name",
 ];
 
+/// The first of them have nothing to do with the computer.
+const WITHOUT_COMPUTER: usize = 4;
+
+/// Whether a tool may have a computer made.
+pub(super) fn uses_computer(tool: &str) -> bool {
+    !LEAVE_IT_ALONE[..WITHOUT_COMPUTER].contains(&tool)
+}
+
 /// What is kept of the workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {

@@ -16,4 +16,5 @@ mod labels;
 mod person;
 mod rig;
 mod saw;
+mod sleep;
 mod steering;

@@ -150,6 +150,7 @@ pub(crate) fn head(screen: Screen, id: &TaskId, chosen: &Chosen, how: &str) {
 
 /// Runs the loop in this process until the task comes to rest.
 fn drive(instance: &Instance, id: &TaskId, start: Start, chosen: Chosen, json: bool, screen: Screen) -> Outcome {
+    instance.end_left_computers();
     let runtime = crate::runtime()?;
     let (sender, commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
     let answers = screen.can_ask().then(|| Answers::new(sender.clone()));

@@ -43,3 +43,25 @@ fn a_script_named_from_its_folder_is_found_from_another() {
     let desk = desk.standing_in(elsewhere);
     desk.run(&["task", "resume", "t-one"]).code(0).puts_out("Finished.\n");
 }
+
+#[test]
+fn what_an_engine_left_that_died_at_the_very_end_is_cleared_by_the_next_one() {
+    let desk = Desk::new();
+    let script = desk.script(&[say("Finished.")]);
+    desk.run(&["run", "--model", &script, "--id", "t-one", "Say it"]).code(0);
+    // As it is after a kill between the last event and the end of the computer.
+    let spec = sandbox::ComputerSpec {
+        dir: desk.task("t-one").join("computer"),
+        workspace: sandbox::Workspace::Own(desk.task("t-one").join("workspace")),
+        toolset: None,
+        limits: sandbox::Limits::default(),
+        deadline_unix_ms: None,
+        env: Default::default(),
+        keeper: sandbox::find_keeper().unwrap(),
+        forbidden: Vec::new(),
+    };
+    sandbox::Computer::open(&spec).unwrap();
+    assert!(desk.has_computer("t-one"));
+    desk.run(&["run", "--model", &script, "--id", "t-two", "Say it again"]).code(0);
+    assert!(!desk.has_computer("t-one"));
+}

@@ -142,3 +142,23 @@ fn the_computer_of_a_task_that_is_over_is_ended_at_the_next_look() {
     rig.runner.take_up(&rig.index, testkit::clock::now_ms());
     assert!(sandbox::Computer::attach(&spec.dir).unwrap().is_none());
 }
+
+#[test]
+fn a_computer_whose_task_waits_for_long_is_put_to_sleep_at_the_next_look() {
+    let turns =
+        vec![Turn::exec("echo here > a"), Turn::call("message_ask_user", &serde_json::json!({ "text": "Which?" }))];
+    let rig = Rig::new(ModelServer::playing(turns).unwrap(), one_place(10));
+    let id = rig.create("t-1", "openai:scripted");
+    rig.runner.begin(&id, Start::Fresh).unwrap();
+    rig.until(&id, "waiting");
+    until("it is out of hand", || rig.runner.place(&id).is_none());
+    let computer = rig.instance.folder(&id).unwrap().computer();
+    rig.runner.take_up(&rig.index, testkit::clock::now_ms());
+    assert!(sandbox::Computer::attach(&computer).unwrap().is_some(), "it may still be wanted");
+    testkit::clock::pass_ms(31 * 60 * 1_000);
+    rig.runner.take_up(&rig.index, testkit::clock::now_ms());
+    until("it sleeps", || sandbox::Computer::attach(&computer).unwrap().is_none());
+    let last = rig.instance.events(&id).unwrap().pop().unwrap().event;
+    assert_eq!(last.kind(), "computer_slept");
+    assert_eq!(rig.index.summary(&id).unwrap().state, "waiting");
+}
