@@ -3,6 +3,7 @@
 //! Everything is measured from outside, on the program a person runs; only the journal and the computer are also
 //! called directly, where a number is about them alone. It compares with targets, never with yesterday.
 
+mod checkpoints;
 mod computer;
 mod engine;
 mod journal;
@@ -80,6 +81,7 @@ const MEASURES: &[Measure] = &[
     ("journal", journal::append),
     ("replay", journal::replay),
     ("computer", computer::commands),
+    ("checkpoints", checkpoints::beside_git),
 ];
 
 /// Measures everything, or the groups named in `only`, and prints the table. A missed target is shown, not punished:
