@@ -117,6 +117,8 @@ impl Computer {
             | Answer::Refused { .. }
             | Answer::Version { .. }
             | Answer::Browser { .. }
+            | Answer::Terminals(_)
+            | Answer::Look(_)
             | Answer::Marked { .. } => Ok(None),
         }
     }
@@ -158,7 +160,12 @@ impl Computer {
     /// # Errors
     /// [`Error::Refused`] if the command has ended or takes no input.
     pub fn write_input(&self, write_id: &str, call: &str, bytes: &[u8]) -> Result<()> {
-        let ask = Ask::Input { write_id: write_id.to_owned(), call: call.to_owned(), bytes: bytes.to_vec() };
+        let ask = Ask::Input {
+            write_id: write_id.to_owned(),
+            call: call.to_owned(),
+            bytes: bytes.to_vec(),
+            as_command: false,
+        };
         let span =
             tracing::info_span!("computer.write", thenar.call = call, thenar.bytes = bytes.len(), error.type = Empty);
         told(&span, || self.ask(ask, ANSWER_WAIT).map(drop))
@@ -205,7 +212,12 @@ impl Computer {
                 "the computer was started by another version of thenar (protocol {mine}, not {})",
                 wire::VERSION
             ))),
-            Answer::Done | Answer::Status(_) | Answer::Browser { .. } | Answer::Marked { .. } => Ok((answer, stream)),
+            Answer::Done
+            | Answer::Status(_)
+            | Answer::Terminals(_)
+            | Answer::Look(_)
+            | Answer::Browser { .. }
+            | Answer::Marked { .. } => Ok((answer, stream)),
         }
     }
 
@@ -215,6 +227,16 @@ impl Computer {
         stream.set_read_timeout(Some(patience))?;
         wire::send(&mut stream, &Question { version: wire::VERSION, ask })?;
         Ok((wire::receive(&mut stream)?, stream))
+    }
+
+    /// Asks for what the keeper knows at once.
+    pub(crate) fn ask_now(&self, ask: Ask) -> Result<Answer> {
+        self.ask(ask, ANSWER_WAIT)
+    }
+
+    /// Asks for what the keeper may take so long to answer.
+    pub(crate) fn ask_patiently(&self, ask: Ask, patience: Duration) -> Result<Answer> {
+        self.ask(ask, patience.saturating_add(ANSWER_WAIT))
     }
 
     /// Asks for what has no answer but that it is done.

@@ -16,22 +16,23 @@ use std::process::ExitCode;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::pty::OpenptFlags;
+use rustix::termios::Termios;
 
 use crate::launch::{Box, CONTROL_FD, filter_calls, lock_files};
 use crate::sys::{self, Forked};
+use crate::terminal::Size;
 use command::Sheet;
-use control::{Order, Report};
+use control::{Ends, Order, Report};
 
 /// Size of the pipe for output: the larger, the fewer turns for a flood.
 const PIPE_BYTES: usize = 256 * 1024;
-/// Columns and lines of a command's terminal.
-const TERMINAL_SIZE: (u16, u16) = (120, 40);
+/// The terminal that a command's input comes from.
+const INPUT_SIZE: Size = Size { columns: 120, lines: 40 };
 
 /// One call at work: the process of ours that watches over it.
 struct Call {
     watcher: Pid,
-    /// The watcher does the work itself.
-    is_file: bool,
+    ends: Ends,
 }
 
 /// Runs as PID 1 until the keeper is gone.
@@ -75,12 +76,12 @@ fn serve(control: &OwnedFd, signals: OwnedFd) -> io::Result<()> {
 
 fn obey(control: &OwnedFd, order: Order, mut descriptors: Vec<OwnedFd>, calls: &mut HashMap<String, Call>) {
     match order {
-        Order::Run { call, terminal, full, request } => {
+        Order::Run { call, ends, full, request } => {
             let file = || descriptors.pop().map(|file| Sheet::File(File::from(file)));
             let Some(sheet) = request.map(Sheet::Here).or_else(file) else { return };
-            match run(control, &call, sheet, (terminal, full)) {
+            match run(control, &call, sheet, (ends, full)) {
                 Ok(watcher) => {
-                    calls.insert(call, Call { watcher, is_file: !terminal });
+                    calls.insert(call, Call { watcher, ends });
                 }
                 Err(error) => {
                     let reason = match error.raw_os_error() {
@@ -93,13 +94,15 @@ fn obey(control: &OwnedFd, order: Order, mut descriptors: Vec<OwnedFd>, calls: &
         }
         Order::Ask { call } => {
             if let Some(known) = calls.get(&call) {
-                tree::ask(known.watcher);
+                // An interactive shell only goes when it is hung up on.
+                tree::ask(known.watcher, matches!(known.ends, Ends::Terminal(_)));
             }
         }
         Order::Insist { call } => {
             if let Some(known) = calls.get(&call) {
                 tree::end(known.watcher);
-                if known.is_file {
+                // The watcher does the work itself.
+                if matches!(known.ends, Ends::Pipe) {
                     let _ = rustix::process::kill_process(known.watcher, Signal::KILL);
                 }
             }
@@ -124,14 +127,23 @@ fn reap(control: &OwnedFd, signals: &OwnedFd, calls: &mut HashMap<String, Call>)
 }
 
 /// Forks the watcher of a call, with a pipe and a terminal made here, so that the computer's user owns them.
-fn run(control: &OwnedFd, call: &str, sheet: Sheet, (terminal, full): (bool, bool)) -> io::Result<Pid> {
-    let (output, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    // A refusal leaves the usual size.
-    let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
-    let pair = if terminal { Some(open_terminal()?) } else { None };
+fn run(control: &OwnedFd, call: &str, sheet: Sheet, (ends, full): (Ends, bool)) -> io::Result<Pid> {
+    let pair = match ends {
+        Ends::Pipe => None,
+        Ends::PipeAndTerminal => Some(open_terminal(INPUT_SIZE, as_input)?),
+        Ends::Terminal(size) => Some(open_terminal(size, as_screen)?),
+    };
+    let (output, input) = match (ends, &pair) {
+        (Ends::Terminal(_), Some((_, slave))) => (None, slave.try_clone()?),
+        _ => {
+            let (output, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+            // A refusal leaves the usual size.
+            let _ = rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES);
+            (Some(output), input)
+        }
+    };
     // Before the fork: the report of a quick call must not overtake the way to its output.
-    let mut out = vec![output.as_fd()];
-    out.extend(pair.as_ref().map(|(master, _)| master.as_fd()));
+    let out: Vec<_> = output.iter().chain(pair.as_ref().map(|(master, _)| master)).map(OwnedFd::as_fd).collect();
     control::send(control, &Report::Started { call: call.to_owned() }, &out)?;
     match sys::fork()? {
         Forked::Parent(watcher) => Ok(watcher),
@@ -148,18 +160,26 @@ fn run(control: &OwnedFd, call: &str, sheet: Sheet, (terminal, full): (bool, boo
 }
 
 /// A terminal of this computer: its master for the keeper, its other side for the command.
-fn open_terminal() -> io::Result<(OwnedFd, OwnedFd)> {
+fn open_terminal(size: Size, set: fn(&mut Termios)) -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let master = rustix::pty::openpt(flags)?;
     rustix::pty::unlockpt(&master)?;
     let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags)?;
-    let (columns, lines) = TERMINAL_SIZE;
-    let size = rustix::termios::Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = rustix::termios::Winsize { ws_row: size.lines, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(&master, size)?;
     let mut mode = rustix::termios::tcgetattr(&slave)?;
-    // What is typed appears in the record with plain line ends, like everything else there.
-    mode.output_modes.remove(rustix::termios::OutputModes::ONLCR);
-    mode.local_modes.remove(rustix::termios::LocalModes::ECHOCTL);
+    set(&mut mode);
     rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &mode)?;
     Ok((master, slave))
+}
+
+/// What is typed appears in the record with plain line ends, like everything else there.
+fn as_input(mode: &mut Termios) {
+    mode.output_modes.remove(rustix::termios::OutputModes::ONLCR);
+    mode.local_modes.remove(rustix::termios::LocalModes::ECHOCTL);
+}
+
+/// As the system makes them, but that a rubbed out character is one in this encoding.
+fn as_screen(mode: &mut Termios) {
+    mode.input_modes.insert(rustix::termios::InputModes::IUTF8);
 }

@@ -3,7 +3,9 @@
 mod browser;
 mod call;
 mod connection;
+mod marks;
 mod room;
+mod screen;
 mod table;
 mod warden;
 

@@ -38,6 +38,8 @@ pub(crate) enum Entry {
     Ordered { call: String },
     /// About to be typed into a call.
     Typed { call: String, write: String },
+    /// This call is a terminal, under this name. Earlier versions pass over it.
+    Named { call: String, name: String },
     /// Ended, with its result.
     Ended { call: String, result: CallResult },
 }
@@ -66,6 +68,7 @@ impl Ledger {
             Entry::Ordered { call } => drop(ordered.insert(call)),
             Entry::Typed { call, write } => drop(typed.insert((call, write))),
             Entry::Ended { call, .. } => drop(ended.insert(call, place)),
+            Entry::Named { .. } => {}
         })?;
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).mode(0o600).open(dir.join(LEDGER))?;
@@ -113,6 +116,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// Records that a call is a terminal.
+    pub(crate) fn note_name(&mut self, call: &str, name: &str) -> io::Result<()> {
+        self.append(&Entry::Named { call: call.to_owned(), name: name.to_owned() }).map(drop)
+    }
+
     /// Records an id of something that is no call: it is never "never seen" again, and there is nothing else to know of it.
     pub(crate) fn mark(&mut self, id: &str) -> io::Result<()> {
         self.append(&Entry::Ordered { call: id.to_owned() })?;
@@ -139,7 +147,7 @@ impl Ledger {
         self.file.read_exact_at(&mut line, offset)?;
         match serde_json::from_slice(&line)? {
             Entry::Ended { result, .. } => Ok(Some(result)),
-            Entry::Ordered { .. } | Entry::Typed { .. } => Ok(None),
+            Entry::Ordered { .. } | Entry::Typed { .. } | Entry::Named { .. } => Ok(None),
         }
     }
 
@@ -164,7 +172,7 @@ impl Ledger {
             }
             Entry::Typed { call, write } if !self.was_written(&call, &write) => self.note_write(&call, &write)?,
             Entry::Ended { call, result } if !self.ended.contains_key(&call) => self.write_result(&call, &result)?,
-            Entry::Ordered { .. } | Entry::Typed { .. } | Entry::Ended { .. } => {}
+            Entry::Ordered { .. } | Entry::Typed { .. } | Entry::Named { .. } | Entry::Ended { .. } => {}
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ mod record;
 mod request;
 mod spec;
 mod sys;
+mod terminal;
 mod tree;
 mod wire;
 
@@ -40,9 +41,13 @@ pub use folder::{Folder, Kind, Over};
 pub use keeper::main as keeper_main;
 pub use launch::lendable;
 pub use probe::{Capability, clock_is_synchronised, landlock, probe};
-pub use record::read_output;
+pub use record::{output_bytes, read_output};
 pub use request::{CALL_ID_BYTES_MAX, CallResult, Exit, FileAnswer, FileOp, FoundLine, Recorded, Request, Status};
 pub use spec::{ComputerSpec, Limits, Workspace};
+pub use terminal::{
+    Depict, Look, SCROLLBACK_LINES, Screen, Size, TERMINAL_NAME_BYTES_MAX, TERMINALS_MAX, TYPED_COMMAND_BYTES_MAX,
+    Terminal, TypedCommand, Until, is_terminal_name, recorded_terminals, typed_into,
+};
 pub use tree::{Copied, copy_file, copy_tree};
 
 /// What every function here returns.

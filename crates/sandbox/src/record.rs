@@ -44,6 +44,16 @@ pub fn read_output(dir: &Path, call: &str, offset: u64, max: usize) -> Result<Ve
     read().map_err(Error::io(format!("read the output of call {call}")))
 }
 
+/// How much output of a call is kept so far, whether or not its computer lives.
+///
+/// # Errors
+/// If there is no such spool.
+pub fn output_bytes(dir: &Path, call: &str) -> Result<u64> {
+    check_id(call)?;
+    let about = fs::metadata(spool_path(dir, call));
+    Ok(about.map_err(Error::io(format!("look at the output of call {call}")))?.len())
+}
+
 /// Ids become names of files, here and inside the box.
 pub(crate) fn check_id(call: &str) -> Result<()> {
     let letters = call.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
@@ -105,7 +115,7 @@ fn look_up(dir: &Path, call: &str) -> Result<(bool, Option<CallResult>)> {
     let read = ledger::each_entry(dir, |_, entry| match entry {
         Entry::Ordered { call: id } => ordered |= id == call,
         Entry::Ended { call: id, result } if id == call => found = Some(result),
-        Entry::Ended { .. } | Entry::Typed { .. } => {}
+        Entry::Ended { .. } | Entry::Typed { .. } | Entry::Named { .. } => {}
     });
     read.map_err(Error::io(format!("read the record of call {call}")))?;
     Ok((ordered, found))

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::terminal::Size;
+
 /// Longest id of a call; ids are letters, digits, `-`, `_` and `.`, and do not start with a dot.
 pub const CALL_ID_BYTES_MAX: usize = 100;
 
@@ -21,6 +23,18 @@ pub enum Request {
         #[serde(default)]
         env: BTreeMap<String, String>,
     },
+    /// A shell on a screen of its own, until it is left or ended.
+    Terminal {
+        /// What it is called.
+        name: String,
+        /// Folder to start in; `/workspace` if absent.
+        cwd: Option<String>,
+        /// Variables of this shell only.
+        #[serde(default)]
+        env: BTreeMap<String, String>,
+        /// Its screen at first.
+        size: Size,
+    },
     /// Work on files as the computer's user; the output is one [`FileAnswer`] as JSON.
     File(FileOp),
 }
@@ -30,6 +44,7 @@ impl Request {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Exec { .. } => "exec",
+            Self::Terminal { .. } => "terminal",
             Self::File(_) => "file",
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::browser::Browser;
 use crate::request::{Request, Status};
+use crate::terminal::{Depict, Look, Size, Terminal, Until};
 
 /// A keeper that speaks another version is left to finish; see [`Answer::Version`].
 pub(crate) const VERSION: u32 = 1;
@@ -44,6 +45,22 @@ pub(crate) enum Ask {
         call: String,
         #[serde(with = "crate::request::bytes")]
         bytes: Vec<u8>,
+        /// Only at a terminal's prompt, with Enter after it.
+        #[serde(default)]
+        as_command: bool,
+    },
+    /// The open terminals.
+    Terminals,
+    /// A terminal, once it is as wanted or the time is over.
+    Look {
+        call: String,
+        until: Until,
+        depict: Depict,
+        timeout_ms: u64,
+    },
+    Resize {
+        call: String,
+        size: Size,
     },
     Kill {
         call: String,
@@ -65,6 +82,8 @@ pub(crate) enum Ask {
 pub(crate) enum Answer {
     Done,
     Status(Status),
+    Terminals(Vec<Terminal>),
+    Look(Box<Look>),
     /// What follows is the browser's.
     Browser {
         generation: u32,

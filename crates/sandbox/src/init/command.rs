@@ -30,6 +30,16 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("TMPDIR", "/tmp"),
     ("USER", "agent"),
 ];
+/// A terminal's shell. It reads no files of its own, takes an exclamation mark for one, and marks where a command's output
+/// begins and ends (see `keeper::marks`).
+const TERMINAL_SHELL: [&str; 5] = ["bash", "--noprofile", "--norc", "+H", "-i"];
+const TERMINAL_ENVIRONMENT: &[(&str, &str)] = &[
+    ("NO_COLOR", ""),
+    ("PROMPT_COMMAND", r#"printf '\e]133;D;%s\a' "$?""#),
+    ("PS0", r"\e]133;C\a"),
+    ("PS1", r"\[\e[32m\]\w\[\e[m\] $ \[\e]133;B\a\]"),
+    ("TERM", "xterm-256color"),
+];
 /// What shells say when a program is not there, and when it cannot be run.
 const NOT_FOUND: i32 = 127;
 const NOT_RUNNABLE: i32 = 126;
@@ -70,6 +80,14 @@ pub(super) fn watch(control: &OwnedFd, call: &str, sheet: Sheet, ends: Ends) -> 
             Ok(leader) => wait(leader, exited),
             Err(_) => exited(Exit::Code(NOT_DONE), true),
         },
+        Ok(Request::Terminal { cwd, env, .. }) => {
+            let env =
+                TERMINAL_ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain(env);
+            match start(&TERMINAL_SHELL.map(str::to_owned), cwd.as_deref(), &env.collect(), ends) {
+                Ok(leader) => wait(leader, exited),
+                Err(_) => exited(Exit::Code(NOT_DONE), true),
+            }
+        }
         Err(_) => exited(Exit::Code(NOT_DONE), true),
     };
     sys::exit_now(if all_told { ALL_TOLD } else { 0 })

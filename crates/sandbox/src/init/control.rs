@@ -10,6 +10,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 
 use crate::request::{Exit, Request};
+use crate::terminal::Size;
 
 /// The largest message; ids are short and everything long travels as a descriptor.
 const MESSAGE_BYTES_MAX: usize = 4096;
@@ -18,13 +19,25 @@ pub(crate) const INLINE_BYTES_MAX: usize = 2048;
 /// Descriptors beside one message.
 const DESCRIPTORS_MAX: usize = 2;
 
+/// What a call's input and output are.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ends {
+    /// Output goes through a pipe; there is no input.
+    Pipe,
+    /// Output goes through a pipe, input comes from a terminal.
+    PipeAndTerminal,
+    /// Both are a terminal of this size.
+    Terminal(Size),
+}
+
 /// What the keeper orders. `Run` comes with the request: a short one in the message, a long one as a file beside it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     Run {
         call: String,
-        terminal: bool,
+        ends: Ends,
         /// Nothing may be written: the workspace is over its limit.
         full: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +49,7 @@ pub(crate) enum Order {
     Insist { call: String },
 }
 
-/// What is reported. `Started` comes with the reading end of the output and, for commands, the terminal.
+/// What is reported. `Started` comes with the reading end of the output, the terminal, or both in this order.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {

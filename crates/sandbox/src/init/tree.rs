@@ -8,9 +8,12 @@ use rustix::process::{Pid, Signal};
 /// How often a tree that keeps growing is looked at again before it is given up to the end of the computer.
 const ROUNDS_MAX: usize = 100;
 
-/// Asks all below `watcher` to end.
-pub(super) fn ask(watcher: Pid) {
+/// Asks all below `watcher` to end, and hangs up on them where that is what they listen to.
+pub(super) fn ask(watcher: Pid, hang_up: bool) {
     for pid in below(watcher) {
+        if hang_up {
+            let _ = rustix::process::kill_process(pid, Signal::HUP);
+        }
         let _ = rustix::process::kill_process(pid, Signal::TERM);
         let _ = rustix::process::kill_process(pid, Signal::CONT);
     }

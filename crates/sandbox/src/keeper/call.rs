@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use super::screen::{self, Drawn};
 use crate::group::Counts;
 use crate::request::{CallResult, Exit};
 
@@ -34,6 +35,8 @@ pub(super) struct Call {
     pub(super) terminal: Option<File>,
     pub(super) typed: VecDeque<u8>,
     pub(super) write_ids: HashSet<String>,
+    /// Of a terminal.
+    pub(super) screen: Option<Box<Drawn>>,
     spool: Spool,
 }
 
@@ -68,12 +71,14 @@ impl Call {
             terminal: None,
             typed: VecDeque::new(),
             write_ids: HashSet::new(),
+            screen: None,
             spool: Spool { file: spool, bytes: 0, bytes_max, dropped: false, full: false },
         }
     }
 
     pub(super) fn connect(&mut self, mut descriptors: Vec<OwnedFd>) {
-        self.terminal = (descriptors.len() > 1).then(|| descriptors.pop().map(File::from)).flatten();
+        let has_terminal = descriptors.len() > 1 || self.screen.is_some();
+        self.terminal = has_terminal.then(|| descriptors.pop().map(File::from)).flatten();
         self.output = descriptors.pop().map(File::from);
         for source in self.output.iter().chain(&self.terminal) {
             let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::RDWR;
@@ -88,14 +93,24 @@ impl Call {
     /// Moves what there is from the command to the spool, as far as there is `left` for it, and what is typed to the command.
     pub(super) fn pump(&mut self, left: &mut u64) {
         if let Some(output) = &mut self.output
-            && matches!(self.spool.take(output, left), Source::Closed)
+            && matches!(self.spool.take(output, left, TURN_BYTES, |_| {}), (Source::Closed, _))
         {
             self.output = None;
         }
-        if let Some(terminal) = &mut self.terminal
-            && matches!(self.spool.take(terminal, left), Source::Closed)
-        {
-            self.terminal = None;
+        if let Some(terminal) = &mut self.terminal {
+            let source = match &mut self.screen {
+                Some(screen) if screen.is_paused() && !self.gone => Source::Open,
+                Some(screen) => {
+                    let turn = screen::TURN_BYTES;
+                    let (source, moved) = self.spool.take(terminal, left, turn, |bytes| screen.take(bytes));
+                    screen.paused_until = (moved >= turn).then(|| Instant::now() + screen::TURN_PAUSE);
+                    source
+                }
+                None => self.spool.take(terminal, left, TURN_BYTES, |_| {}).0,
+            };
+            if matches!(source, Source::Closed) {
+                self.terminal = None;
+            }
         }
         while let Some(terminal) = &mut self.terminal
             && !self.typed.is_empty()
@@ -136,23 +151,31 @@ impl Call {
 }
 
 impl Spool {
-    fn take(&mut self, source: &mut File, left: &mut u64) -> Source {
+    /// Takes what a source has, but no more than for one turn, and tells how much that was.
+    fn take(
+        &mut self,
+        source: &mut File,
+        left: &mut u64,
+        turn_bytes: usize,
+        mut also: impl FnMut(&[u8]),
+    ) -> (Source, usize) {
         let mut chunk = [0; CHUNK];
         let mut moved = 0;
-        while moved < TURN_BYTES {
+        while moved < turn_bytes {
             match source.read(&mut chunk) {
-                Ok(0) => return Source::Closed,
+                Ok(0) => return (Source::Closed, moved),
                 Ok(bytes) => {
                     moved += bytes;
                     self.put(&chunk[..bytes], left);
+                    also(&chunk[..bytes]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Source::Open,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (Source::Open, moved),
                 // A terminal without its other side fails instead of ending.
-                Err(_) => return Source::Closed,
+                Err(_) => return (Source::Closed, moved),
             }
         }
-        Source::Open
+        (Source::Open, moved)
     }
 
     fn put(&mut self, bytes: &[u8], left: &mut u64) {

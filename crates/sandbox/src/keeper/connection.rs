@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::table::Table;
+use crate::terminal::{Depict, Until};
 use crate::wire::{self, Answer, Ask, Question, VERSION};
 
 /// How long a caller may take to say what he wants.
@@ -26,6 +27,12 @@ enum State {
     },
     Waiting {
         call: String,
+        until: Instant,
+    },
+    Looking {
+        call: String,
+        wanted: Until,
+        depict: Depict,
         until: Instant,
     },
     /// Answered when the keeper leaves.
@@ -55,7 +62,7 @@ impl Connection {
     /// When this connection wants to be looked at without being ready.
     pub(super) fn due(&self) -> Option<Instant> {
         match self.state {
-            State::Asking { until, .. } | State::Waiting { until, .. } => Some(until),
+            State::Asking { until, .. } | State::Waiting { until, .. } | State::Looking { until, .. } => Some(until),
             State::UntilTheEnd | State::Over => None,
         }
     }
@@ -112,7 +119,17 @@ impl Connection {
                 }
                 started
             }
-            Ask::Input { write_id, call, bytes } => table.input(&call, write_id, &bytes),
+            Ask::Input { write_id, call, bytes, as_command: false } => table.input(&call, write_id, &bytes),
+            Ask::Input { write_id, call, bytes, as_command: true } => table.type_command(&call, write_id, &bytes),
+            Ask::Resize { call, size } => table.resize(&call, size),
+            Ask::Terminals => {
+                self.answer(&Answer::Terminals(table.terminals()));
+                return;
+            }
+            Ask::Look { call, until: wanted, depict, timeout_ms } => {
+                self.state = State::Looking { call, wanted, depict, until: at_latest(timeout_ms) };
+                return;
+            }
             Ask::Kill { call } => table.kill(&call),
             Ask::Wait { call, timeout_ms } => {
                 self.wait(call, timeout_ms);
@@ -138,8 +155,7 @@ impl Connection {
     }
 
     fn wait(&mut self, call: String, timeout_ms: u64) {
-        let until = Instant::now() + Duration::from_millis(timeout_ms).min(Duration::from_secs(86_400 * 365));
-        self.state = State::Waiting { call, until };
+        self.state = State::Waiting { call, until: at_latest(timeout_ms) };
     }
 
     /// Answers a wait that is over, and gives up on a caller who says nothing.
@@ -157,6 +173,11 @@ impl Connection {
                     }
                 }
             },
+            State::Looking { call, wanted, depict, until } => {
+                if let Some(answer) = table.look_at(call, wanted, *depict, Instant::now() >= *until) {
+                    self.answer(&answer);
+                }
+            }
             State::Asking { until, .. } if Instant::now() >= *until => self.state = State::Over,
             State::Asking { .. } | State::UntilTheEnd | State::Over => {}
         }
@@ -178,6 +199,11 @@ impl Connection {
         let _ = ready.and_then(|()| wire::send(&self.stream, answer));
         self.state = State::Over;
     }
+}
+
+/// When a wait of so long is over.
+fn at_latest(timeout_ms: u64) -> Instant {
+    Instant::now() + Duration::from_millis(timeout_ms).min(Duration::from_secs(86_400 * 365))
 }
 
 enum Heard {

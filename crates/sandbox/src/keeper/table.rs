@@ -1,5 +1,7 @@
 //! The keeper's table of calls by id, and what can be done to them. Twice the same order is one; a result, once written, stays.
 
+mod terminals;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,8 +12,9 @@ use rustix::event::PollFlags;
 use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 
 use super::call::{Call, INPUT_BYTES_MAX, WRITES_MAX};
+use super::screen::Drawn;
 use super::warden::{Verdict, Warden};
-use crate::init::control::{self, Order, Report};
+use crate::init::control::{self, Ends, Order, Report};
 use crate::ledger::Ledger;
 use crate::request::{Exit, Request, Status};
 use crate::{ComputerSpec, record, sys};
@@ -74,14 +77,17 @@ impl Table {
         self.control.as_fd()
     }
 
-    /// Whether a call is at work.
+    /// Whether a call is at work. A shell that waits for a command is not.
     pub(super) fn is_busy(&self) -> bool {
-        self.calls.values().any(|call| call.result.is_none())
+        let at_rest = |call: &Call| call.screen.as_ref().is_some_and(|screen| screen.is_at_prompt());
+        self.calls.values().any(|call| call.result.is_none() && !at_rest(call))
     }
 
     pub(super) fn sources(&self) -> impl Iterator<Item = (&str, BorrowedFd<'_>, PollFlags)> {
         self.calls.iter().flat_map(|(id, call)| {
-            let typing = if call.typed.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+            let paused = call.screen.as_ref().is_some_and(|screen| screen.is_paused());
+            let hearing = if paused { PollFlags::empty() } else { PollFlags::IN };
+            let typing = if call.typed.is_empty() { hearing } else { hearing | PollFlags::OUT };
             let output = call.output.iter().map(|file| (file.as_fd(), PollFlags::IN));
             let terminal = call.terminal.iter().map(move |file| (file.as_fd(), typing));
             output.chain(terminal).map(move |(fd, flags)| (id.as_str(), fd, flags))
@@ -102,13 +108,22 @@ impl Table {
         if self.calls.len() >= CALLS_MAX {
             return Err(format!("{CALLS_MAX} calls are at work already: end some of them"));
         }
-        if let Request::Exec { env, .. } = &mut request {
+        if let Request::Terminal { name, .. } = &request
+            && let Some(reason) = self.no_terminal(name)
+        {
+            return Err(reason);
+        }
+        if let Request::Exec { env, .. } | Request::Terminal { env, .. } = &mut request {
             let own = std::mem::replace(env, self.env.clone());
             env.extend(own);
         }
         let spool = self.ledger.write_order(id).map_err(|error| format!("record the call {id}: {error}"))?;
         let is_file = matches!(request, Request::File(_));
         let mut call = Call::new(spool, self.output_bytes_max, is_file);
+        if let Request::Terminal { name, size, .. } = &request {
+            self.ledger.note_name(id, name).map_err(|error| format!("record the terminal {name}: {error}"))?;
+            call.screen = Some(Box::new(Drawn::new(name.clone(), *size)));
+        }
         self.warden.begins();
         call.counts = self.warden.counts();
         if let Err(error) = self.order(id, &request) {
@@ -123,18 +138,22 @@ impl Table {
 
     /// Hands a request to PID 1: a long one as a file that nobody can change any more.
     fn order(&self, id: &str, request: &Request) -> io::Result<()> {
-        let terminal = matches!(request, Request::Exec { .. });
+        let ends = match request {
+            Request::Exec { .. } => Ends::PipeAndTerminal,
+            Request::Terminal { size, .. } => Ends::Terminal(*size),
+            Request::File(_) => Ends::Pipe,
+        };
         let full = self.warden.full().is_some();
         let body = serde_json::to_vec(request)?;
         if body.len() <= control::INLINE_BYTES_MAX {
-            let order = Order::Run { call: id.to_owned(), terminal, full, request: Some(request.clone()) };
+            let order = Order::Run { call: id.to_owned(), ends, full, request: Some(request.clone()) };
             return control::send(&self.control, &order, &[]);
         }
         let sheet = rustix::fs::memfd_create("request", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         let sheet = std::fs::File::from(sheet);
         io::Write::write_all(&mut &sheet, &body)?;
         rustix::fs::fcntl_add_seals(&sheet, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-        let order = Order::Run { call: id.to_owned(), terminal, full, request: None };
+        let order = Order::Run { call: id.to_owned(), ends, full, request: None };
         control::send(&self.control, &order, &[sheet.as_fd()])
     }
 
@@ -163,6 +182,15 @@ impl Table {
 
     /// Types, once per id of the writing.
     pub(super) fn input(&mut self, id: &str, write_id: String, bytes: &[u8]) -> Result<(), String> {
+        self.write(id, write_id, bytes, false)
+    }
+
+    /// Types a command at a terminal's prompt, once per id of the writing.
+    pub(super) fn type_command(&mut self, id: &str, write_id: String, command: &[u8]) -> Result<(), String> {
+        self.write(id, write_id, command, true)
+    }
+
+    fn write(&mut self, id: &str, write_id: String, bytes: &[u8], as_command: bool) -> Result<(), String> {
         record::check_id(id).map_err(|error| error.to_string())?;
         let Some(call) = self.calls.get_mut(id) else {
             return if self.ledger.was_written(id, &write_id) {
@@ -180,9 +208,19 @@ impl Table {
         if call.typed.len() + bytes.len() > INPUT_BYTES_MAX || call.write_ids.len() >= WRITES_MAX {
             return Err(format!("the command does not read what was typed before ({} bytes wait)", call.typed.len()));
         }
+        if as_command && !call.screen.as_ref().is_some_and(|screen| screen.is_at_prompt()) {
+            return Err("the shell does not wait for a command".to_owned());
+        }
         self.ledger.note_write(id, &write_id).map_err(|error| format!("record what is typed: {error}"))?;
+        match &mut call.screen {
+            Some(screen) if as_command => call.typed.extend(screen.keys_of(&write_id, bytes).unwrap_or_default()),
+            Some(screen) => {
+                screen.typed(bytes);
+                call.typed.extend(bytes);
+            }
+            None => call.typed.extend(bytes),
+        }
         call.write_ids.insert(write_id);
-        call.typed.extend(bytes);
         call.pump(&mut self.output_left);
         Ok(())
     }
@@ -205,10 +243,15 @@ impl Table {
         Ok(())
     }
 
-    /// Ends what was asked to end and did not, and what a limit ends.
+    /// Ends what was asked to end and did not, and what a limit ends; lets a terminal go on whose pause is over.
     pub(super) fn insist(&mut self) {
         let now = Instant::now();
         for (id, call) in &mut self.calls {
+            if let Some(screen) = &mut call.screen
+                && screen.paused_until.is_some_and(|until| until <= now)
+            {
+                screen.paused_until = None;
+            }
             if call.insist_at.is_some_and(|at| at <= now) {
                 // Until it is gone: what forks faster than we look is met again.
                 call.insist_at = Some(now + GRACE);
@@ -230,7 +273,8 @@ impl Table {
     /// The next moment at which [`Table::look`] or [`Table::insist`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
         let insist = self.calls.values().filter_map(|call| call.insist_at);
-        insist.chain(self.warden.due(!self.calls.is_empty())).chain(self.sync_at).min()
+        let paused = self.calls.values().filter_map(|call| call.screen.as_ref()?.paused_until);
+        insist.chain(paused).chain(self.warden.due(!self.calls.is_empty())).chain(self.sync_at).min()
     }
 
     /// Becomes readable when [`Table::look`] has something to take.

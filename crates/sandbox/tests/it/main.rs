@@ -9,6 +9,7 @@ mod exec;
 mod files;
 mod life;
 mod limits;
+mod terminal;
 mod workspace;
 
 #[test]

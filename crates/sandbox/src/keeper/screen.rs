@@ -1,0 +1,375 @@
+//! The screen of one terminal: what its programs put out, drawn as a terminal would, and what its shell says of itself.
+//! The programs are hostile until shown otherwise: whatever they print takes bounded memory and cannot end the keeper.
+
+use std::num::NonZeroU16;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use rustix::termios::Winsize;
+
+use super::marks::{Mark, Scanner};
+use crate::terminal::{Depict, Look, SCROLLBACK_LINES, Screen, Size, Terminal, TypedCommand, Until};
+
+/// Bytes taken from a terminal before others have their turn, and the pause after as many: 8 MiB a second are more than
+/// anybody reads, and leave the keeper time for everybody else.
+pub(super) const TURN_BYTES: usize = 256 * 1024;
+pub(super) const TURN_PAUSE: Duration = Duration::from_millis(30);
+/// The longest sequence that is waited for to become whole.
+const HELD_BYTES_MAX: usize = 4 * 1024;
+/// How often the drawing may break down before it is given up.
+const BREAKDOWNS_MAX: u32 = 5;
+
+pub(super) struct Drawn {
+    name: String,
+    size: Size,
+    parser: vt100::Parser,
+    scanner: Scanner,
+    /// The beginning of a sequence whose end has not come.
+    held: Vec<u8>,
+    seen_bytes: u64,
+    changes: u64,
+    prompt: Prompt,
+    command: Option<TypedCommand>,
+    /// It is typed, and its output has not begun.
+    awaited: bool,
+    breakdowns: u32,
+    /// Nothing is taken before this time.
+    pub(super) paused_until: Option<Instant>,
+}
+
+/// What the shell does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prompt {
+    /// It waits, and nothing is typed yet.
+    Empty,
+    /// It waits, and something is typed.
+    Begun,
+    Busy,
+}
+
+impl Drawn {
+    pub(super) fn new(name: String, size: Size) -> Self {
+        Self {
+            name,
+            size,
+            parser: parser(size),
+            scanner: Scanner::default(),
+            held: Vec::new(),
+            seen_bytes: 0,
+            changes: 0,
+            prompt: Prompt::Busy,
+            command: None,
+            awaited: false,
+            breakdowns: 0,
+            paused_until: None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn is_at_prompt(&self) -> bool {
+        self.prompt != Prompt::Busy
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused_until.is_some()
+    }
+
+    /// Takes what the programs put out.
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        let (prompt, command, awaited) = (&mut self.prompt, &mut self.command, &mut self.awaited);
+        let whole = self.scanner.read(self.seen_bytes, bytes, |mark| match mark {
+            Mark::Begins { from } => {
+                *prompt = Prompt::Busy;
+                // Of several lines that are one command, the first.
+                if let Some(command) = command.as_mut().filter(|_| std::mem::take(awaited)) {
+                    command.from = from;
+                }
+            }
+            Mark::Waits => *prompt = Prompt::Empty,
+            Mark::Over { to, exit } => {
+                *awaited = false;
+                if let Some(command) = command.as_mut().filter(|command| command.ended.is_none()) {
+                    command.ended = Some((to.max(command.from), exit));
+                }
+            }
+        });
+        self.seen_bytes += bytes.len() as u64;
+        self.changes += 1;
+        let (now, later) = bytes.split_at(whole);
+        if whole > 0 {
+            let held = std::mem::take(&mut self.held);
+            self.draw(&held);
+            self.draw(now);
+        }
+        self.held.extend_from_slice(later);
+        if self.held.len() > HELD_BYTES_MAX {
+            let held = std::mem::take(&mut self.held);
+            self.draw(&held);
+        }
+    }
+
+    /// Draws. A program that finds the place where the drawing breaks down gets an empty screen, and in the end none.
+    fn draw(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() || self.breakdowns >= BREAKDOWNS_MAX {
+            return;
+        }
+        let parser = &mut self.parser;
+        if catch_unwind(AssertUnwindSafe(|| parser.process(bytes))).is_err() {
+            self.broke_down();
+        }
+    }
+
+    fn broke_down(&mut self) {
+        self.breakdowns += 1;
+        self.parser = parser(self.size);
+    }
+
+    /// What is to be written for a command at the prompt; nothing if the shell does not wait for one.
+    pub(super) fn keys_of(&mut self, write: &str, command: &[u8]) -> Option<Vec<u8>> {
+        let mut keys = match self.prompt {
+            Prompt::Busy => return None,
+            Prompt::Empty => Vec::new(),
+            // Ends what somebody began to type: to the end of the line, then rub out.
+            Prompt::Begun => vec![0x05, 0x15],
+        };
+        // Several lines at once are one command only as a paste.
+        let paste = self.parser.screen().bracketed_paste();
+        if paste {
+            keys.extend(b"\x1b[200~");
+        }
+        keys.extend(command);
+        if paste {
+            keys.extend(b"\x1b[201~");
+        }
+        keys.push(b'\r');
+        (self.prompt, self.awaited) = (Prompt::Busy, true);
+        self.command = Some(TypedCommand { write: write.to_owned(), from: self.seen_bytes, ended: None });
+        Some(keys)
+    }
+
+    /// Somebody types.
+    pub(super) fn typed(&mut self, bytes: &[u8]) {
+        if self.prompt == Prompt::Busy || bytes.is_empty() {
+            return;
+        }
+        let enters = bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+        self.prompt = if enters { Prompt::Busy } else { Prompt::Begun };
+    }
+
+    /// Gives it another size; `terminal` is its master side.
+    pub(super) fn resize(&mut self, terminal: impl AsFd, size: Size) -> rustix::io::Result<()> {
+        if size == self.size {
+            return Ok(());
+        }
+        let window = Winsize { ws_row: size.lines, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(terminal, window)?;
+        self.size = size;
+        self.changes += 1;
+        let (lines, columns) = cells(size);
+        let parser = &mut self.parser;
+        if catch_unwind(AssertUnwindSafe(|| parser.set_size(lines, columns))).is_err() {
+            self.broke_down();
+        }
+        Ok(())
+    }
+
+    /// Whether it is as somebody wants it.
+    pub(super) fn is(&self, until: &Until) -> bool {
+        match until {
+            Until::Now => true,
+            Until::Changed { changes } => self.changes != *changes,
+            Until::AtPrompt => self.is_at_prompt(),
+            // One that was typed before the newest is over, whatever became of it.
+            Until::Over { write } => match self.command.as_ref().filter(|last| last.write == *write) {
+                Some(last) => last.ended.is_some() && self.is_at_prompt(),
+                None => true,
+            },
+        }
+    }
+
+    pub(super) fn terminal(&self, call: &str, kept_bytes: u64) -> Terminal {
+        Terminal {
+            name: self.name.clone(),
+            call: call.to_owned(),
+            size: self.size,
+            at_prompt: self.is_at_prompt(),
+            seen_bytes: self.seen_bytes,
+            kept_bytes,
+            drawn_bytes: self.seen_bytes - self.held.len() as u64,
+            changes: self.changes,
+            command: self.command.clone(),
+        }
+    }
+
+    pub(super) fn look(&mut self, call: &str, kept_bytes: u64, depict: Depict) -> Look {
+        let terminal = self.terminal(call, kept_bytes);
+        let wanted = depict != Depict::Nothing;
+        let mut screen = None;
+        if wanted {
+            let parser = &mut self.parser;
+            screen = catch_unwind(AssertUnwindSafe(|| depicted(parser.screen_mut(), depict))).ok();
+            if screen.is_none() {
+                self.broke_down();
+            }
+        }
+        if wanted && self.breakdowns >= BREAKDOWNS_MAX {
+            let content = "[this screen cannot be shown any more]".to_owned();
+            screen = Some(Screen { cursor: (0, 0), full_screen: false, content });
+        }
+        Look { terminal, screen }
+    }
+}
+
+fn cells(size: Size) -> (NonZeroU16, NonZeroU16) {
+    let number = |number: u16| NonZeroU16::new(number).unwrap_or(NonZeroU16::MIN);
+    (number(size.lines), number(size.columns))
+}
+
+fn parser(size: Size) -> vt100::Parser {
+    let (lines, columns) = cells(size);
+    vt100::Parser::new(lines, columns, SCROLLBACK_LINES)
+}
+
+fn depicted(screen: &mut vt100::Screen, depict: Depict) -> Screen {
+    let (line, column) = screen.cursor_position();
+    let full_screen = screen.alternate_screen();
+    let content = match depict {
+        Depict::Nothing => String::new(),
+        Depict::Text => screen.contents(),
+        Depict::Drawing => drawing(screen),
+    };
+    Screen { cursor: (column, line), full_screen, content }
+}
+
+/// What draws the screen on another terminal: a fresh start, the lines above scrolled away, then the screen itself.
+fn drawing(screen: &mut vt100::Screen) -> String {
+    let mut drawing = String::from("\x1bc");
+    let above = lines_above(screen);
+    for line in &above {
+        drawing.push_str(line);
+        drawing.push_str("\r\n");
+    }
+    if !above.is_empty() {
+        for _ in 1..screen.size().0.get() {
+            drawing.push_str("\r\n");
+        }
+    }
+    if screen.alternate_screen() {
+        drawing.push_str("\x1b[?1049h");
+    }
+    drawing.push_str(&screen.state_formatted());
+    drawing
+}
+
+/// The lines that have left the screen at its top, as plain text, the oldest first.
+fn lines_above(screen: &mut vt100::Screen) -> Vec<String> {
+    let (lines, columns) = screen.size();
+    let mut left = screen.scrollback_len();
+    let mut above = Vec::new();
+    while left > 0 {
+        screen.set_scrollback(left);
+        let page = left.min(usize::from(lines.get()));
+        above.extend(screen.rows(0, columns.get()).take(page));
+        left -= page;
+    }
+    screen.set_scrollback(0);
+    above
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SIZE: Size = Size { columns: 40, lines: 6 };
+
+    fn drawn(output: &[u8]) -> Drawn {
+        let mut drawn = Drawn::new("main".to_owned(), SIZE);
+        drawn.take(output);
+        drawn
+    }
+
+    fn text(drawn: &mut Drawn) -> String {
+        drawn.look("c", 0, Depict::Text).screen.unwrap().content
+    }
+
+    #[test]
+    fn a_drawing_makes_the_same_screen_again_with_the_lines_above_it() {
+        for output in [
+            "one\r\ntwo\r\n\x1b[31mthree\x1b[m four".to_owned(),
+            (0..50).map(|number| format!("line {number}\r\n")).collect(),
+            "before\r\n\x1b[?1049h\x1b[2J\x1b[3;5Hfull\x1b[7mscreen".to_owned(),
+            "\u{4f60}\u{597d}, w\u{f6}rld\r\n\x1b[2 q".to_owned(),
+        ] {
+            let mut first = drawn(output.as_bytes());
+            let look = first.look("c", 0, Depict::Drawing).screen.unwrap();
+            let mut second = drawn(look.content.as_bytes());
+            assert_eq!(text(&mut first), text(&mut second), "{output:?}");
+            assert_eq!(second.look("c", 0, Depict::Drawing).screen.unwrap(), look, "{output:?}");
+        }
+        let mut long = drawn((0..50).map(|number| format!("line {number}\r\n")).collect::<String>().as_bytes());
+        assert_eq!(lines_above(long.parser.screen_mut()).len(), 45);
+    }
+
+    #[test]
+    fn what_is_cut_in_the_middle_is_drawn_when_it_is_whole() {
+        let mut drawn = drawn(b"a\x1b[3");
+        assert_eq!(drawn.terminal("c", 0).drawn_bytes, 1);
+        drawn.take(b"1mb");
+        assert_eq!((drawn.terminal("c", 0).drawn_bytes, text(&mut drawn)), (7, "ab".to_owned()));
+    }
+
+    #[test]
+    fn a_command_has_the_output_between_its_marks() {
+        let mut drawn = drawn(b"\x1b]133;D;0\x07$ \x1b]133;B\x07");
+        assert!(drawn.is(&Until::AtPrompt));
+        assert_eq!(drawn.keys_of("w", b"ls").unwrap(), b"ls\r");
+        assert!(drawn.keys_of("v", b"ls").is_none(), "it is busy");
+        assert!(!drawn.is(&Until::Over { write: "w".to_owned() }));
+        drawn.take(b"ls\r\n\x1b]133;C\x07file\r\n\x1b]133;D;3\x07$ ");
+        assert!(!drawn.is(&Until::Over { write: "w".to_owned() }), "the next would come too early");
+        drawn.take(b"\x1b]133;B\x07");
+        assert!(drawn.is(&Until::Over { write: "w".to_owned() }));
+        let command = drawn.terminal("c", 0).command.unwrap();
+        assert_eq!((command.from, command.ended), (32, Some((38, 3))));
+        drawn.typed(b"half a com");
+        assert_eq!(drawn.keys_of("x", b"pwd").unwrap(), b"\x05\x15pwd\r");
+    }
+
+    #[test]
+    fn a_string_without_an_end_takes_no_memory() {
+        let mut drawn = drawn(b"\x1b]0;");
+        for _ in 0..1_000 {
+            drawn.take(&[b'x'; 4096]);
+        }
+        assert!(drawn.held.len() <= HELD_BYTES_MAX && drawn.held.capacity() <= 4 * HELD_BYTES_MAX);
+        drawn.take(b"\x07here");
+        assert_eq!(text(&mut drawn), "here");
+    }
+
+    proptest! {
+        #[test]
+        fn no_output_ends_the_keeper(pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..200), 20..80_u16, 5..30_u16), 1..20)) {
+            let mut drawn = drawn(b"");
+            for (mut bytes, columns, lines) in pieces {
+                // Mostly sequences: plain noise is dull.
+                for (at, byte) in bytes.iter_mut().enumerate() {
+                    if at % 7 == 0 { *byte = 0x1b }
+                    if at % 7 == 1 { *byte = b'[' }
+                    if at % 7 == 4 { *byte = b"ABCDHJKLMPSTXZbdhlmr@"[usize::from(*byte) % 21] }
+                }
+                drawn.take(&bytes);
+                let (lines, columns) = cells(Size { columns, lines });
+                drawn.parser.set_size(lines, columns);
+                let look = drawn.look("c", 0, Depict::Drawing);
+                prop_assert!(look.screen.is_some());
+                prop_assert_eq!(drawn.breakdowns, 0);
+            }
+        }
+    }
+}
