@@ -189,7 +189,7 @@ fn as_array(value: &Value) -> Vec<Value> {
 fn as_text(value: &Value, path: &str) -> Option<Value> {
     match value {
         Value::String(_) => Some(value.clone()),
-        Value::Number(number) if path == "id" => Some(Value::String(number.to_string())),
+        Value::Number(number) if matches!(path, "id" | "terminal") => Some(Value::String(number.to_string())),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }

@@ -146,8 +146,12 @@ pub fn process_name(call: &ToolCall) -> Option<String> {
         return None;
     }
     let arguments = admit(&call.tool, &call.arguments).ok()?;
-    let given = arguments.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
-    Some(given.map_or_else(|| call.id.to_string(), str::to_owned))
+    let named = |field: &str| arguments.get(field).and_then(Value::as_str).filter(|name| !name.is_empty());
+    // A terminal is the computer's: it has been there, or stays, longer than this call.
+    if named("terminal").is_some() {
+        return None;
+    }
+    Some(named("id").map_or_else(|| call.id.to_string(), str::to_owned))
 }
 
 /// Makes the call that the permit is for. Blocks for as long as the call takes.

@@ -33,6 +33,7 @@ mod shell_view;
 mod shell_wait;
 mod shell_write_to_process;
 mod shown;
+mod terminal;
 mod world;
 
 pub use catalog::{

@@ -27,6 +27,9 @@ pub(crate) const REACTION_QUIET_MS: u64 = 400;
 /// Characters shown of the output after typing.
 pub(crate) const REACTION_CHARS_MAX: usize = 3_000;
 
+/// How long a new terminal's shell may take until it waits for a command.
+pub(crate) const TERMINAL_READY_MS: u64 = 10_000;
+
 /// How often a wait looks whether the person wants it to stop.
 pub(crate) const CANCEL_POLL_MS: u64 = 200;
 

@@ -12,6 +12,7 @@ use crate::call::Call;
 use crate::limits::{CANCEL_POLL_MS, WAIT_SECONDS_MAX};
 use crate::outcome::Outcome;
 use crate::shown::{self, Part, Source};
+use crate::terminal;
 
 /// A process by the name the model uses and by the name the computer uses.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Process<'a> {
     pub(crate) name: String,
     /// The computer's name for the call that started it.
     pub(crate) id: String,
+    /// It is a terminal: it has a screen, and goes on when a command in it is over.
+    pub(crate) is_terminal: bool,
 }
 
 /// How a wait came out.
@@ -48,14 +51,20 @@ impl<'a> Process<'a> {
     pub(crate) fn own(call: &Call<'a>, given: Option<&str>) -> Self {
         let id = call.name();
         let name = given.filter(|name| !name.is_empty()).map_or_else(|| id.clone(), str::to_owned);
-        Self { call: *call, name, id }
+        Self { call: *call, name, id, is_terminal: false }
     }
 
-    /// The process that an earlier call started.
+    /// The process that an earlier call started, or the terminal that one opened.
     pub(crate) fn named(call: &Call<'a>, name: &str) -> Result<Self, Outcome> {
         let name = name.trim();
+        if let Some(terminal) = terminal::open_one(call, name)? {
+            return Ok(terminal);
+        }
         match call.world.process(name) {
-            Some(effect) => Ok(Self { call: *call, name: name.to_owned(), id: effect.to_string() }),
+            Some(effect) => Ok(Self { call: *call, name: name.to_owned(), id: effect.to_string(), is_terminal: false }),
+            None if terminal::was_open(call, name) => {
+                Err(Outcome::invalid(format!("terminal {name:?} is over; shell_exec opens one of this name again")))
+            }
             None => {
                 let known: Vec<&str> = call.world.processes.keys().rev().take(10).map(String::as_str).collect();
                 let known = if known.is_empty() { "none was started".to_owned() } else { known.join(", ") };

@@ -11,8 +11,10 @@ use crate::catalog::Tool;
 use crate::outcome::Outcome;
 use crate::process::{Process, Waited, ending};
 use crate::shown::{self, OUTPUT_CHARS, Part};
+use crate::terminal;
 
-/// Show the end of a process's output and whether it still runs; with offset, the output from that byte on.
+/// Show the end of a process's output, or a terminal's screen, and whether it still runs; with offset, the output from
+/// that byte on.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct ShellView {
     id: String,
@@ -31,6 +33,9 @@ impl Tool for ShellView {
 
     fn run(self, call: &Call<'_>) -> Result<Outcome, Outcome> {
         let process = Process::named(call, &self.id)?;
+        if process.is_terminal && self.offset.is_none() {
+            return terminal::view(&process);
+        }
         let waited = process.look(Duration::ZERO)?;
         let Some(offset) = self.offset else { return process.tell(&waited, Part::Tail, OUTPUT_CHARS) };
         let (state, total) = match &waited {

@@ -13,8 +13,9 @@ use crate::limits::{INPUT_BYTES_MAX, REACTION_CHARS_MAX, REACTION_MS, REACTION_Q
 use crate::outcome::Outcome;
 use crate::process::{self, Process, Waited};
 use crate::shown::Part;
+use crate::terminal;
 
-/// Type input into a running process, then Enter unless press_enter is false; shows the end of its output.
+/// Type input into a running process or terminal, then Enter unless press_enter is false; shows the end of its output.
 ///
 /// The program sees a terminal: control characters work as keys do, so "\u0003" is Ctrl-C and "\u0004" ends its input.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -40,6 +41,10 @@ impl Tool for ShellWriteToProcess {
         if self.press_enter.unwrap_or(true) && !typed.ends_with('\n') {
             typed.push('\n');
         }
+        if process.is_terminal {
+            // What the key sends; a program that reads lines is given line ends by the terminal.
+            typed = typed.replace('\n', "\r");
+        }
         let computer = process::computer(call)?;
         if let Err(error) = computer.write_input(&call.name(), &process.id, typed.as_bytes()) {
             return match process.look(Duration::ZERO)? {
@@ -52,6 +57,9 @@ impl Tool for ShellWriteToProcess {
                     Err(Outcome::failed(format!("Nothing could be typed into process {:?}: {error}.", process.name)))
                 }
             };
+        }
+        if process.is_terminal {
+            return terminal::reaction(&process);
         }
         let waited = reaction(&process)?;
         process.tell(&waited, Part::Tail, REACTION_CHARS_MAX)

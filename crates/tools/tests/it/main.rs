@@ -10,3 +10,4 @@ mod person;
 mod resume;
 mod shell;
 mod task;
+mod terminal;

@@ -177,15 +177,15 @@ fn wrong_arguments_start_nothing() {
     for (arguments, expected) in [
         (
             json!({}),
-            "shell_exec cannot be called so: `command` is missing. It takes {command: string, exec_dir?: string, id?: string}",
+            "shell_exec cannot be called so: `command` is missing. It takes {command: string, exec_dir?: string, id?: string, terminal?: string}",
         ),
         (
             json!({"cmd": "touch x"}),
-            "shell_exec cannot be called so: `command` is missing (not known: `cmd`). It takes {command: string, exec_dir?: string, id?: string}",
+            "shell_exec cannot be called so: `command` is missing (not known: `cmd`). It takes {command: string, exec_dir?: string, id?: string, terminal?: string}",
         ),
         (
             json!({"command": ["touch", "x"]}),
-            "shell_exec cannot be called so: `command` must be text, not a list. It takes {command: string, exec_dir?: string, id?: string}",
+            "shell_exec cannot be called so: `command` must be text, not a list. It takes {command: string, exec_dir?: string, id?: string, terminal?: string}",
         ),
         (json!({"command": "  "}), "`command` must be 1 to 120000 bytes without NUL; put what is longer in a file"),
     ] {
