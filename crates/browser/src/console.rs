@@ -10,6 +10,9 @@ use crate::line::Ask;
 use crate::state::{World, exception, shown};
 use crate::{Browser, Error, Result};
 
+/// How long a page may take to have a world for scripts.
+const WORLD_WITHIN: Duration = Duration::from_secs(2);
+
 /// Turns a result into JSON that has an end.
 const TO_JSON: &str = "function (most) {
     const seen = new WeakSet();
@@ -40,10 +43,13 @@ impl Browser {
         let target = self.page()?;
         self.no_dialog(&target)?;
         let (session, world) = self.page_world(&target)?;
-        let params = json!({
-            "expression": script, "uniqueContextId": world.unique, "awaitPromise": true, "replMode": true,
-            "userGesture": true, "generatePreview": false, "timeout": u64::try_from(SCRIPT.as_millis()).unwrap_or(u64::MAX),
+        let mut params = json!({
+            "expression": script, "awaitPromise": true, "replMode": true, "userGesture": true, "generatePreview": false,
+            "timeout": u64::try_from(SCRIPT.as_millis()).unwrap_or(u64::MAX),
         });
+        if let Some(world) = world {
+            params["uniqueContextId"] = world.unique.into();
+        }
         // The browser ends it first, if it can.
         let within = SCRIPT + Duration::from_secs(2);
         let ask = Ask { session: Some(&session), method: "Runtime.evaluate", params, within, tab: Some(&target) };
@@ -68,13 +74,13 @@ impl Browser {
         Ok(self.with_news(text))
     }
 
-    /// The page's own world.
-    fn page_world(&self, target: &str) -> Result<(String, World)> {
-        let found = self.line.wait_for(ANSWER, |state| {
+    /// The page's own world; none where the browser has told of its end after its beginning: it knows itself which is meant.
+    fn page_world(&self, target: &str) -> Result<(String, Option<World>)> {
+        let found = self.line.wait_for(WORLD_WITHIN, |state| {
             let root = state.tab(target)?.root()?;
-            root.page_world.clone().map(|world| (root.session.clone(), world))
+            root.page_world.clone().map(|world| (root.session.clone(), Some(world)))
         })?;
-        found.ok_or_else(|| Error::Cannot("the page has no place to run a script in".to_owned()))
+        found.map_or_else(|| Ok((self.session(target)?, None)), Ok)
     }
 
     fn result(&self, target: &str, session: &str, result: &Value, chars_max: usize) -> Result<String> {

@@ -28,6 +28,24 @@ struct Field {
     select: bool,
 }
 
+/// What belongs into an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Files, one or several.
+    Files { many: bool },
+    /// Text, or a value of its kind.
+    Text,
+    /// It is no field: a button, perhaps one that opens a chooser.
+    Nothing,
+}
+
+impl Field {
+    /// Characters are typed into it one by one, and it tells what it holds.
+    fn is_typed(&self) -> bool {
+        self.editable && matches!(self.tag.as_str(), "input" | "textarea")
+    }
+}
+
 /// What came of choosing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -69,15 +87,52 @@ impl Browser {
             }
             _ => {
                 self.make_ready(&target, number, &field, add)?;
+                let listened = match (number, &place) {
+                    (Some(number), Some(place)) if field.is_typed() && !text.is_empty() => Some((number, place)),
+                    _ => None,
+                };
+                if let Some((number, (place, frame))) = listened {
+                    self.run(place, frame, "listen", &[number.into()], ANSWER)?;
+                }
                 let (typed, all) = (self.type_text(&target, text)?, text.chars().count());
                 if typed < all {
                     return self.after(&format!(
                         "Typed about {typed} of {all} characters {what}; then the page stopped taking them."
                     ));
                 }
+                if let Some((number, (place, frame))) = listened
+                    && self.run(place, frame, "heard", &[], ANSWER) == Ok(false.into())
+                {
+                    return self.set(&target, (place, frame), number, &field, (text, add, enter));
+                }
                 self.finish(&target, enter, &format!("Typed {all} characters {what}."))
             }
         }
+    }
+
+    /// Where the page keeps keys from a field: its value is set, and announced, as by pasting.
+    fn set(
+        &self,
+        target: &str,
+        (place, frame): (&str, &str),
+        number: u32,
+        field: &Field,
+        (text, add, enter): (&str, bool, bool),
+    ) -> Result<String> {
+        let held = self.run(place, frame, "held", &[number.into()], ANSWER)?;
+        let held = held.as_str().unwrap_or_default();
+        let wanted = if add { format!("{held}{text}") } else { text.to_owned() };
+        let set = self.run(place, frame, "setValue", &[number.into(), wanted.as_str().into()], ANSWER)?;
+        if set["value"].as_str() != Some(&wanted) {
+            let kind = if field.kind.is_empty() { &field.tag } else { &field.kind };
+            let text = format!("element {number}, a field of type {kind}, did not take {text:?}: it holds {held:?}");
+            return Err(Error::Cannot(text));
+        }
+        self.finish(
+            target,
+            enter,
+            &format!("The page keeps keys from element {number}: its value was set to {wanted:?}."),
+        )
     }
 
     fn finish(&self, target: &str, enter: bool, said: &str) -> Result<String> {
@@ -196,15 +251,19 @@ impl Browser {
         Err(Error::Cannot(format!("nothing can be chosen in element {number}: {refusal}")))
     }
 
-    /// Whether files belong into an element, and whether several do.
-    pub(crate) fn takes_files(&self, number: u32) -> Result<Option<bool>> {
+    /// What belongs into an element.
+    pub(crate) fn takes_files(&self, number: u32) -> Result<Takes> {
         let (place, frame) = self.place_of(number)?;
         let answer = self.run(&place, &frame, "field", &[number.into()], ANSWER)?;
         let field: Field = serde_json::from_value(answer).unwrap_or_default();
         if field.gone {
             return Err(no_element(number));
         }
-        Ok(field.file.then_some(field.many))
+        Ok(match field {
+            Field { file: true, many, .. } => Takes::Files { many },
+            Field { editable: true, .. } | Field { special: true, .. } | Field { select: true, .. } => Takes::Text,
+            _ => Takes::Nothing,
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 
+use crate::field::Takes;
 use crate::limits::ANSWER;
 use crate::line::Ask;
 use crate::state::Download;
@@ -67,7 +68,10 @@ impl Browser {
         self.no_dialog(&target)?;
         if let Some(number) = number {
             let takes = self.takes_files(number)?;
-            if let Some(many) = takes {
+            if takes == Takes::Text {
+                return Ok(None);
+            }
+            if let Takes::Files { many } = takes {
                 let (place, frame) = self.place_of(number)?;
                 let handle = self.run_for_handle(&place, &frame, "element", &[number.into()])?;
                 let handle = handle.ok_or_else(|| crate::act::no_element(number))?;

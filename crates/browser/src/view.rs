@@ -17,6 +17,8 @@ const QUOTE: &str = "| ";
 const ABOVE: f64 = -8.0;
 /// How long a page may take to be looked through.
 const WALK: Duration = Duration::from_secs(8);
+/// Looks at a page whose document goes under the look.
+const LOOKS_MAX: usize = 4;
 /// Frames within frames.
 const DEPTH_MAX: usize = 6;
 /// Characters of what an action changed, and of a new page it led to.
@@ -100,14 +102,12 @@ impl Browser {
     /// # Errors
     /// If the page does not answer.
     pub fn view(&self, from: Option<usize>, chars_max: usize) -> Result<String> {
-        let (target, rest) = self.settle()?;
+        let (target, rest, view) = self.look_at_rest(from)?;
         if rest == Rest::Dialog {
             return Ok(self.with_news(self.dialog().unwrap_or_default()));
         }
-        if rest == Rest::Busy {
-            return Err(busy());
-        }
-        let view = self.look(&target, from)?;
+        let Some(view) = view else { return Err(busy()) };
+        let view = view?;
         let (mut text, told) = view.render(chars_max);
         text = rest_words(rest).map(|words| format!("{words}\n{text}")).unwrap_or(text);
         let told = view.lines[..told].to_vec();
@@ -125,8 +125,25 @@ impl Browser {
         self.tell(done, Tell::Untold)
     }
 
+    /// Looks at the page once it rests, and again where its document went under the look: an action may have begun to lead
+    /// elsewhere. No look at a page that has a question or does not respond.
+    fn look_at_rest(&self, from: Option<usize>) -> Result<(String, Rest, Option<Result<View>>)> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (target, rest) = self.settle()?;
+            if matches!(rest, Rest::Dialog | Rest::Busy) {
+                return Ok((target, rest, None));
+            }
+            match self.look(&target, from) {
+                Err(Error::Refused { .. } | Error::Cannot(_)) if tries < LOOKS_MAX => {}
+                looked => return Ok((target, rest, Some(looked))),
+            }
+        }
+    }
+
     fn tell(&self, done: &str, tell: Tell) -> Result<String> {
-        let (target, rest) = self.settle()?;
+        let (target, rest, looked) = self.look_at_rest(None)?;
         let mut text = done.to_owned();
         if let Some(words) = rest_words(rest) {
             text.push(' ');
@@ -137,10 +154,8 @@ impl Browser {
             text.push_str(&self.dialog().unwrap_or_default());
             return Ok(self.with_news(text));
         }
-        if rest == Rest::Busy {
-            return Ok(self.with_news(text));
-        }
-        match self.look(&target, None) {
+        let Some(looked) = looked else { return Ok(self.with_news(text)) };
+        match looked {
             Ok(view) => {
                 text.push('\n');
                 text.push_str(&self.change(&target, view, tell));

@@ -24,6 +24,9 @@ const CODE: &str = concat!(
 /// What a world without our code answers.
 const NONE: &str = "thenar: none";
 
+/// What our code is asked to do, in words.
+const LOOK: &str = "look at the page";
+
 /// Tries to run something in a frame whose document changes meanwhile.
 const TRIES: usize = 3;
 
@@ -56,9 +59,14 @@ impl Browser {
             let answer = self.evaluate_once(target, frame, expression, by_value, within);
             tries += 1;
             match answer {
-                Ok(value) if value["value"] == NONE => {
-                    self.evaluate_once(target, frame, CODE, true, ANSWER)?;
+                Ok(Ok(value)) if value["value"] == NONE => {
+                    if let Err(reason) = self.evaluate_once(target, frame, CODE, true, ANSWER)? {
+                        return Err(Error::Refused { what: LOOK.to_owned(), reason });
+                    }
                 }
+                Ok(Ok(value)) => return Ok(value),
+                // Our own code failed on this page: another try would fail alike.
+                Ok(Err(reason)) => return Err(Error::Refused { what: LOOK.to_owned(), reason }),
                 // Its document went while it ran: it is run in the next one.
                 Err(Error::Refused { .. }) if tries < TRIES => {
                     let lost = |frame: &mut crate::state::Frame| frame.our_world = None;
@@ -67,7 +75,7 @@ impl Browser {
                         tab.and_then(|tab| tab.frames.get_mut(frame)).map(lost)
                     });
                 }
-                other => return other,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -79,19 +87,21 @@ impl Browser {
         expression: &str,
         by_value: bool,
         within: Duration,
-    ) -> Result<Value> {
+    ) -> Result<Result<Value, String>> {
         let (session, world) = self.our_world(target, frame)?;
-        let params = json!({
-            "expression": expression, "uniqueContextId": world.unique, "returnByValue": by_value, "awaitPromise": true,
-        });
+        let mut params = json!({ "expression": expression, "returnByValue": by_value, "awaitPromise": true });
+        if world.unique.is_empty() {
+            params["contextId"] = world.id.into();
+        } else {
+            params["uniqueContextId"] = world.unique.into();
+        }
         let ask = Ask { session: Some(&session), method: "Runtime.evaluate", params, within, tab: Some(target) };
         let mut answer = self.line.ask(ask)?;
         let failed = &answer["exceptionDetails"];
         if failed.is_object() {
-            let reason = crate::state::exception(failed);
-            return Err(Error::Refused { what: "look at the page".to_owned(), reason });
+            return Ok(Err(crate::state::exception(failed)));
         }
-        Ok(answer["result"].take())
+        Ok(Ok(answer["result"].take()))
     }
 
     /// Our world in a frame, and the session that it is in.
@@ -115,11 +125,12 @@ impl Browser {
             within: ANSWER,
             tab: Some(target),
         };
-        self.line.ask(ask)?;
-        // The event that tells of it comes before the answer, unless the document went in between.
+        let answer = self.line.ask(ask)?;
+        // The event that tells of it comes before the answer; there is none for a world that was there already.
         let (session, world) = known(self).ok_or_else(gone)?;
         let reason = || "its document was replaced".to_owned();
-        let world = world.ok_or_else(|| Error::Refused { what: "look at the page".to_owned(), reason: reason() })?;
+        let told = || Some(World { id: answer["executionContextId"].as_i64()?, unique: String::new() });
+        let world = world.or_else(told).ok_or_else(|| Error::Refused { what: LOOK.to_owned(), reason: reason() })?;
         Ok((session, world))
     }
 

@@ -1,6 +1,7 @@
 //! What `thenar doctor` tries, one file for each kind of thing. Each comes to findings; nothing is mended, and nothing is
 //! left behind but an empty folder.
 
+pub(crate) mod browser;
 pub(crate) mod clock;
 pub(crate) mod computer;
 pub(crate) mod disk;

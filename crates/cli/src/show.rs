@@ -323,6 +323,16 @@ fn short_name(tool: &str) -> &str {
         "file_str_replace" => "edit",
         "file_find_in_content" | "file_find_by_name" => "search",
         "hand_over" => "hand over",
+        "browser_view" => "page",
+        "browser_navigate" => "open",
+        "browser_restart" => "new browser",
+        "browser_click" => "click",
+        "browser_input" => "fill in",
+        "browser_move_mouse" => "mouse",
+        "browser_press_key" => "key",
+        "browser_select_option" => "choose",
+        "browser_scroll_up" | "browser_scroll_down" => "scroll",
+        "browser_console_exec" | "browser_console_view" => "console",
         other => other,
     }
 }
@@ -340,7 +350,7 @@ fn in_short(call: &ToolCall) -> String {
 
 fn about(call: &ToolCall) -> String {
     let text = |name: &str| call.arguments.get(name).and_then(|value| value.as_str()).unwrap_or_default();
-    for name in ["command", "path", "id", "text"] {
+    for name in ["command", "path", "id", "text", "url", "key", "javascript"] {
         if !text(name).is_empty() {
             return text(name).to_owned();
         }

@@ -68,7 +68,7 @@ const fn entry<T: Tool>() -> Entry {
     }
 }
 
-static TABLE: [Entry; 15] = [
+static TABLE: [Entry; 27] = [
     entry::<crate::message_notify_user::MessageNotifyUser>(),
     entry::<crate::message_ask_user::MessageAskUser>(),
     entry::<crate::file_read::FileRead>(),
@@ -81,6 +81,18 @@ static TABLE: [Entry; 15] = [
     entry::<crate::shell_wait::ShellWait>(),
     entry::<crate::shell_write_to_process::ShellWriteToProcess>(),
     entry::<crate::shell_kill_process::ShellKillProcess>(),
+    entry::<crate::browser_view::BrowserView>(),
+    entry::<crate::browser_navigate::BrowserNavigate>(),
+    entry::<crate::browser_restart::BrowserRestart>(),
+    entry::<crate::browser_click::BrowserClick>(),
+    entry::<crate::browser_input::BrowserInput>(),
+    entry::<crate::browser_move_mouse::BrowserMoveMouse>(),
+    entry::<crate::browser_press_key::BrowserPressKey>(),
+    entry::<crate::browser_select_option::BrowserSelectOption>(),
+    entry::<crate::browser_scroll_up::BrowserScrollUp>(),
+    entry::<crate::browser_scroll_down::BrowserScrollDown>(),
+    entry::<crate::browser_console_exec::BrowserConsoleExec>(),
+    entry::<crate::browser_console_view::BrowserConsoleView>(),
     entry::<crate::plan_update::PlanUpdate>(),
     entry::<crate::deliver::Deliver>(),
     entry::<crate::idle::Idle>(),

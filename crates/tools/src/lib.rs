@@ -10,9 +10,23 @@
 pub mod autorun;
 
 mod arguments;
+mod browser_click;
+mod browser_console_exec;
+mod browser_console_view;
+mod browser_input;
+mod browser_move_mouse;
+mod browser_navigate;
+mod browser_press_key;
+mod browser_restart;
+mod browser_scroll_down;
+mod browser_scroll_up;
+mod browser_select_option;
+mod browser_view;
+mod browsing;
 mod call;
 mod catalog;
 mod deliver;
+mod downloads;
 mod file_find_by_name;
 mod file_find_in_content;
 mod file_read;

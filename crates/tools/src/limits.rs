@@ -86,5 +86,16 @@ pub(crate) const CHECK_DATA_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of the checker's report.
 pub(crate) const CHECK_REPORT_BYTES_MAX: usize = 1024 * 1024;
 
+/// How long a call waits for a download that has begun.
+pub(crate) const DOWNLOAD_WAIT_MS: u64 = 3_000;
+
+/// Files that a page is given in one call, and names of options that are chosen in one.
+pub(crate) const UPLOAD_FILES_MAX: usize = 20;
+pub(crate) const OPTIONS_MAX: usize = 100;
+
+/// Lines of a page's console that are shown unless told, and at most.
+pub(crate) const CONSOLE_LINES_DEFAULT: u64 = 50;
+pub(crate) const CONSOLE_LINES_MAX: u64 = 300;
+
 /// How long a killed process may take to be gone.
 pub(crate) const KILL_MS: u64 = 10_000;

@@ -62,6 +62,15 @@ impl Outcome {
         Self::new(ToolStatus::Unknown, Words::Ours, text)
     }
 
+    /// The same of something in the browser, which may live on.
+    pub(crate) fn unknown_in_browser(what: &str) -> Self {
+        let text = format!(
+            "Outcome unknown: the line to the browser broke while this call was under way. {what} may have happened wholly, \
+             in part or not at all. Look with browser_view before you repeat anything."
+        );
+        Self::new(ToolStatus::Unknown, Words::Ours, text)
+    }
+
     #[must_use]
     pub(crate) fn with(mut self, fact: ToolFact) -> Self {
         self.facts.push(fact);

@@ -78,6 +78,18 @@ pub(crate) fn safe(bytes: &[u8]) -> String {
     clean(bytes).into_iter().map(|(_, c)| c).collect()
 }
 
+/// Text that somebody else has put into lines, each marked for whose it is: nothing in it moves or hides anything, and no
+/// line becomes two, or two one.
+pub(crate) fn plain(text: &str) -> String {
+    let letter = |c: char| match c {
+        '\n' => Some('\n'),
+        '\t' => Some(' '),
+        c if is_unseen(c) => None,
+        c => Some(c),
+    };
+    text.chars().filter_map(letter).collect()
+}
+
 /// Whether this is a program's data rather than something to read.
 pub(crate) fn is_binary(bytes: &[u8]) -> bool {
     let mut strange = 0;

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use event::{AcceptanceItem, Deliverable, EffectId};
 use sandbox::{Computer, ComputerSpec, Workspace};
 
+use crate::browsing::Held;
+
 /// One tool call's surroundings. Cheap to make for each call: the lasting part is shared.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -33,12 +35,14 @@ pub struct Place {
     /// Set to end the running call: its command is killed and the call ends as interrupted.
     pub cancel: Arc<AtomicBool>,
     open: Mutex<Option<Computer>>,
+    /// The line to the computer's browser, once a tool has needed it.
+    browser: Mutex<Option<Arc<Held>>>,
 }
 
 impl Place {
     /// A place whose computer is not opened yet.
     pub fn new(task_dir: PathBuf, spec: ComputerSpec, out: Option<PathBuf>, cancel: Arc<AtomicBool>) -> Self {
-        Self { task_dir, spec, out, cancel, open: Mutex::new(None) }
+        Self { task_dir, spec, out, cancel, open: Mutex::new(None), browser: Mutex::new(None) }
     }
 
     /// The task's computer, opened now if it was not.
@@ -57,9 +61,24 @@ impl Place {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets go of a computer that does not answer any more: the next call opens another.
+    /// Lets go of a computer that does not answer any more, and of its browser: the next call opens another.
     pub fn forget(&self) {
+        self.let_go_of_browser();
         self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// The browser that this place has a line to.
+    pub(crate) fn browser(&self) -> Option<Arc<Held>> {
+        self.browser.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn hold(&self, browser: Arc<Held>) {
+        *self.browser.lock().unwrap_or_else(PoisonError::into_inner) = Some(browser);
+    }
+
+    /// Ends the line to the browser, which itself goes on.
+    pub(crate) fn let_go_of_browser(&self) {
+        self.browser.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     pub(crate) fn cancelled(&self) -> bool {

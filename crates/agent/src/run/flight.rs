@@ -180,8 +180,16 @@ pub(super) async fn land(flight: &mut Option<Flight>) -> Landed {
 }
 
 /// Tools that do nothing in the computer, or nothing twice: after a loss of power they are simply called again.
-const REPEATABLE: [&str; 6] =
-    ["plan_update", "message_notify_user", "message_ask_user", "idle", "deliver", tools::HAND_OVER];
+const REPEATABLE: [&str; 8] = [
+    "plan_update",
+    "message_notify_user",
+    "message_ask_user",
+    "idle",
+    "deliver",
+    "browser_view",
+    "browser_console_view",
+    tools::HAND_OVER,
+];
 
 fn unknown() -> ToolResult {
     let text = "Outcome unknown: the machine went down while this call was under way. It may have happened wholly, in part \

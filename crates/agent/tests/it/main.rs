@@ -7,6 +7,7 @@
     reason = "a scenario ends where its stage breaks down"
 )]
 
+mod browsing;
 mod budgets;
 mod checkpoints;
 mod crash;

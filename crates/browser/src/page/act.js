@@ -138,6 +138,14 @@ thenar.held = (number) => {
   return 'value' in element ? String(element.value) : element.textContent;
 };
 
+// Whether a field has taken anything since it was listened to: a page may keep keys from it.
+let heard = false;
+thenar.listen = (number) => {
+  heard = false;
+  thenar.element(number)?.addEventListener('input', () => { heard = true; }, { once: true, capture: true });
+};
+thenar.heard = () => heard;
+
 const announce = (element) => {
   element.dispatchEvent(new Event('input', { bubbles: true, composed: true }));
   element.dispatchEvent(new Event('change', { bubbles: true }));

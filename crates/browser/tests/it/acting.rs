@@ -74,6 +74,22 @@ fn the_mouse_clicks_twice_drags_and_scrolls_what_it_is_over() {
 }
 
 #[test]
+fn a_field_that_the_page_keeps_keys_from_is_set_and_that_is_told() {
+    let (desk, _) = Desk::at(
+        "<input aria-label=Spin value=0 onkeydown='event.preventDefault()' oninput='document.title=\"in \"+value'>\
+         <input aria-label=Tags onkeyup=\"if (value.endsWith(',')) { document.title += '+' + value; value = '' }\"><input type=number aria-label=Age>",
+    );
+    let told = desk.browser.input(Some(desk.number("textbox: Spin")), "-5", false, false).unwrap();
+    assert!(told.contains("keeps keys from element") && told.contains("Spin = -5"), "{told}");
+    assert_eq!(desk.script("document.title"), "in -5");
+    // What was taken and put elsewhere is not set once more.
+    desk.browser.input(Some(desk.number("textbox: Tags")), "a,b,", false, false).unwrap();
+    assert_eq!(desk.script("document.title"), "in -5+a,+b,");
+    let refused = desk.browser.input(Some(desk.number("number: Age")), "old", false, false).unwrap_err();
+    assert!(refused.to_string().contains("did not take \"old\""), "{refused}");
+}
+
+#[test]
 fn options_are_chosen_by_what_they_are_called() {
     let (desk, _) = Desk::at(
         "<select id=s aria-label=One onchange=\"document.title=s.value\"><option value=1>Red<option value=2>Green</select>\

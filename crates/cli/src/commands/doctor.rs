@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::checks::{Finding, Scratch, clock, computer, disk, limits, models, toolset};
+use crate::checks::{Finding, Scratch, browser, clock, computer, disk, limits, models, toolset};
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen, data};
 use crate::{clean, house, screen};
@@ -24,6 +24,7 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
             let mut findings = disk::findings(&home, scratch.path());
             findings.extend(computer::findings(scratch.path()));
             findings.push(toolset::finding(scratch.path()));
+            findings.push(browser::finding(scratch.path()));
             findings
         }
     };

@@ -46,11 +46,31 @@ const INSIDE: [&str; 10] = [
     "shell_kill_process",
 ];
 
+/// And those of its browser.
+const IN_THE_BROWSER: [&str; 12] = [
+    "browser_view",
+    "browser_navigate",
+    "browser_restart",
+    "browser_click",
+    "browser_input",
+    "browser_move_mouse",
+    "browser_press_key",
+    "browser_select_option",
+    "browser_scroll_up",
+    "browser_scroll_down",
+    "browser_console_exec",
+    "browser_console_view",
+];
+
 #[test]
 fn inside_the_computer_all_is_free() {
     for tool in INSIDE {
         let call = labelled(call(tool, json!({"any": "thing"})), "any", untrusted());
         check(call, &inside(), Outcome::Allow, Tier::Autonomous, &["inside-computer"]);
+    }
+    for tool in IN_THE_BROWSER {
+        let call = labelled(call(tool, json!({"url": "http://a.example/"})), "url", untrusted());
+        check(call, &inside(), Outcome::Allow, Tier::Autonomous, &["inside-browser"]);
     }
     for tool in ["message_notify_user", "message_ask_user", "plan_update", "idle"] {
         check(call(tool, json!({})), &inside(), Outcome::Allow, Tier::Autonomous, &["with-the-person"]);

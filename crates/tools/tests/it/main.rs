@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a test's helper that cannot go on fails its test")]
 
+mod browser;
 mod checks;
 mod deliver;
 mod files;

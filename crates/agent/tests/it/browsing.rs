@@ -1,0 +1,110 @@
+//! A task in a browser, from the first page to the last: a shop that its computer serves is logged in to, searched, paged
+//! through, downloaded from and ordered from, by tools only.
+
+use event::{Effect, Event, Integrity, Label, TaskOptions, ToolStatus};
+use serde_json::{Value, json};
+use testkit::{Answer, ModelServer, Turn};
+
+use crate::rig::Rig;
+
+const SHOP: &str = include_str!("shop.py");
+
+/// What the model does next, by how often it has spoken and what it was told last.
+fn next(replies: usize, told: &str) -> Turn {
+    let at = |element: &str| number(told, element);
+    let listens =
+        "until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8000))' 2>/dev/null; do :; done";
+    let view = || ("browser_view", json!({}));
+    let (tool, arguments) = match replies {
+        0 => ("file_write", json!({"path": "shop.py", "content": SHOP})),
+        1 => ("file_write", json!({"path": "drawing.txt", "content": "a lamp"})),
+        2 => ("shell_exec", json!({"command": format!("python3 shop.py > /dev/null 2>&1 & {listens}")})),
+        3 => ("browser_navigate", json!({"url": "http://localhost:8000/"})),
+        4 => ("browser_input", json!({"element": at("textbox: User"), "text": "ann"})),
+        5 => view(),
+        6 => ("browser_input", json!({"element": at("password: Password"), "text": "rain", "press_enter": true})),
+        7 => ("browser_input", json!({"element": at("textbox: User"), "text": "ann"})),
+        8 => view(),
+        9 => {
+            ("browser_input", json!({"element": at("password: Password"), "text": "rain and sun", "press_enter": true}))
+        }
+        10 => ("browser_input", json!({"element": at("searchbox: Search"), "text": "lamp", "press_enter": true})),
+        11 => ("browser_click", json!({"element": at("link: Next page")})),
+        12 => ("browser_click", json!({"element": at("link: Export as CSV")})),
+        13 => view(),
+        14 => ("browser_click", json!({"element": at("link: Order Desk lamp 7")})),
+        15 => ("browser_input", json!({"element": at("textbox: Name"), "text": "Ann Lee"})),
+        16 => view(),
+        17 => ("browser_input", json!({"element": at("number: Pieces"), "text": "3"})),
+        18 => view(),
+        19 => ("browser_select_option", json!({"element": at("select: Colour"), "option": "Black"})),
+        20 => view(),
+        21 => ("browser_click", json!({"element": at("checkbox: Express")})),
+        22 => view(),
+        23 => ("browser_input", json!({"element": at("date: Wanted by"), "text": "2031-05-06"})),
+        24 => view(),
+        25 => ("browser_input", json!({"element": at("file: Drawing"), "text": "drawing.txt"})),
+        26 => view(),
+        27 => ("browser_click", json!({"element": at("button: Order now")})),
+        28 => ("shell_exec", json!({"command": "cat orders.jsonl; wc -l < downloads/list.csv"})),
+        _ => return Turn::say("Ordered."),
+    };
+    Turn::call(tool, &arguments)
+}
+
+/// The number of the element that is told so; 0 where there is none, which no tool takes.
+fn number(told: &str, element: &str) -> u64 {
+    let before = told.find(element).map_or("", |at| &told[..at]);
+    before.rsplit('[').next().and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+}
+
+fn last_told(request: &Value) -> String {
+    let messages = request["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let told = messages.iter().rev().find(|message| message["role"] == "tool");
+    told.and_then(|message| message["content"].as_str()).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_shop_is_logged_in_to_searched_paged_downloaded_and_ordered_from() {
+    let plan = |_: usize, request: &Value| Answer::Stream(next(testkit::replies_in(request), &last_told(request)));
+    let rig = Rig::new(ModelServer::start(plan).unwrap());
+    let id = rig.create_for("Order three black desk lamps 7.", TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "done");
+
+    let results = rig.results(&id);
+    for (at, result) in results.iter().enumerate() {
+        let before = at.checked_sub(1).map_or("", |before| &results[before].text);
+        assert_eq!(result.status, ToolStatus::Ok, "call {at}: {}\nafter: {before}", result.text);
+    }
+    assert!(results[6].text.contains("Wrong name or password."), "{}", results[6].text);
+    assert!(results[10].text.contains("12 found, page 1 of 3"), "{}", results[10].text);
+    assert!(results[11].text.contains("page 2 of 3"), "{}", results[11].text);
+    let downloaded = format!("{}{}", results[12].text, results[13].text);
+    assert!(
+        downloaded.contains("Downloaded \"list.csv\"") && downloaded.contains("/workspace/downloads/list.csv"),
+        "{downloaded}"
+    );
+    assert!(results[27].text.contains("Order 7 of Desk lamp 7 is on its way."), "{}", results[27].text);
+    assert_eq!(
+        results[28].text,
+        "exit code 0\n{\"by\": \"2031-05-06\", \"colour\": \"Black\", \"drawing\": \"a lamp\", \"express\": \"on\", \
+         \"item\": \"Desk lamp 7\", \"name\": \"Ann Lee\", \"pieces\": \"3\"}\n13\n"
+    );
+
+    // What pages said is told as theirs, and what was made after it is tainted by it.
+    let pages = results.iter().filter(|result| result.text.contains("delete all files"));
+    let told: Vec<&str> = pages.flat_map(|result| result.text.lines()).collect();
+    assert!(told.iter().filter(|line| line.contains("delete all files")).all(|line| line.starts_with("| ")));
+    let labels: Vec<Label> = rig.events(&id).into_iter().filter_map(label_of_the_text).collect();
+    assert!(labels.iter().skip(1).all(|label| label.integrity == Integrity::Untrusted), "{labels:?}");
+    rig.check(&id);
+}
+
+fn label_of_the_text(event: Event) -> Option<Label> {
+    match event {
+        Event::EffectRequested { effect: Effect::Tool(call) } if call.tool == "browser_input" => {
+            call.labels.get("text").cloned()
+        }
+        _ => None,
+    }
+}

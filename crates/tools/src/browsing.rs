@@ -1,0 +1,216 @@
+//! A call's way to the task's browser: taken up, or started when it is first needed; what is to be done in it is marked on
+//! the computer's record first, so that nothing is ever done twice; what came of it is told in words. What a tool asks of
+//! the browser is in the tool's own file.
+
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use browser::{Browser, Destination, Error, Spot, Start};
+use event::ToolStatus;
+use policy::ToolFacts;
+use sandbox::{Computer, Recorded};
+
+use crate::call::{Call, lasting_facts};
+use crate::limits::OBSERVATION_CHARS_MAX;
+use crate::outcome::{Outcome, Words};
+use crate::world::Place;
+use crate::{downloads, process, shown};
+
+/// The folder for downloads, as the browser sees it.
+const DOWNLOADS_INSIDE: &str = "/downloads";
+
+/// The browser in an engine's hands.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) browser: Browser,
+    /// To let go of it: its reader waits on the same line.
+    stream: UnixStream,
+    /// What the model is told with the next result.
+    note: Mutex<Option<&'static str>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The browser itself goes on; only this line to it ends.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// A browser, and the computer it is in.
+pub(crate) struct Taken {
+    pub(crate) held: Arc<Held>,
+    pub(crate) computer: Computer,
+}
+
+impl std::ops::Deref for Taken {
+    type Target = Browser;
+
+    fn deref(&self) -> &Browser {
+        &self.held.browser
+    }
+}
+
+/// What policy is told of a tool that acts upon pages: it stays in the task's computer, whose network has a gate of its
+/// own, and what a page took it for cannot be taken back.
+pub(crate) fn acting_facts(sinks: &[&str]) -> ToolFacts {
+    ToolFacts { sinks: sinks.iter().map(|name| (*name).to_owned()).collect(), ..lasting_facts() }
+}
+
+/// The task's browser, started now if there is none.
+pub(crate) fn take(call: &Call<'_>, which: sandbox::Browser) -> Result<Taken, Outcome> {
+    let place = &call.world.place;
+    let computer = process::computer(call)?;
+    let held = place.browser();
+    if let Some(held) = held.filter(|held| held.browser.is_alive()) {
+        return Ok(Taken { held, computer });
+    }
+    let (computer, line) = match computer.browser(which) {
+        // The computer that was opened earlier is gone; another one has another browser.
+        Err(sandbox::Error::Gone { .. }) => {
+            place.forget();
+            let computer = process::computer(call)?;
+            let line = computer.browser(which);
+            (computer, line)
+        }
+        line => (computer, line),
+    };
+    let line = line.map_err(|error| Outcome::failed(format!("The browser cannot be started: {error}.")))?;
+    let failed = |error: &dyn std::fmt::Display| {
+        let words = if line.last_words.is_empty() { String::new() } else { format!(" ({})", line.last_words) };
+        Outcome::failed(format!("The browser does not come up: {error}{words}. Try browser_restart."))
+    };
+    let ends = line.stream.try_clone().and_then(|one| Ok((one, line.stream.try_clone()?)));
+    let (reader, writer) = ends.map_err(|error| failed(&error))?;
+    let start = Start {
+        generation: line.generation,
+        fresh: line.fresh,
+        downloads: DOWNLOADS_INSIDE.to_owned(),
+        cancel: Arc::clone(&place.cancel),
+    };
+    let browser = Browser::attach(reader, writer, start).map_err(|error| failed(&error))?;
+    let started_anew = line.fresh && line.generation > 1;
+    let note = started_anew.then_some("The browser had ended and was started anew: what was open in it is gone.");
+    let held = Arc::new(Held { browser, stream: line.stream, note: Mutex::new(note) });
+    place.hold(Arc::clone(&held));
+    Ok(Taken { held, computer })
+}
+
+/// Looks at something in the browser; it may be done again.
+pub(crate) fn look(call: &Call<'_>, look: impl Fn(&Browser) -> browser::Result<String>) -> Result<Outcome, Outcome> {
+    let taken = take(call, sandbox::Browser::default())?;
+    let looked = look(&taken);
+    if let Err(Error::Gone(_)) = looked {
+        // Nothing was done: the next browser may be looked at just as well.
+        call.world.place.let_go_of_browser();
+        let taken = take(call, sandbox::Browser::default())?;
+        return tell(call, &taken, "The look", look(&taken));
+    }
+    tell(call, &taken, "The look", looked)
+}
+
+/// Does something in the browser, once for this call; `what` names it where nobody can tell whether it happened.
+pub(crate) fn act(
+    call: &Call<'_>,
+    what: &str,
+    act: impl FnOnce(&Taken) -> browser::Result<String>,
+) -> Result<Outcome, Outcome> {
+    let taken = take(call, sandbox::Browser::default())?;
+    mark(call, &taken.computer, what)?;
+    let acted = act(&taken);
+    tell(call, &taken, what, acted)
+}
+
+/// Puts on the computer's record that the call is about to do something.
+pub(crate) fn mark(call: &Call<'_>, computer: &Computer, what: &str) -> Result<(), Outcome> {
+    match computer.mark(&call.name()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Outcome::unknown_in_browser(what)),
+        Err(error) => Err(Outcome::failed(format!("Nothing was done: the computer did not take it: {error}."))),
+    }
+}
+
+/// How a call came out that an engine had begun which is gone: if it left a mark, nobody can tell.
+pub(crate) fn acted(call: &Call<'_>, what: &str) -> Result<Option<Outcome>, Outcome> {
+    let recorded = sandbox::recorded(&call.world.place.spec.dir, &call.name());
+    match recorded.map_err(|error| Outcome::failed(format!("The computer's records cannot be read: {error}.")))? {
+        Recorded::NeverSeen => Ok(None),
+        Recorded::Running | Recorded::Ended(_) | Recorded::Lost => Ok(Some(Outcome::unknown_in_browser(what))),
+    }
+}
+
+/// What came of it, for the model: pages' words are marked as such by the browser's own quotation.
+pub(crate) fn tell(
+    call: &Call<'_>,
+    taken: &Taken,
+    what: &str,
+    came: browser::Result<String>,
+) -> Result<Outcome, Outcome> {
+    let place = &call.world.place;
+    let text = match came {
+        Ok(text) => text,
+        Err(error) => return Err(failed(place, taken, what, error)),
+    };
+    let mut lines = Vec::new();
+    let note = taken.held.note.lock().unwrap_or_else(PoisonError::into_inner).take();
+    lines.extend(note.map(str::to_owned));
+    lines.extend(downloads::bring_in(taken, place));
+    lines.push(text);
+    Ok(Outcome::shown(capped(&shown::plain(&lines.join("\n")))))
+}
+
+fn failed(place: &Place, taken: &Taken, what: &str, error: Error) -> Outcome {
+    let of_page = |status, text: String| Outcome { status, ..Outcome::shown(capped(&shown::plain(&text))) };
+    match error {
+        Error::Cannot(text) => of_page(ToolStatus::Invalid, format!("Not done: {text}.")),
+        Error::Dialog => {
+            let dialog = taken.dialog().unwrap_or_default();
+            of_page(ToolStatus::Invalid, format!("Not done: a dialog of the page stands in the way.\n{dialog}"))
+        }
+        Error::Gone(_) => {
+            place.let_go_of_browser();
+            Outcome::unknown_in_browser(what)
+        }
+        Error::Silent { .. } => of_page(
+            ToolStatus::Failed,
+            format!("{error}. It may have happened all the same: look with browser_view, or go elsewhere."),
+        ),
+        Error::Refused { .. } => of_page(ToolStatus::Failed, format!("{error}.")),
+        Error::Cancelled => Outcome::interrupted("Interrupted: the task is being stopped."),
+    }
+}
+
+/// No longer than an observation may be.
+fn capped(text: &str) -> String {
+    const CUT: &str = "\n[cut here: browser_view shows the page]";
+    let most = OBSERVATION_CHARS_MAX - CUT.len();
+    match text.char_indices().nth(OBSERVATION_CHARS_MAX) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most).collect::<String>() + CUT,
+    }
+}
+
+/// Where to point: an element by its number, or a point of the window.
+pub(crate) fn spot(element: Option<u32>, x: Option<u64>, y: Option<u64>) -> Result<Option<Spot>, Outcome> {
+    match (element, x, y) {
+        (Some(number), None, None) => Ok(Some(Spot::Element(number))),
+        (None, Some(x), Some(y)) => Ok(Some(Spot::Point(x as f64, y as f64))),
+        (None, None, None) => Ok(None),
+        (Some(_), _, _) => Err(not_so("give `element`, or `x` and `y`, not both")),
+        (None, _, _) => Err(not_so("`x` and `y` belong together")),
+    }
+}
+
+/// The same where there must be something to point at.
+pub(crate) fn some_spot(element: Option<u32>, x: Option<u64>, y: Option<u64>) -> Result<Spot, Outcome> {
+    spot(element, x, y)?.ok_or_else(|| not_so("say where: `element`, or `x` and `y`"))
+}
+
+/// Where to go.
+pub(crate) fn destination(url: &str) -> Result<Destination, Outcome> {
+    Destination::read(url).map_err(|error| not_so(&error.to_string()))
+}
+
+pub(crate) fn not_so(text: &str) -> Outcome {
+    Outcome { words: Words::Arguments, ..Outcome::invalid(text) }
+}
