@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build web screenshots install uninstall setup demo test test-api test-model chaos bench fmt clean packages
+.PHONY: help build web screenshots install uninstall setup demo test test-api test-model chaos bench miniwob fmt clean packages
 
 CARGO ?= cargo
 # /usr/local for root, ~/.local for everybody else.
@@ -12,6 +12,7 @@ BIN = $(DESTDIR)$(PREFIX)/bin
 NEXTEST = 0.9.143
 POINTS ?= 300
 SEED ?=
+SEEDS ?= 1-5
 
 help: ## What can be done here
 	@echo 'Thenar: an agent that its operator owns. Try it: make demo (no key and no network needed once it is built).'
@@ -19,7 +20,7 @@ help: ## What can be done here
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
 	    while IFS='|' read -r target text; do printf '%-16s %s\n' "$$target" "$$text"; done
 	@echo
-	@echo 'Variables: PREFIX=$(PREFIX) (install), POINTS=$(POINTS) SEED= (chaos), INSTALL=no (list missing packages, install none)'
+	@echo 'Variables: PREFIX=$(PREFIX) (install), POINTS=$(POINTS) SEED= (chaos), SEEDS=$(SEEDS) (miniwob), INSTALL=no (list missing packages, install none)'
 
 build: ## Build target/release/thenar (with the web app, where there is Node) and target/release/thenar-keeper
 	@sh scripts/web.sh if-there
@@ -96,6 +97,10 @@ chaos: build ## Kill the engine at POINTS random moments of real tasks; nothing 
 bench: build ## Measure the release build against its targets: one table
 	@$(CARGO) build --release --locked --package testkit --bins
 	@$(CARGO) run --release --locked --quiet --package xtask -- bench
+
+miniwob: packages ## Work 41 kinds of small web pages (MiniWoB++) by scripted oracles through the browser's tools
+	@$(CARGO) run --release --locked --quiet --package xtask -- miniwob --oracle bench/miniwob/oracle.json --seeds $(SEEDS) \
+	    --pages "$$(sh scripts/miniwob.sh)"
 
 fmt: ## Format all Rust code
 	@$(CARGO) fmt --all

@@ -4,5 +4,6 @@
 
 pub mod bench;
 pub mod chaos;
+pub mod miniwob;
 pub mod rig;
 pub mod tidy;
