@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build web screenshots install uninstall setup demo test test-api test-model chaos bench miniwob fmt clean packages
+.PHONY: help build web screenshots install uninstall setup demo test test-escape test-api test-model chaos bench miniwob fmt clean packages
 
 CARGO ?= cargo
 # /usr/local for root, ~/.local for everybody else.
@@ -82,6 +82,9 @@ test: packages ## Everything a reviewer would check: format, tidy, lints, docume
 	@$(CARGO) test --locked --quiet --workspace --doc
 	@echo '== tests'
 	@TOOLSET_REQUIRED=1 $(CARGO) nextest run --locked --workspace
+
+test-escape: packages ## Attack the computer from inside, the long way: bombs, floods, races, in all its kinds (minutes)
+	@$(CARGO) nextest run --locked --package sandbox --profile escape
 
 test-api: packages ## Attack the HTTP API by its own document, docs/openapi.json (SECONDS_MAX=400 EXAMPLES=40: longer)
 	@$(CARGO) build --locked --package cli --package sandbox --bins

@@ -3,8 +3,8 @@
 set -eu
 
 # compiling · the toolset's interpreter · looking into PDF files · looking at processes and mounts ·
-# the agent's browser (the quick one, and the whole, which the page tests use too) · letters and signs that pages need
-wanted="gcc libc6-dev make ca-certificates python3 python3-venv python3-pip poppler-utils procps util-linux \
+# the other maker of computers · the agent's browser (the quick one, and the whole, which the page tests use too) · letters and signs that pages need
+wanted="gcc libc6-dev make ca-certificates python3 python3-venv python3-pip poppler-utils procps util-linux bubblewrap \
 chromium-headless-shell chromium fonts-liberation fonts-noto-cjk fonts-noto-color-emoji"
 
 if ! command -v cargo >/dev/null 2>&1; then
@@ -14,7 +14,7 @@ fi
 
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
     missing=
-    for program in cc make python3 pdftotext ps unshare chromium; do
+    for program in cc make python3 pdftotext ps unshare bwrap chromium; do
         command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
     done
     if [ -n "$missing" ]; then

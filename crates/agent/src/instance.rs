@@ -25,6 +25,8 @@ pub struct Setup {
     pub toolset: Option<PathBuf>,
     /// What each task's computer may take.
     pub limits: sandbox::Limits,
+    /// Who makes each computer.
+    pub build: sandbox::Build,
     /// Cedar text.
     pub policy: String,
     /// Identity of the machine's boot.
@@ -321,6 +323,7 @@ impl Instance {
             env: std::collections::BTreeMap::new(),
             keeper: self.setup.keeper.clone(),
             forbidden: self.setup.forbidden.clone(),
+            build: self.setup.build,
         };
         let out = options.out.clone().map(PathBuf::from);
         tools::Place::new(folder.root().to_owned(), spec, out, Arc::new(AtomicBool::new(false)))

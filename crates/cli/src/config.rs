@@ -33,6 +33,8 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Computer {
+    /// Who makes it: `native` (our own launcher, the default) or `bwrap` (bubblewrap 0.8 or newer; no browser then).
+    pub(crate) driver: Option<String>,
     /// Memory of all its processes together: `512M`, `4G`.
     #[serde(deserialize_with = "size")]
     pub(crate) memory: Option<u64>,
@@ -49,6 +51,17 @@ pub(crate) struct Computer {
 }
 
 impl Computer {
+    /// How a computer is made here: `THENAR_COMPUTER` goes before the file.
+    pub(crate) fn build(&self) -> Result<sandbox::Build, Problem> {
+        let (place, named) = match env::var(env::COMPUTER) {
+            Some(named) => (env::COMPUTER, Some(named)),
+            None => ("`driver` under [computer] in config.toml", self.driver.clone()),
+        };
+        let Some(named) = named else { return Ok(sandbox::Build::default()) };
+        let wrong = |error: String| Problem::new(Code::Setup, format!("{place}: {error}"));
+        named.trim().parse::<sandbox::Driver>().map(sandbox::Build::from).map_err(wrong)
+    }
+
     /// The limits of a computer as they are here.
     pub(crate) fn limits(&self) -> sandbox::Limits {
         let usual = sandbox::Limits::default();

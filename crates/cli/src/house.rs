@@ -27,6 +27,7 @@ pub(crate) fn open(config: &Config) -> Result<Instance, Problem> {
         keeper: sandbox::find_keeper().map_err(|error| Problem::new(Code::Setup, error.to_string()))?,
         toolset: toolset::installed(),
         limits: config.computer.limits(),
+        build: config.computer.build()?,
         policy,
         boot: env::boot(),
         forbidden,

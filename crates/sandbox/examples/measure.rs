@@ -71,6 +71,7 @@ fn spec(folder: &Path) -> ComputerSpec {
         env: BTreeMap::new(),
         keeper: find_keeper().unwrap(),
         forbidden: Vec::new(),
+        build: Default::default(),
     }
 }
 

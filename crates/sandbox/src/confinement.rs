@@ -1,4 +1,4 @@
-//! What holds a computer's limits on this machine, as its keeper found when it made it. It holds nothing itself.
+//! What a computer proved to be when it was made: who made it, which locks are on, what holds its limits. It holds nothing itself.
 
 use std::fmt;
 use std::io;
@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::driver::Driver;
 use crate::{Error, Result};
 
 const FILE: &str = "confinement.json";
@@ -23,7 +24,7 @@ pub enum Hold {
     Own,
 }
 
-/// Who sees to the limits of one computer.
+/// What was proved of one computer when it was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confinement {
     /// Memory of the whole computer.
@@ -35,6 +36,12 @@ pub struct Confinement {
     /// Why the kernel does not see to all of them; empty where it does.
     #[serde(default)]
     pub reason: String,
+    /// Who made it.
+    #[serde(default)]
+    pub driver: Driver,
+    /// Whether the kernel took the second lock on files (Landlock).
+    #[serde(default)]
+    pub second_lock: bool,
 }
 
 impl Confinement {

@@ -18,7 +18,8 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Termios;
 
-use crate::launch::{Box, CONTROL_FD, filter_calls, lock_files};
+use crate::driver::SecondLock;
+use crate::launch::{Box, CONTROL_FD, filter_calls, lock_files, prove};
 use crate::sys::{self, Forked};
 use crate::terminal::Size;
 use command::Sheet;
@@ -36,7 +37,7 @@ struct Call {
 }
 
 /// Runs as PID 1 until the keeper is gone.
-pub(crate) fn main() -> ExitCode {
+pub(crate) fn main(second_lock: SecondLock) -> ExitCode {
     // Nothing else runs yet. Failures end the computer, and the keeper says that it did not come up.
     let _ = rustix::thread::set_name(c"thenar-init");
     let control = sys::inherited(CONTROL_FD);
@@ -44,10 +45,16 @@ pub(crate) fn main() -> ExitCode {
         .and_then(|()| sys::close_from(CONTROL_FD.cast_unsigned() + 1))
         .and_then(|()| Ok(rustix::process::chdir("/workspace")?))
         .and_then(|()| Ok(rustix::io::fcntl_setfd(&control, rustix::io::FdFlags::CLOEXEC)?))
-        .and_then(|()| lock_files(Box::Shell).map_err(io::Error::other))
-        .and_then(|()| filter_calls(Box::Shell))
-        .and_then(|()| sys::child_signals())
-        .and_then(|signals| control::send(&control, &Report::Ready, &[]).map(|()| signals));
+        .and_then(|()| match second_lock {
+            SecondLock::WhereKnown => lock_files(Box::Shell).map_err(io::Error::other),
+            SecondLock::Off => Ok(false),
+        })
+        .and_then(|locked| filter_calls(Box::Shell).map(|()| locked))
+        .and_then(|locked| prove().map(|()| locked))
+        .and_then(|locked| Ok((sys::child_signals()?, locked)))
+        .and_then(|(signals, second_lock)| {
+            control::send(&control, &Report::Ready { second_lock }, &[]).map(|()| signals)
+        });
     match ready.and_then(|signals| serve(&control, signals)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

@@ -44,8 +44,11 @@ const END_WAIT: Duration = Duration::from_millis(700);
 pub fn main() -> ExitCode {
     let name = std::env::args_os().next().unwrap_or_default();
     if rustix::process::getpid().is_init() {
-        if name == "thenar-init" {
-            return init::main();
+        if let Some(second_lock) = launch::locks_of(&name) {
+            return init::main(second_lock);
+        }
+        if std::env::args_os().nth(1).is_some_and(|role| role == launch::bwrap::ROLE) {
+            return launch::bwrap::go_on();
         }
         if name == "thenar-browser" {
             return init::browser::main();
@@ -127,20 +130,22 @@ fn make(spec: &ComputerSpec) -> Result<(UnixListener, Ledger, Launched, Group), 
     let program = launch::own_program().map_err(Failure::at("open the keeper's own program"))?;
     let mut group = Group::make(&spec.limits);
     let launched = launch::launch(spec, &program, &mut group)?;
-    group.holds.write(&spec.dir).map_err(Failure::at("write down what holds the limits"))?;
-    wait_until_ready(launched.control.as_fd()).map_err(Failure::at("wait for PID 1"))?;
+    group.holds.second_lock = wait_until_ready(launched.control.as_fd()).map_err(Failure::at("wait for PID 1"))?;
+    group.holds.driver = spec.build.driver;
+    group.holds.write(&spec.dir).map_err(Failure::at("write down what the computer is"))?;
     let listener = wire::listen(&spec.dir).map_err(Failure::at("make the computer's socket"))?;
     listener.set_nonblocking(true).map_err(Failure::at("make the computer's socket"))?;
     Ok((listener, ledger, launched, group))
 }
 
-fn wait_until_ready(control: BorrowedFd<'_>) -> io::Result<()> {
+/// True if the second lock on files is on.
+fn wait_until_ready(control: BorrowedFd<'_>) -> io::Result<bool> {
     let mut source = [PollFd::from_borrowed_fd(control, PollFlags::IN)];
     if rustix::event::poll(&mut source, Some(&timespec(READY_WAIT)))? == 0 {
         return Err(io::ErrorKind::TimedOut.into());
     }
     match control::receive::<Report>(control)? {
-        Some((Report::Ready, _)) => Ok(()),
+        Some((Report::Ready { second_lock }, _)) => Ok(second_lock),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }

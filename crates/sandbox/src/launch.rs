@@ -1,12 +1,14 @@
 //! Makes the box: namespaces, owners, root, locks, and PID 1 in it. It runs nothing for the agent and keeps nothing open afterwards.
 
 pub(crate) mod browser;
+pub(crate) mod bwrap;
 mod inside;
 mod lockdown;
 mod mounts;
 mod owner;
 mod workspace;
 
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
@@ -15,6 +17,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Pid;
 
+use crate::driver::{Driver, SecondLock};
 use crate::group::Group;
 use crate::spec::ComputerSpec;
 use crate::sys::{self, Forked};
@@ -22,7 +25,7 @@ use owner::Owner;
 
 pub(crate) use inside::CONTROL_FD;
 pub(crate) use lockdown::{
-    Box, INIT_PROCESSES, filter_calls, go_first, lock_files, lock_files_but, lower_for_command, write_nothing,
+    Box, INIT_PROCESSES, filter_calls, go_first, lock_files, lock_files_but, lower_for_command, prove, write_nothing,
 };
 pub use workspace::lendable;
 
@@ -41,8 +44,8 @@ pub(crate) struct Launched {
     pub(crate) init_fd: OwnedFd,
     /// Orders and reports.
     pub(crate) control: OwnedFd,
-    /// What another box of the same computer needs.
-    pub(crate) shared: Shared,
+    /// What another box of the same computer needs, where there can be one.
+    pub(crate) shared: Option<Shared>,
 }
 
 /// What the two boxes of a computer have in common.
@@ -87,6 +90,27 @@ fn hint(error: &io::Error) -> &'static str {
 
 /// Makes the box, in its control groups. `program` is the file of this program, which becomes PID 1.
 pub(crate) fn launch(spec: &ComputerSpec, program: &File, group: &mut Group) -> Result<Launched, Failure> {
+    match spec.build.driver {
+        Driver::Native => launch_native(spec, program, group),
+        Driver::Bwrap => bwrap::launch(spec, program, group),
+    }
+}
+
+/// The name of PID 1, which says which locks it puts on.
+fn init_name(second_lock: SecondLock) -> &'static CStr {
+    match second_lock {
+        SecondLock::WhereKnown => c"thenar-init",
+        SecondLock::Off => c"thenar-init-with-one-lock",
+    }
+}
+
+/// The locks that PID 1 of this name puts on; nothing if it is no name of PID 1's.
+pub(crate) fn locks_of(name: &OsStr) -> Option<SecondLock> {
+    let all = [SecondLock::WhereKnown, SecondLock::Off];
+    all.into_iter().find(|lock| name.as_encoded_bytes() == init_name(*lock).to_bytes())
+}
+
+fn launch_native(spec: &ComputerSpec, program: &File, group: &mut Group) -> Result<Launched, Failure> {
     let workspace = workspace::open(spec)?;
     let owner = Owner::of(spec, &workspace);
     let mut plan = mounts::Plan::new(spec, &workspace);
@@ -124,7 +148,7 @@ pub(crate) fn launch(spec: &ComputerSpec, program: &File, group: &mut Group) -> 
                 })
                 .and_then(|shared| wait_for_init(report).map(|()| shared));
             match started {
-                Ok(shared) => Ok(Launched { init, init_fd, control, shared }),
+                Ok(shared) => Ok(Launched { init, init_fd, control, shared: Some(shared) }),
                 Err(failure) => {
                     let _ = rustix::process::pidfd_send_signal(&init_fd, rustix::process::Signal::KILL);
                     let _ = rustix::process::waitpid(Some(init), rustix::process::WaitOptions::empty());

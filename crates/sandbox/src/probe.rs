@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{Computer, ComputerSpec, Confinement, Error, Exit, Limits, Request, Result, Status, Workspace};
+use crate::{
+    Build, Computer, ComputerSpec, Confinement, Driver, Error, Exit, Limits, Request, Result, Status, Workspace,
+};
 
 pub use landlock::landlock;
 
@@ -39,17 +41,8 @@ pub fn clock_is_synchronised() -> Option<bool> {
 ///
 /// # Errors
 /// Only if the scratch folder cannot be used: what the machine lacks is a finding.
-pub fn probe(scratch: &Path, keeper: &Path) -> Result<Vec<Capability>> {
-    let spec = ComputerSpec {
-        dir: scratch.join("computer"),
-        workspace: Workspace::Own(scratch.join("workspace")),
-        toolset: None,
-        limits: Limits::default(),
-        deadline_unix_ms: None,
-        env: BTreeMap::new(),
-        keeper: keeper.to_owned(),
-        forbidden: Vec::new(),
-    };
+pub fn probe(scratch: &Path, keeper: &Path, build: Build) -> Result<Vec<Capability>> {
+    let spec = trial(scratch, keeper, build);
     let computer = match Computer::open(&spec) {
         Ok(computer) => computer,
         Err(error @ (Error::Launch { .. } | Error::KeeperMissing { .. } | Error::Workspace { .. })) => {
@@ -69,6 +62,49 @@ pub fn probe(scratch: &Path, keeper: &Path) -> Result<Vec<Capability>> {
     let mut found = found?;
     found.push(limits(&spec)?);
     Ok(found)
+}
+
+/// A computer to try things in.
+fn trial(scratch: &Path, keeper: &Path, build: Build) -> ComputerSpec {
+    ComputerSpec {
+        dir: scratch.join("computer"),
+        workspace: Workspace::Own(scratch.join("workspace")),
+        toolset: None,
+        limits: Limits::default(),
+        deadline_unix_ms: None,
+        env: BTreeMap::new(),
+        keeper: keeper.to_owned(),
+        forbidden: Vec::new(),
+        build,
+    }
+}
+
+/// Makes a computer by a driver that is not the one in use, and has it say something: a second opinion, no more.
+pub fn second_opinion(scratch: &Path, keeper: &Path, driver: Driver) -> Capability {
+    let name = match driver {
+        Driver::Native => "native launcher",
+        Driver::Bwrap => "bubblewrap",
+    };
+    let finding = |works, finding: String, fix: String| Capability { name, works, needed: false, finding, fix };
+    let ran = Computer::open(&trial(scratch, keeper, driver.into())).and_then(|computer| {
+        let argv = ["echo", "here"].map(str::to_owned).to_vec();
+        let said = computer
+            .start("say", &Request::Exec { argv, cwd: None, env: BTreeMap::new() })
+            .and_then(|()| computer.wait("say", TRIAL_WAIT))
+            .and_then(|_| computer.output("say", 0, 64));
+        computer.shutdown()?;
+        said
+    });
+    match ran {
+        Ok(said) if said == b"here\n" => {
+            finding(true, "it can make computers here, too; another driver is in use".to_owned(), String::new())
+        }
+        Ok(_) => finding(false, "it made a computer, but a command did not end well".to_owned(), String::new()),
+        Err(error) => {
+            let text = format!("{error}; not needed: another driver is in use");
+            finding(false, text, error.hint().unwrap_or_default().to_owned())
+        }
+    }
 }
 
 /// Uses a small computer up: more memory than it has, in processes that each stay below, and more processes than it may have.
@@ -100,12 +136,18 @@ fn limits(spec: &ComputerSpec) -> Result<Capability> {
         (true, false) => "; but a computer that had too many processes was not stopped",
     };
     let fix = if unmet.is_empty() { fix_of(&confinement) } else { "report this: a limit does not hold".to_owned() };
+    let undivided = match confinement.driver {
+        Driver::Native => "",
+        Driver::Bwrap => {
+            "; what the kernel counts per user (terminals, file watches) and files in /tmp have no limit of their own"
+        }
+    };
     let why = if confinement.reason.is_empty() { String::new() } else { format!(" ({})", confinement.reason) };
     Ok(Capability {
         name: "limits",
         works: confinement.is_whole() && unmet.is_empty(),
         needed: !unmet.is_empty(),
-        finding: format!("{confinement}{why}{unmet}"),
+        finding: format!("{confinement}{why}{undivided}{unmet}"),
         fix,
     })
 }

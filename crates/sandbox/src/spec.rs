@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::driver::Build;
+
 const MIB: u64 = 1024 * 1024;
 
 /// Everything that [`crate::Computer::open`] needs to know.
@@ -27,6 +29,9 @@ pub struct ComputerSpec {
     /// Folders that a person's workspace may neither contain nor lie in (data, configuration, policies).
     #[serde(default)]
     pub forbidden: Vec<PathBuf>,
+    /// Who makes it. One that lives already stays as it was made.
+    #[serde(default)]
+    pub build: Build,
 }
 
 /// The only lasting folder that commands can write.

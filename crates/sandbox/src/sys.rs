@@ -85,7 +85,12 @@ pub(crate) fn clone_for_parent(namespaces: c_int) -> io::Result<Forked> {
 
 /// Replaces this process by the program behind a descriptor, with one argument and no environment. Comes back only on failure.
 pub(crate) fn exec_fd(program: BorrowedFd<'_>, name: &CStr) -> io::Error {
-    let argv = [name.as_ptr(), std::ptr::null()];
+    exec_fd_with(program, &[name])
+}
+
+/// The same with all arguments.
+pub(crate) fn exec_fd_with(program: BorrowedFd<'_>, argv: &[&CStr]) -> io::Error {
+    let argv: Vec<_> = argv.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
     let envp: [*const libc::c_char; 1] = [std::ptr::null()];
     // SAFETY: both arrays end with a null pointer and live until the call is over; the path is the empty string.
     unsafe {
@@ -266,6 +271,12 @@ pub(crate) fn dumpable(yes: bool) -> io::Result<()> {
 pub(crate) fn part_from_groups() -> io::Result<()> {
     // SAFETY: takes an integer only and changes nothing but what is seen of control groups.
     check(c_long::from(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) })).map(drop)
+}
+
+/// Leaves the mounts' namespace of the host. Only root can by itself.
+pub(crate) fn part_from_mounts() -> io::Result<()> {
+    // SAFETY: takes an integer only and changes nothing but which mounts this process, which has one thread, sees from now on.
+    check(c_long::from(unsafe { libc::unshare(libc::CLONE_NEWNS) })).map(drop)
 }
 
 /// Takes over the orphans below this process.

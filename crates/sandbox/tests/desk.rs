@@ -7,7 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sandbox::{CallResult, Computer, ComputerSpec, Exit, FileAnswer, FileOp, Limits, Request, Status, Workspace};
+use sandbox::{
+    CallResult, Computer, ComputerSpec, Driver, Exit, FileAnswer, FileOp, Limits, Request, Status, Workspace,
+};
 
 /// Long enough for a loaded machine; no test waits for it unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
@@ -32,6 +34,7 @@ impl Desk {
                 .unwrap_or_else(|| env!("CARGO_BIN_EXE_thenar-keeper").into())
                 .into(),
             forbidden: Vec::new(),
+            build: driver().into(),
         };
         Self { folder, spec }
     }
@@ -115,9 +118,13 @@ pub(crate) fn keeper_pid(dir: &Path) -> Option<i32> {
     })
 }
 
-/// PID 1 of the computer that this keeper keeps, as the host numbers it.
+/// PID 1 of the computer that this keeper keeps, as the host numbers it. Between them stands bubblewrap, where it made the box.
 pub(crate) fn init_pid(keeper: i32) -> Option<i32> {
-    pids().into_iter().find(|pid| name_of(*pid).as_deref() == Some("thenar-init") && parent_of(*pid) == Some(keeper))
+    let is_below = |pid: i32| {
+        let parent = parent_of(pid);
+        parent == Some(keeper) || parent.is_some_and(|parent| parent_of(parent) == Some(keeper))
+    };
+    pids().into_iter().find(|pid| name_of(*pid).as_deref() == Some("thenar-init") && is_below(*pid))
 }
 
 pub(crate) fn alive(pid: i32) -> bool {
@@ -143,8 +150,36 @@ fn parent_of(pid: i32) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// The value of a variable of the host's that no computer may see.
+pub(crate) const PLANTED: &str = "bait-in-a-variable";
+
+/// Has the variable in this process's environment, from where whatever is inherited would come.
+pub(crate) fn plant_variable() {
+    if std::env::var_os("THENAR_BAIT").is_none() {
+        #[expect(unsafe_code, reason = "the variable must be in this process's environment to be inherited")]
+        // SAFETY: whoever runs several tests in one process has planted it before; alone, no other thread reads it.
+        unsafe {
+            std::env::set_var("THENAR_BAIT", PLANTED);
+        }
+    }
+}
+
+/// Who makes the computers of this run.
+pub(crate) fn driver() -> Driver {
+    std::env::var("THENAR_TEST_DRIVER").map_or(Driver::Native, |name| name.parse().unwrap())
+}
+
 /// A user that owns nothing on any host.
 const USER: u32 = 64_321;
+
+/// As whom the tests run once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// As this run.
+    Same,
+    /// As an ordinary user, if this run is root's.
+    User,
+}
 
 /// Runs this test program once more as an ordinary user, if it runs as root: its other tests then show both.
 pub(crate) fn all_again_as_an_ordinary_user() {
@@ -152,9 +187,15 @@ pub(crate) fn all_again_as_an_ordinary_user() {
 }
 
 /// The same with those tests only whose names contain one of these.
-#[expect(clippy::disallowed_methods, reason = "this program again, as somebody else")]
 pub(crate) fn again_as_an_ordinary_user(names: &[&str]) {
-    if !rustix::process::geteuid().is_root() {
+    again(Driver::Native, Who::User, names);
+}
+
+/// Runs this test program once more with the computers of a driver, all of it or the tests of some names.
+#[expect(clippy::disallowed_methods, reason = "this program again, as somebody else")]
+pub(crate) fn again(driver: Driver, who: Who, names: &[&str]) {
+    // What runs again does not run itself again.
+    if std::env::var_os("THENAR_TEST_DRIVER").is_some() || who == Who::User && !rustix::process::geteuid().is_root() {
         return;
     }
     // The build folder may be one that only root may pass, so the programs are copied to where the user can run them.
@@ -165,19 +206,22 @@ pub(crate) fn again_as_an_ordinary_user(names: &[&str]) {
     std::fs::copy(env!("CARGO_BIN_EXE_thenar-keeper"), &keeper).unwrap();
     let scratch = folder.path().join("scratch");
     std::fs::create_dir(&scratch).unwrap();
-    chown(&scratch, Some(USER), Some(USER)).unwrap();
-    let output = std::process::Command::new(&tests)
+    let mut command = std::process::Command::new(&tests);
+    command
         .arg("--test-threads=2")
         .args(names)
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("TMPDIR", &scratch)
         .env("THENAR_TEST_KEEPER", &keeper)
-        .current_dir(&scratch)
-        .uid(USER)
-        .gid(USER)
-        .output()
-        .unwrap();
+        .env("THENAR_TEST_DRIVER", driver.to_string())
+        .env("THENAR_BAIT", PLANTED)
+        .current_dir(&scratch);
+    if who == Who::User {
+        chown(&scratch, Some(USER), Some(USER)).unwrap();
+        command.uid(USER).gid(USER);
+    }
+    let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("test result: ok."), "{said}");

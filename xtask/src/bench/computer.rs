@@ -54,6 +54,7 @@ fn spec(programs: &Programs, folder: &TempDir) -> Result<ComputerSpec> {
         env: BTreeMap::new(),
         keeper: programs.keeper.clone(),
         forbidden: Vec::new(),
+        build: Default::default(),
     })
 }
 

@@ -150,6 +150,7 @@ fn instance(programs: &Programs, stage: &Stage) -> Result<agent::Instance> {
         keeper: programs.keeper.clone(),
         toolset: None,
         limits: Default::default(),
+        build: Default::default(),
         policy: policy::Engine::default_policy().to_owned(),
         boot: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned(),
         forbidden: Vec::new(),

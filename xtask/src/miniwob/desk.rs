@@ -42,6 +42,7 @@ impl Desk {
             env: BTreeMap::new(),
             keeper: keeper.to_owned(),
             forbidden: Vec::new(),
+            build: Default::default(),
         };
         let place = Place::new(folder.path().to_owned(), spec, None, Arc::new(AtomicBool::new(false)));
         let (processes, acceptance, delivered) = (BTreeMap::new(), Vec::new(), Vec::new());

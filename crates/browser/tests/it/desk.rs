@@ -31,6 +31,7 @@ impl Desk {
             env: BTreeMap::new(),
             keeper: sandbox::find_keeper().unwrap(),
             forbidden: Vec::new(),
+            build: Default::default(),
         };
         std::fs::create_dir(folder.path().join("workspace")).unwrap();
         let pages: BTreeMap<&str, &str> = pages.iter().copied().collect();

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use sandbox::{Browser, Computer, ComputerSpec, Workspace};
+use sandbox::{Browser, Build, Computer, ComputerSpec, Driver, Workspace};
 
 use super::Finding;
 
@@ -14,11 +14,16 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Bytes of its answer.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-pub(crate) fn finding(scratch: &Path) -> Finding {
+pub(crate) fn finding(scratch: &Path, build: Build) -> Finding {
     const FIX: &str = "sudo apt-get install chromium-headless-shell fonts-liberation";
+    if build.driver == Driver::Bwrap {
+        let fix =
+            "unset THENAR_COMPUTER    # and take `driver` out of config.toml: the driver native makes a box for one";
+        return Finding::poor("browser", "the driver bwrap makes no box for one: tasks cannot look at pages", fix);
+    }
     match Browser::default().program() {
         Err(_) => Finding::poor("browser", "there is none: tasks cannot look at pages", FIX),
-        Ok((program, _)) => match answers(&scratch.join("browser")) {
+        Ok((program, _)) => match answers(&scratch.join("browser"), build) {
             Ok(name) => Finding::good("browser", format!("{name}, started in its box")),
             Err(what) => Finding::poor("browser", format!("{} does not start: {what}", program.display()), FIX),
         },
@@ -26,7 +31,7 @@ pub(crate) fn finding(scratch: &Path) -> Finding {
 }
 
 /// The name that a browser gives itself.
-fn answers(scratch: &Path) -> Result<String, String> {
+fn answers(scratch: &Path, build: Build) -> Result<String, String> {
     let text = |error: sandbox::Error| error.to_string();
     std::fs::create_dir_all(scratch).map_err(|error| error.to_string())?;
     let spec = ComputerSpec {
@@ -38,6 +43,7 @@ fn answers(scratch: &Path) -> Result<String, String> {
         env: BTreeMap::new(),
         keeper: sandbox::find_keeper().map_err(text)?,
         forbidden: Vec::new(),
+        build,
     };
     let computer = Computer::open(&spec).map_err(text)?;
     let name = ask(&computer);

@@ -1,19 +1,21 @@
-//! A computer is really made, looked at from inside, and ended; Landlock is tried apart, for inside it cannot be told from
+//! Computers are really made, looked at from inside, and ended; Landlock is tried apart, for inside it cannot be told from
 //! the mounts.
 
 use std::path::Path;
+
+use sandbox::{Build, Capability, Driver};
 
 use super::Finding;
 use super::namespaces::Rules;
 
 /// What a computer is here, a finding for each lock.
-pub(crate) fn findings(scratch: &Path) -> Vec<Finding> {
+pub(crate) fn findings(scratch: &Path, build: Build) -> Vec<Finding> {
     let fatal = |error: &dyn std::fmt::Display, fix: &str| vec![Finding::fatal("computer", error.to_string(), fix)];
     let keeper = match sandbox::find_keeper() {
         Ok(keeper) => keeper,
         Err(error) => return fatal(&error, error.hint().unwrap_or("make install")),
     };
-    let probed = match sandbox::probe(scratch, &keeper) {
+    let probed = match sandbox::probe(scratch, &keeper, build) {
         Ok(probed) => probed,
         Err(error) => return fatal(&error, error.hint().unwrap_or_default()),
     };
@@ -21,14 +23,19 @@ pub(crate) fn findings(scratch: &Path) -> Vec<Finding> {
         .into_iter()
         .map(|seen| {
             // Only where there is no computer at all can it be a rule of the machine's.
-            let rule = Rules::read().fix(&keeper).filter(|_| !seen.works && seen.name == "computer");
-            finding(sandbox::Capability { fix: rule.unwrap_or(seen.fix), ..seen })
+            let rule = Rules::read().fix(build.driver, &keeper).filter(|_| !seen.works && seen.name == "computer");
+            finding(Capability { fix: rule.unwrap_or(seen.fix), ..seen })
         })
         .collect();
     findings.push(finding(sandbox::landlock(scratch)));
+    let other = match build.driver {
+        Driver::Native => Driver::Bwrap,
+        Driver::Bwrap => Driver::Native,
+    };
+    findings.push(finding(sandbox::second_opinion(&scratch.join("second"), &keeper, other)));
     findings
 }
 
-fn finding(seen: sandbox::Capability) -> Finding {
+fn finding(seen: Capability) -> Finding {
     Finding { name: seen.name.to_owned(), works: seen.works, needed: seen.needed, what: seen.finding, fix: seen.fix }
 }

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use sandbox::Driver;
+
 /// The rules that are known to stand in the way.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rules {
@@ -27,8 +29,8 @@ impl Rules {
         }
     }
 
-    /// What to paste, for the first rule that stands in the way.
-    pub(crate) fn fix(&self, keeper: &Path) -> Option<String> {
+    /// What to paste, for the first rule that stands in the way of a driver.
+    pub(crate) fn fix(&self, driver: Driver, keeper: &Path) -> Option<String> {
         if self.container {
             return Some(
                 "start the container as packaging/compose.yaml does (its security_opt lines), not with --privileged"
@@ -41,9 +43,15 @@ impl Rules {
         if self.switched_off {
             return Some("echo 'kernel.unprivileged_userns_clone = 1' | sudo tee /etc/sysctl.d/60-thenar.conf && sudo sysctl -p /etc/sysctl.d/60-thenar.conf".to_owned());
         }
-        self.apparmor.then(|| {
-            let file = "/etc/apparmor.d/thenar-keeper";
-            format!("printf '%s\\n' {} | sudo tee {file} >/dev/null && sudo apparmor_parser -r {file}", quoted(keeper))
+        self.apparmor.then(|| match driver {
+            Driver::Native => {
+                let file = "/etc/apparmor.d/thenar-keeper";
+                format!(
+                    "printf '%s\\n' {} | sudo tee {file} >/dev/null && sudo apparmor_parser -r {file}",
+                    quoted(keeper)
+                )
+            }
+            Driver::Bwrap => BWRAP_PROFILE.to_owned(),
         })
     }
 }
@@ -55,6 +63,10 @@ fn quoted(keeper: &Path) -> String {
     own.map(|line| format!("'{}'", line.replace('\'', "'\\''"))).collect::<Vec<_>>().join(" ")
 }
 
+/// Ubuntu's own profile for it, which is packaged and not switched on.
+const BWRAP_PROFILE: &str = "sudo apt-get install --yes apparmor-profiles && sudo cp /usr/share/apparmor/extra-profiles/bwrap-userns-restrict \
+    /etc/apparmor.d/ && sudo apparmor_parser -r /etc/apparmor.d/bwrap-userns-restrict";
+
 const PROFILE: &str = include_str!("../../../../packaging/apparmor/thenar-keeper");
 /// Where the profile says that the program is.
 const PROFILE_PATH: &str = "/usr/local/bin/thenar-keeper";
@@ -65,7 +77,7 @@ mod tests {
 
     #[track_caller]
     fn check(rules: Rules, says: &str) {
-        let fix = rules.fix(Path::new("/home/it's/thenar-keeper")).unwrap_or_default();
+        let fix = rules.fix(Driver::Native, Path::new("/home/it's/thenar-keeper")).unwrap_or_default();
         assert!(if says.is_empty() { fix.is_empty() } else { fix.contains(says) }, "{rules:?}: {fix}");
         // Nothing that opens more than this program needs.
         assert!(!fix.contains("apparmor_restrict") && !fix.contains("run it privileged"), "{fix}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use sandbox::{Computer, ComputerSpec, Exit, Request, Status, Workspace};
+use sandbox::{Build, Computer, ComputerSpec, Exit, Request, Status, Workspace};
 
 use super::Finding;
 use crate::toolset;
@@ -15,18 +15,18 @@ const IMPORTS: &str = "import numpy, pandas, matplotlib, openpyxl, docx, pptx, p
 /// How long the imports may take.
 const IMPORTS_WITHIN: Duration = Duration::from_secs(60);
 
-pub(crate) fn finding(scratch: &Path) -> Finding {
+pub(crate) fn finding(scratch: &Path, build: Build) -> Finding {
     let poor = |what: &str| Finding::poor("toolset", what, "thenar setup");
     let Some(folder) = toolset::installed() else {
         return poor("not installed: no charts, spreadsheets or documents");
     };
-    match imports(&scratch.join("toolset"), &folder) {
+    match imports(&scratch.join("toolset"), &folder, build) {
         Ok(()) => Finding::good("toolset", format!("{}, imported in a computer", folder.display())),
         Err(what) => poor(&what),
     }
 }
 
-fn imports(scratch: &Path, toolset: &Path) -> Result<(), String> {
+fn imports(scratch: &Path, toolset: &Path, build: Build) -> Result<(), String> {
     let text = |error: sandbox::Error| error.to_string();
     std::fs::create_dir_all(scratch).map_err(|error| error.to_string())?;
     let spec = ComputerSpec {
@@ -38,6 +38,7 @@ fn imports(scratch: &Path, toolset: &Path) -> Result<(), String> {
         env: BTreeMap::new(),
         keeper: sandbox::find_keeper().map_err(text)?,
         forbidden: Vec::new(),
+        build,
     };
     let computer = Computer::open(&spec).map_err(text)?;
     let argv = ["python3", "-c", IMPORTS].map(str::to_owned).to_vec();

@@ -111,6 +111,7 @@ fn run(config: &Config, folder: &Path, workspace: Option<&Path>, argv: Vec<Strin
         env: BTreeMap::new(),
         keeper: sandbox::find_keeper().map_err(failed)?,
         forbidden: house::forbidden(config)?,
+        build: config.computer.build()?,
     };
     let computer = Computer::open(&spec).map_err(failed)?;
     let runtime = crate::runtime()?;

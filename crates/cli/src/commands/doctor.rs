@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::checks::{Finding, Scratch, browser, clock, computer, disk, limits, models, toolset};
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen, data};
-use crate::{clean, house, screen};
+use crate::{clean, config, house, screen};
 
 /// Characters of one finding.
 const FINDING_CHARS_MAX: usize = 400;
@@ -22,9 +22,18 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
         }
         Ok(scratch) => {
             let mut findings = disk::findings(&home, scratch.path());
-            findings.extend(computer::findings(scratch.path()));
-            findings.push(toolset::finding(scratch.path()));
-            findings.push(browser::finding(scratch.path()));
+            match config::read().and_then(|config| config.computer.build()) {
+                Ok(build) => {
+                    findings.extend(computer::findings(scratch.path(), build));
+                    findings.push(toolset::finding(scratch.path(), build));
+                    findings.push(browser::finding(scratch.path(), build));
+                }
+                Err(problem) => findings.push(Finding::fatal(
+                    "configuration",
+                    problem.message,
+                    "thenar doctor    # after mending it",
+                )),
+            }
             findings
         }
     };

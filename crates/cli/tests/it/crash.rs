@@ -59,6 +59,7 @@ fn what_an_engine_left_that_died_at_the_very_end_is_cleared_by_the_next_one() {
         env: Default::default(),
         keeper: sandbox::find_keeper().unwrap(),
         forbidden: Vec::new(),
+        build: Default::default(),
     };
     sandbox::Computer::open(&spec).unwrap();
     assert!(desk.has_computer("t-one"));

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use rustix::process::{Signal, WaitOptions};
 
 use crate::launch::browser::{ANSWERS_FD, COMMANDS_FD, ERRORS_FD, ORDER_FD, Order};
-use crate::launch::{Box, filter_calls, lock_files};
+use crate::launch::{Box, filter_calls, lock_files, prove};
 use crate::sys::{self, Forked};
 
 /// What the browser finds in its environment.
@@ -37,6 +37,7 @@ pub(crate) fn main() -> ExitCode {
         rustix::process::chdir("/tmp")?;
         lock_files(Box::Browser).map_err(io::Error::other)?;
         filter_calls(Box::Browser)?;
+        prove()?;
         let mut text = Vec::new();
         let mut order = File::from(order);
         order.seek(SeekFrom::Start(0))?;

@@ -53,7 +53,11 @@ pub(crate) enum Order {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
-    Ready,
+    /// PID 1 has looked at itself and is as it has to be.
+    Ready {
+        /// The kernel took the second lock on files.
+        second_lock: bool,
+    },
     Started {
         call: String,
     },

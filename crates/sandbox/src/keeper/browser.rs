@@ -31,13 +31,17 @@ const BACKLOG_BYTES: usize = 1024 * 1024;
 const CALLER_STALL: Duration = Duration::from_secs(30);
 /// What is kept of the browser's complaints.
 const COMPLAINT_BYTES_MAX: usize = 4096;
+/// What a computer made by bubblewrap says to whoever wants a browser.
+const NO_BROWSER: &str = "a browser needs a box of its own beside the computer's, which the driver bwrap does not make: the driver native does \
+    (`driver` under [computer] in config.toml, or THENAR_COMPUTER)";
 /// How long the last processes of its box are waited for.
 const END_WAIT: Duration = Duration::from_millis(700);
 
 /// The computer's browser, one after another.
 pub(super) struct Browsers {
     dir: PathBuf,
-    shared: Shared,
+    /// Of a driver that can make a browser's box beside the shell's.
+    shared: Option<Shared>,
     line: Option<Line>,
     /// Counts callers.
     generation: u32,
@@ -46,7 +50,7 @@ pub(super) struct Browsers {
 }
 
 impl Browsers {
-    pub(super) fn new(dir: &Path, shared: Shared) -> Self {
+    pub(super) fn new(dir: &Path, shared: Option<Shared>) -> Self {
         Self { dir: dir.to_owned(), shared, line: None, generation: 0, last_words: String::new() }
     }
 
@@ -72,9 +76,10 @@ impl Browsers {
     }
 
     fn start(&self, which: Browser) -> Result<Line, String> {
+        let shared = self.shared.as_ref().ok_or(NO_BROWSER)?;
         let program = launch::own_program().map_err(|error| format!("open the keeper's own program: {error}"))?;
         let mut group = Group::make_for_browser(&launch::browser::limits());
-        let started = launch::browser::launch(which, &self.dir, &self.shared, &program, &mut group);
+        let started = launch::browser::launch(which, &self.dir, shared, &program, &mut group);
         let started = started.map_err(|failure| match failure {
             Failure::Launch { reason, hint } if hint.is_empty() => reason,
             Failure::Launch { reason, hint } => format!("{reason} ({hint})"),

@@ -296,7 +296,7 @@ impl Table {
             }
             let Some((report, descriptors)) = control::receive::<Report>(&self.control)? else { return Ok(false) };
             match report {
-                Report::Ready => {}
+                Report::Ready { .. } => {}
                 Report::Started { call } => {
                     if let Some(call) = self.calls.get_mut(&call) {
                         call.connect(descriptors);

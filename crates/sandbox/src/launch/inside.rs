@@ -11,7 +11,7 @@ use rustix::process::{Gid, Uid};
 
 use super::mounts::{self, Plan};
 use super::owner::Owner;
-use super::{INSIDE_ID, lockdown};
+use super::{INSIDE_ID, init_name, lockdown};
 use crate::spec::{ComputerSpec, Limits};
 use crate::sys::{self, mount_attr};
 
@@ -28,25 +28,47 @@ const ROOT_FILES: &str = "2048";
 const PTYS_MAX: &str = "256";
 
 /// Entries of `/proc` that tell about the host or act on it.
-const PROC_HIDDEN_FILES: &[&str] = &[
+pub(super) const PROC_HIDDEN_FILES: &[&str] = &[
+    "bootconfig",
+    "buddyinfo",
     "cmdline",
     "config.gz",
+    "consoles",
+    "diskstats",
+    "dma",
+    // When keys are pressed on this machine can be read from it.
+    "interrupts",
+    "iomem",
+    "ioports",
     "kallsyms",
     "kcore",
+    "key-users",
     "keys",
     "kmsg",
     "latency_stats",
+    "locks",
+    "mdstat",
+    "misc",
     "modules",
+    "mtrr",
+    "pagetypeinfo",
+    "partitions",
     "sched_debug",
+    "schedstat",
+    "slabinfo",
+    "softirqs",
+    "swaps",
     "sysrq-trigger",
     "timer_list",
     "version_signature",
     "vmallocinfo",
+    "zoneinfo",
 ];
-const PROC_HIDDEN_FOLDERS: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi", "tty"];
+pub(super) const PROC_HIDDEN_FOLDERS: &[&str] =
+    &["acpi", "asound", "bus", "driver", "dynamic_debug", "fs", "irq", "pressure", "scsi", "tty"];
 
 /// The small files of `/etc` that say who and where one is.
-const ETC_FILES: &[(&str, &str)] = &[
+pub(super) const ETC_FILES: &[(&str, &str)] = &[
     (
         "etc/passwd",
         "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
@@ -82,11 +104,12 @@ pub(super) fn at<E: Into<io::Error>>(step: &str) -> impl FnOnce(E) -> (String, i
 
 /// Becomes PID 1 of the box. Comes back only with what failed.
 pub(super) fn become_init(parts: Parts<'_>) -> (String, io::Error) {
+    let name = init_name(parts.spec.build.second_lock);
     match prepare(parts) {
         Err(failed) => failed,
         Ok((program, control)) => match pass_on(&control) {
             Err(error) => ("pass the control socket on".to_owned(), error),
-            Ok(()) => ("run PID 1".to_owned(), sys::exec_fd(program.as_fd(), c"thenar-init")),
+            Ok(()) => ("run PID 1".to_owned(), sys::exec_fd(program.as_fd(), name)),
         },
     }
 }

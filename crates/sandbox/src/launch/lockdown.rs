@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, Scope};
+use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit};
 
+use super::INSIDE_ID;
 use crate::spec::Limits;
 use crate::sys;
 
@@ -119,22 +120,22 @@ impl Box {
 }
 
 /// The second lock: rules on files that hold whatever is mounted, and no signals or hidden sockets to the outside. A kernel
-/// without it still has the first.
-pub(crate) fn lock_files(of: Box) -> Result<(), RulesetError> {
+/// without it still has the first; true if it took them.
+pub(crate) fn lock_files(of: Box) -> Result<bool, RulesetError> {
     lock_files_but(of.writable())
 }
 
 /// The same for other folders that stay writable. It holds for this thread and what comes from it.
-pub(crate) fn lock_files_but(writable: &[impl AsRef<Path>]) -> Result<(), RulesetError> {
+pub(crate) fn lock_files_but(writable: &[impl AsRef<Path>]) -> Result<bool, RulesetError> {
     let known = ABI::V6;
-    Ruleset::default()
+    let status = Ruleset::default()
         .handle_access(AccessFs::from_all(known))?
         .scope(Scope::from_all(known))?
         .create()?
         .add_rules(landlock::path_beneath_rules(["/"], AccessFs::from_read(known)))?
         .add_rules(landlock::path_beneath_rules(writable, AccessFs::from_all(known)))?
         .restrict_self()?;
-    Ok(())
+    Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
 
 /// Installs the call filter in this process, for itself and all that come from it.
@@ -144,4 +145,25 @@ pub(crate) fn filter_calls(of: Box) -> io::Result<()> {
         Box::Shell => REFUSED,
         Box::Browser => REFUSED_TO_BROWSERS,
     })
+}
+
+/// Looks at what this process still could, as the kernel tells it. A box that is not closed is none.
+pub(crate) fn prove() -> io::Result<()> {
+    let told = std::fs::read_to_string("/proc/self/status")?;
+    let line = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default();
+    let proofs = [
+        ("capabilities", ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"].iter().all(|set| is_zero(line(set)))),
+        ("new rights", line("NoNewPrivs:") == "1"),
+        ("calls", line("Seccomp:") == "2"),
+        ("the user", line("Uid:").split_whitespace().all(|id| id == INSIDE_ID.to_string())),
+        ("the group", line("Gid:").split_whitespace().all(|id| id == INSIDE_ID.to_string())),
+    ];
+    match proofs.iter().find(|(_, holds)| !holds) {
+        Some((what, _)) => Err(io::Error::other(format!("{what} are not what they have to be in a computer"))),
+        None => Ok(()),
+    }
+}
+
+fn is_zero(set: &str) -> bool {
+    !set.is_empty() && set.bytes().all(|digit| digit == b'0')
 }

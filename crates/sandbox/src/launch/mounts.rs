@@ -135,6 +135,18 @@ impl Plan {
         Ok(())
     }
 
+    /// What of the host is seen, but for devices: its path, its place inside, and whether it can be written. The workspace is
+    /// none of it.
+    pub(super) fn seen(&self) -> impl Iterator<Item = (&Path, &str, bool)> {
+        let all = self.binds.iter().filter(|bind| !bind.to.starts_with("dev/"));
+        all.map(|bind| (bind.from.as_path(), bind.to.as_str(), bind.attributes & mount_attr::READ_ONLY == 0))
+    }
+
+    /// Links of the root: place, target.
+    pub(super) fn links(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.links.iter().map(|(place, target)| (place.as_str(), target.as_path()))
+    }
+
     /// Attaches everything below the new root.
     pub(super) fn attach(&self, root: BorrowedFd<'_>) -> Result<(), (String, io::Error)> {
         for bind in &self.binds {

@@ -42,7 +42,10 @@ fn attempt(scratch: &Path) -> Result<(), String> {
     let prepared = fs::create_dir_all(&open).and_then(|()| fs::create_dir_all(&closed));
     prepared.map_err(|error| format!("its folders could not be made: {error}"))?;
     rustix::thread::set_no_new_privs(true).map_err(|error| format!("rights cannot be given up: {error}"))?;
-    lock_files_but(&[&open]).map_err(|error| format!("the rules were not taken: {error}"))?;
+    let taken = lock_files_but(&[&open]).map_err(|error| format!("the rules were not taken: {error}"))?;
+    if !taken {
+        return Err("the kernel did not take the rules".to_owned());
+    }
     fs::write(open.join("file"), b"x").map_err(|error| format!("a write inside was refused: {error}"))?;
     match fs::write(closed.join("file"), b"x") {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),

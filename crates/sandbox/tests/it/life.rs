@@ -204,14 +204,14 @@ fn bad_ids_never_reach_the_disk() {
 #[test]
 fn the_probe_proves_what_works_here() {
     let desk = Desk::new();
-    let found = probe(desk.path(), &desk.spec.keeper).unwrap();
+    let found = probe(desk.path(), &desk.spec.keeper, desk.spec.build).unwrap();
     let broken: Vec<_> = found.iter().filter(|capability| capability.needed && !capability.works).collect();
     assert!(broken.is_empty(), "{broken:#?}");
     // Who holds the limits differs from machine to machine; that they were met and told does not.
     let limits = found.iter().find(|capability| capability.name == "limits").unwrap();
     assert!(limits.finding.starts_with("memory"), "{limits:?}");
     assert_eq!(limits.works, limits.finding.contains("memory, processes, processor by control groups"), "{limits:?}");
-    let missing = probe(desk.path(), &desk.path().join("nowhere")).unwrap();
+    let missing = probe(desk.path(), &desk.path().join("nowhere"), desk.spec.build).unwrap();
     assert!(!missing[0].works && missing[0].fix.contains("THENAR_KEEPER"), "{missing:?}");
     assert!(find_keeper().unwrap().ends_with("thenar-keeper"));
 }

@@ -59,6 +59,7 @@ impl Rig {
             keeper: sandbox::find_keeper().expect("cargo build -p sandbox --bins makes it"),
             toolset: None,
             limits: Default::default(),
+            build: Default::default(),
             policy: policy::Engine::default_policy().to_owned(),
             boot: "this boot".to_owned(),
             forbidden: Vec::new(),

@@ -45,6 +45,7 @@ impl Task {
             toolset: None,
             limits: Limits::default(),
             forbidden: Vec::new(),
+            build: Default::default(),
             deadline_unix_ms: None,
             env: BTreeMap::new(),
             keeper: sandbox::find_keeper().expect("thenar-keeper is built"),
