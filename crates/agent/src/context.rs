@@ -3,7 +3,7 @@
 //! It only ever appends. An item that the model has read is never edited, reordered or removed, so each request begins
 //! with the bytes of the one before it, in this process and in the one that resumes it.
 
-use event::{Confidentiality, Effect, Event, FinishReason, Integrity, Item, Label, Source};
+use event::{ComputerPart, Confidentiality, Effect, Event, FinishReason, Integrity, Item, Label, Source};
 
 /// Characters of one item; tools cap their own results well below.
 pub(crate) const ITEM_CHARS_MAX: usize = 400_000;
@@ -100,6 +100,12 @@ impl Context {
                 self.pending.push(entry(user(SLEPT.to_owned(), &Label::system()), Label::system(), seq));
                 Vec::new()
             }
+            Event::HandedBack { what, note } => {
+                let text = handed_back(what, note);
+                self.person.push(note.clone());
+                self.pending.push(entry(user(text, &Label::person()), Label::person(), seq));
+                Vec::new()
+            }
             Event::EffectRequested { effect: Effect::Model(_) } => std::mem::take(&mut self.pending),
             Event::ModelReplied { reply, .. } => {
                 if let Some(notice) = cut_short(reply) {
@@ -130,6 +136,7 @@ impl Context {
             | Event::RestoreBegun { .. }
             | Event::PutDown { .. }
             | Event::TimeReached { .. }
+            | Event::TakenOver { .. }
             | Event::StopRequested { .. } => Vec::new(),
         };
         self.joined(added)
@@ -189,6 +196,15 @@ fn entry(item: Item, label: Label, seq: u64) -> Entry {
 
 fn user(text: String, label: &Label) -> Item {
     Item::User { text: capped(&text), label: label.clone() }
+}
+
+/// What the agent is told when it has a part of its computer back.
+fn handed_back(what: &ComputerPart, note: &str) -> String {
+    let told = format!("[Thenar] The person had taken over {what} and handed it back: look at it before you go on.");
+    match note.trim() {
+        "" => told,
+        note => format!("{told} They say: {note}"),
+    }
 }
 
 /// The person's sentence, with the files they gave.

@@ -85,7 +85,8 @@ pub fn decide(state: &State, limits: &Limits) -> Vec<Action> {
 /// When the computer of a task that waits for the person is put to sleep, in milliseconds since 1970 (UTC); nothing where there is none, or
 /// it is needed.
 pub(crate) fn sleeps_at_ms(state: &State) -> Option<u64> {
-    let sleeps = state.has_computer && state.waits_for_person();
+    // One that the person works with is not idle.
+    let sleeps = state.has_computer && state.taken_over.is_none() && state.waits_for_person();
     sleeps.then(|| state.moved_ms.saturating_add(COMPUTER_SLEEPS_AFTER_MS))
 }
 
@@ -165,6 +166,9 @@ fn next(state: &State, limits: &Limits) -> Action {
                 end(EndState::Failed, StopCause::Engine, reason, missing(state))
             }
         };
+    }
+    if state.stands_aside() {
+        return Action::AwaitPerson;
     }
     for (index, call) in state.calls.iter().enumerate() {
         if let Some(action) = tool_action(index, call, state) {

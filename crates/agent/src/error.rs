@@ -32,6 +32,9 @@ pub enum Error {
     /// What is there now would be lost: say so, or make it smaller.
     #[error("keep the workspace as it is now: {0}")]
     NotKept(String),
+    /// The task's computer refused, or could not.
+    #[error(transparent)]
+    Computer(#[from] sandbox::Error),
     /// The model's name or tool list cannot be used.
     #[error("prepare the model {name}: {reason}")]
     Model { name: String, reason: String },
@@ -58,6 +61,7 @@ impl Error {
             Self::Journal(error @ journal::Error::Newer { .. }) => error.hint(),
             Self::Kept(error) => error.hint().map(str::to_owned),
             Self::NotKept(_) => Some("to go back all the same, and lose what is there now: --throw-away".to_owned()),
+            Self::Computer(error) => error.hint().map(str::to_owned),
             Self::Invalid(_)
             | Self::Journal(_)
             | Self::Policy(_)

@@ -29,6 +29,7 @@ mod retention;
 mod run;
 mod state;
 mod summary;
+mod terminals;
 mod trace;
 mod watch;
 
@@ -50,6 +51,8 @@ pub use prompt::SYSTEM;
 pub use run::Start;
 /// How the doors to a task reach its files; they know the computer only through this crate.
 pub use sandbox::Folder;
+/// And its terminals.
+pub use sandbox::{Depict, Error as ComputerError, Look, Size as TerminalSize, Terminal, Until};
 pub use state::{Call, Ended, Kept, KeptCheckpoint, OpenModelCall, Stage, State};
 pub use summary::{Approval, Summary};
 pub use trace::CONTENT;

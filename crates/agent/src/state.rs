@@ -8,8 +8,9 @@ mod kept;
 use std::collections::BTreeMap;
 
 use event::{
-    AcceptanceItem, AutorunFile, Decision, Deliverable, Digest, Effect, EffectId, EndState, Event, LimitKind, MicroUsd,
-    ModelCall, Plan, StopCause, TaskCreated, TaskOptions, ToolCall, ToolFact, ToolRequest, ToolResult, Usage,
+    AcceptanceItem, AutorunFile, ComputerPart, Decision, Deliverable, Digest, Effect, EffectId, EndState, Event,
+    LimitKind, MicroUsd, ModelCall, Plan, StopCause, TaskCreated, TaskOptions, ToolCall, ToolFact, ToolRequest,
+    ToolResult, Usage,
 };
 
 pub use self::kept::{Kept, KeptCheckpoint};
@@ -54,6 +55,8 @@ pub struct State {
     pub autorun: (Vec<AutorunFile>, bool),
     /// Which call a process id means: the newest that bears it.
     pub processes: BTreeMap<String, EffectId>,
+    /// What of the computer the person has in their own hands.
+    pub taken_over: Option<ComputerPart>,
     /// A question that the person has not answered.
     pub question: Option<String>,
     pub stop: Option<String>,
@@ -248,8 +251,16 @@ impl State {
             Event::LimitReached { limit, .. } => self.limits_reached.push(*limit),
             Event::TimeReached { .. } => {}
             Event::StopRequested { by } => self.stop = Some(by.clone()),
+            Event::TakenOver { what } => self.taken_over = Some(what.clone()),
+            Event::HandedBack { .. } => {
+                self.taken_over = None;
+                self.unheard = true;
+                self.last_words = None;
+                self.idle = None;
+            }
             Event::TaskEnded { state, cause, reason, text } => {
                 self.has_computer = false;
+                self.taken_over = None;
                 self.ended = Some(Ended { state: *state, cause: *cause, reason: reason.clone(), text: text.clone() });
             }
         }
@@ -279,7 +290,14 @@ impl State {
     pub fn waits_for_person(&self) -> bool {
         self.ended.is_none()
             && (self.question.is_some() && self.turn_complete()
+                || self.stands_aside()
                 || self.all_calls().any(|call| matches!(call.stage, Stage::Asking { .. })))
+    }
+
+    /// Whether the agent begins nothing because the person has a part of the computer. What had begun goes on to its end.
+    pub fn stands_aside(&self) -> bool {
+        let begun = self.all_calls().any(|call| matches!(call.stage, Stage::Started { .. }));
+        self.taken_over.is_some() && self.model_call.is_none() && !begun
     }
 
     /// The approval the task waits for.
@@ -340,6 +358,7 @@ impl State {
         self.autorun = Default::default();
         self.processes.clear();
         self.has_computer = false;
+        self.taken_over = None;
         self.stop = None;
         self.unread = false;
         self.limits_reached.clear();

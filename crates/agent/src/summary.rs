@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use event::{
-    AcceptanceItem, AutorunFile, Deliverable, Digest, EffectId, EndState, ForkOrigin, MicroUsd, Plan, StopCause,
-    TaskId, TaskOptions, Usage,
+    AcceptanceItem, AutorunFile, ComputerPart, Deliverable, Digest, EffectId, EndState, ForkOrigin, MicroUsd, Plan,
+    StopCause, TaskId, TaskOptions, Usage,
 };
 
 use crate::home::TaskFolder;
@@ -46,6 +46,8 @@ pub struct Summary {
     pub sleeps_at_ms: Option<u64>,
     pub question: Option<String>,
     pub approval: Option<Approval>,
+    /// What of the computer the person has in their own hands.
+    pub taken_over: Option<ComputerPart>,
     pub options: TaskOptions,
     /// Where deliverables go.
     pub out: PathBuf,
@@ -97,6 +99,7 @@ impl Summary {
                 digest,
                 question: question.to_owned(),
             }),
+            taken_over: state.taken_over.clone(),
             options: state.options.clone(),
             out: state.options.out.clone().map(PathBuf::from).unwrap_or_default(),
             workspace: state.options.workspace.clone().map_or_else(|| folder.workspace(), PathBuf::from),
@@ -142,7 +145,11 @@ fn standing(state: &State, held: bool) -> (&'static str, String) {
         return (name, ended.reason.clone());
     }
     if state.waits_for_person() {
-        return ("waiting", "it waits for your word".to_owned());
+        let reason = match &state.taken_over {
+            Some(what) => format!("you have {what} in your hands"),
+            None => "it waits for your word".to_owned(),
+        };
+        return ("waiting", reason);
     }
     if held {
         return ("running", String::new());

@@ -71,7 +71,9 @@ impl From<agent::Error> for Problem {
             | Error::Model { .. }
             | Error::Event { .. }
             | Error::Journal(journal::Error::Newer { .. }) => Code::Setup,
-            Error::Journal(_) | Error::Io { .. } | Error::Kept(_) | Error::Crashed(_) => Code::Failed,
+            Error::Journal(_) | Error::Io { .. } | Error::Kept(_) | Error::Computer(_) | Error::Crashed(_) => {
+                Code::Failed
+            }
         };
         let mut problem = Self::new(code, error.to_string());
         problem.hints.extend(error.hint());

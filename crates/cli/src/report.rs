@@ -159,6 +159,7 @@ pub(crate) fn next(summary: &Summary) -> Option<(&'static str, String)> {
             "to allow it (or --deny), then resume",
             format!("thenar task confirm {id} && thenar task resume {id}"),
         )),
+        "waiting" if summary.taken_over.is_some() => Some(("to hand it back, in the app", "thenar serve".to_owned())),
         "waiting" => {
             Some(("to answer, then resume", format!("thenar task send {id} \"…\" && thenar task resume {id}")))
         }

@@ -241,6 +241,10 @@ impl Watcher for Show {
             Event::WorkspaceRestored { number, .. } => {
                 self.dim(&format!("  the workspace was set back to checkpoint {number}"));
             }
+            Event::TakenOver { what } => {
+                self.dim(&format!("  you took over {what}: the agent waits until it is handed back"))
+            }
+            Event::HandedBack { what, .. } => self.dim(&format!("  you handed back {what}")),
             Event::Resumed { .. } => {
                 let span = words::span(time_ms.saturating_sub(state.created_ms));
                 self.dim(&format!("  taken up again, {span} after it began"));

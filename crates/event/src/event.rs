@@ -62,6 +62,10 @@ pub enum Event {
     TimeReached { at_ms: u64 },
     /// The person wants it to stop.
     StopRequested { by: String },
+    /// The person has taken a part of the computer into their own hands: the agent begins nothing until it has it back.
+    TakenOver { what: ComputerPart },
+    /// They have handed it back, with a word for the agent or none.
+    HandedBack { what: ComputerPart, note: String },
     /// In the folder that the person lent, these files are not what they were when the task began, and programs of the
     /// person's run them. The list replaces the one before it; `cut` where the folder was too large to see all.
     AutorunChanged { files: Vec<AutorunFile>, cut: bool },
@@ -150,6 +154,25 @@ pub struct TaskOptions {
     pub out: Option<String>,
 }
 
+/// A part of the computer with which a person can work in the agent's place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "part", rename_all = "snake_case")]
+pub enum ComputerPart {
+    /// The terminal of this name.
+    Terminal { name: String },
+    /// The browser with all its pages.
+    Browser,
+}
+
+impl std::fmt::Display for ComputerPart {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Terminal { name } => write!(out, "the terminal {name:?}"),
+            Self::Browser => out.write_str("the browser"),
+        }
+    }
+}
+
 /// The limits a task can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -213,6 +236,8 @@ impl Event {
             Self::LimitReached { .. } => "limit_reached",
             Self::TimeReached { .. } => "time_reached",
             Self::StopRequested { .. } => "stop_requested",
+            Self::TakenOver { .. } => "taken_over",
+            Self::HandedBack { .. } => "handed_back",
             Self::AutorunChanged { .. } => "autorun_changed",
             Self::CheckpointTaken { .. } => "checkpoint_taken",
             Self::CheckpointMissed { .. } => "checkpoint_missed",
@@ -237,6 +262,8 @@ impl Event {
             | Self::ModelFailed { .. }
             | Self::ToolFinished { .. }
             | Self::StopRequested { .. }
+            | Self::TakenOver { .. }
+            | Self::HandedBack { .. }
             | Self::TaskEnded { .. } => true,
             Self::Resumed { .. }
             | Self::PutDown { .. }

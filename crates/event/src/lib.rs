@@ -24,7 +24,7 @@ pub use delivery::{
 };
 pub use digest::{BlobRef, Digest, InvalidDigest};
 pub use effect::{Decision, Effect, FailureKind, ModelCall, Outcome, Tier, ToolCall, ToolFact, ToolResult, ToolStatus};
-pub use event::{AutorunFile, EndState, Event, LimitKind, StopCause, TaskCreated, TaskOptions};
+pub use event::{AutorunFile, ComputerPart, EndState, Event, LimitKind, StopCause, TaskCreated, TaskOptions};
 pub use ids::{EffectId, InvalidId, TaskId};
 pub use label::{Confidentiality, Integrity, Label, SOURCES_MAX, Source};
 pub use message::{AssistantMessage, FinishReason, Item, Reply, ToolRequest, Usage};

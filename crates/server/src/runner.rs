@@ -410,7 +410,11 @@ async fn carry(shared: &Shared, id: &TaskId, start: Start, mut commands: mpsc::R
                 tracing::error!(task.id = %id, %error, "the task cannot be run");
                 return false;
             }
-            agent::Error::Journal(_) | agent::Error::Kept(_) | agent::Error::Io { .. } | agent::Error::Crashed(_) => {
+            agent::Error::Journal(_)
+            | agent::Error::Io { .. }
+            | agent::Error::Kept(_)
+            | agent::Error::Computer(_)
+            | agent::Error::Crashed(_) => {
                 tracing::warn!(task.id = %id, %error, wait_ms, "the task is tried again");
             }
         }

@@ -135,6 +135,8 @@ impl Seen {
             | Event::ComputerSlept { .. }
             | Event::PutDown { .. }
             | Event::TimeReached { .. }
+            | Event::TakenOver { .. }
+            | Event::HandedBack { .. }
             | Event::StopRequested { .. } => {}
         }
     }

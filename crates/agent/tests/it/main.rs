@@ -19,3 +19,4 @@ mod rig;
 mod saw;
 mod sleep;
 mod steering;
+mod takeover;

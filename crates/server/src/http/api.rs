@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Kind};
-use super::{Shared, events, files, framed, guard, kept, record, say, status, tasks};
+use super::{Shared, events, files, framed, guard, kept, record, say, status, takeover, tasks, terminals};
 
 /// What every route may answer.
 const EVERYWHERE: [Kind; 4] = [Kind::ForeignOrigin, Kind::WrongHost, Kind::Internal, Kind::Busy];
@@ -36,6 +36,7 @@ const WITH_TOKEN: [Kind; 2] = [Kind::Unauthorized, Kind::TooManyRequests];
         (name = "tasks", description = "Tasks, from the sentence to the end."),
         (name = "events", description = "What happens to a task, as it happens and afterwards."),
         (name = "control", description = "What can be said to a task."),
+        (name = "terminals", description = "The terminals of its computer."),
         (name = "files", description = "Its workspace, and what it handed over."),
         (name = "server", description = "The server itself."),
     ),
@@ -55,6 +56,12 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(kept::list))
         .routes(routes!(kept::restore))
         .routes(routes!(kept::fork))
+        .routes(routes!(takeover::take))
+        .routes(routes!(takeover::hand_back))
+        .routes(routes!(terminals::list))
+        .routes(routes!(terminals::watch))
+        .routes(routes!(terminals::keys))
+        .routes(routes!(terminals::size))
         .routes(routes!(files::list))
         .routes(routes!(files::file))
         .routes(routes!(files::deliverables))

@@ -17,7 +17,9 @@ mod say;
 mod serve;
 mod shown;
 mod status;
+mod takeover;
 mod tasks;
+mod terminals;
 mod token;
 mod upload;
 mod wanted;
@@ -66,6 +68,8 @@ struct Shared {
     gate: Arc<guard::Gate>,
     /// A place for each upload under way.
     uploads: Arc<Semaphore>,
+    /// A place for each watcher of a terminal.
+    terminal_watchers: Arc<Semaphore>,
 }
 
 /// The routes, behind the checks that every request passes.
@@ -75,6 +79,7 @@ pub fn app(state: App) -> Router {
         hub: events::Hub::new(Arc::clone(&state)),
         gate: Arc::new(guard::Gate::new(state.limits)),
         uploads: Arc::new(Semaphore::new(state.limits.uploads_max)),
+        terminal_watchers: Arc::new(Semaphore::new(terminals::WATCHERS_MAX)),
         app: state,
     };
     let (routes, _) = api::routes().split_for_parts();

@@ -28,6 +28,7 @@ pub(super) enum Kind {
     NoSuchRoute,
     NoSuchTask,
     NoSuchFile,
+    NoSuchTerminal,
     NothingAwaited,
     MethodNotAllowed,
     TooSlow,
@@ -53,13 +54,14 @@ pub(super) enum Kind {
 }
 
 /// Kind, name, status, and what it means.
-const KINDS: [(Kind, &str, StatusCode, &str); 28] = [
+const KINDS: [(Kind, &str, StatusCode, &str); 29] = [
     (Kind::Malformed, "malformed", StatusCode::BAD_REQUEST, "The request cannot be read"),
     (Kind::Unauthorized, "unauthorized", StatusCode::UNAUTHORIZED, "No valid access token was shown"),
     (Kind::ForeignOrigin, "foreign-origin", StatusCode::FORBIDDEN, "Another site asked"),
     (Kind::NoSuchRoute, "no-such-route", StatusCode::NOT_FOUND, "There is nothing at this address"),
     (Kind::NoSuchTask, "no-such-task", StatusCode::NOT_FOUND, "There is no such task"),
     (Kind::NoSuchFile, "no-such-file", StatusCode::NOT_FOUND, "There is no such file"),
+    (Kind::NoSuchTerminal, "no-such-terminal", StatusCode::NOT_FOUND, "No such terminal is there"),
     (Kind::NothingAwaited, "nothing-awaited", StatusCode::NOT_FOUND, "The task waits for no confirmation"),
     (Kind::MethodNotAllowed, "method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "That cannot be done here"),
     (Kind::TooSlow, "too-slow", StatusCode::REQUEST_TIMEOUT, "The request's body did not come in time"),
@@ -220,6 +222,7 @@ impl From<agent::Error> for Problem {
             agent::Error::Invalid(text) => Self::invalid(text.clone()),
             agent::Error::Held { .. } => Self::new(Kind::InHand, "the task is in hand", "stop it first"),
             agent::Error::Journal(journal::Error::NotFound { .. }) => Self::no_task("there is no such task"),
+            agent::Error::Computer(error) => Self::computer(error),
             agent::Error::Io { source, .. } => of_disk(source).unwrap_or_else(|| Self::internal(error)),
             agent::Error::NotKept(_) => Self::new(Kind::NotNow, error.to_string(), "make the workspace smaller first"),
             agent::Error::Journal(_)
@@ -233,6 +236,19 @@ impl From<agent::Error> for Problem {
 }
 
 impl Problem {
+    /// The task's computer refused, or is not there.
+    fn computer(error: &agent::ComputerError) -> Self {
+        use agent::ComputerError as Error;
+        match error {
+            Error::Invalid(text) => Self::invalid(text.clone()),
+            Error::Refused(text) => Self::new(Kind::NotNow, text.clone(), "look at the task: GET /v1/tasks/{id}"),
+            Error::Gone { .. } => {
+                Self::new(Kind::NotNow, "the task's computer is not there", "look at the task: GET /v1/tasks/{id}")
+            }
+            other => Self::internal(other),
+        }
+    }
+
     /// The file system refused.
     pub(super) fn io(doing: &str, error: &std::io::Error) -> Self {
         of_disk(error).unwrap_or_else(|| Self::internal(format_args!("{doing}: {error}")))
@@ -382,6 +398,12 @@ answers! {
     Restoring: Malformed NoSuchTask TooSlow InHand NotNow TooLarge UnsupportedMediaType Invalid DiskFull;
     /// A checkpoint of the task is named, and the new one may be put into the queue.
     Forking: Malformed NoSuchTask TooSlow TooLarge UnsupportedMediaType Invalid QueueFull Stopping DiskFull;
+    /// The terminal is named in the address.
+    OfTerminal: NoSuchTask NoSuchTerminal NotNow;
+    /// The terminal may not be in the person's hands.
+    Typing: Malformed NoSuchTask NoSuchTerminal TooSlow NotNow TooLarge UnsupportedMediaType Invalid;
+    /// What is to be taken over may not be there.
+    TakingOver: Malformed NoSuchTask NoSuchTerminal TooSlow NotNow TooLarge UnsupportedMediaType Invalid DiskFull;
     /// The task may not take it.
     Changing: NoSuchTask NotNow DiskFull;
     /// The server may not be ready.

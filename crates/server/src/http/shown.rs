@@ -1,7 +1,7 @@
 //! Tasks as they are shown: the shapes that go over the wire, made from a summary. Paths of this machine are not in them.
 
 use agent::Summary;
-use event::{AcceptanceItem, Deliverable, Digest, EffectId, MicroUsd, Plan, StopCause, TaskId, Usage};
+use event::{AcceptanceItem, ComputerPart, Deliverable, Digest, EffectId, MicroUsd, Plan, StopCause, TaskId, Usage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -54,6 +54,8 @@ pub(super) enum WaitsFor {
     Answer,
     /// A yes or a no to an effect: GET the confirmation.
     Confirmation,
+    /// To have back what the person has taken over.
+    HandBack,
 }
 
 /// A task in full.
@@ -104,6 +106,9 @@ pub(super) struct Task {
     question: Option<String>,
     #[schema(required)]
     confirm: Option<Awaited>,
+    /// What of the computer the person has in their own hands.
+    #[schema(required)]
+    taken_over: Option<ComputerPart>,
     #[schema(required)]
     max_steps: Option<u64>,
     #[schema(required)]
@@ -185,6 +190,7 @@ impl Task {
             unread: task.unread,
             question: task.question,
             confirm: task.approval.map(Awaited::from),
+            taken_over: task.taken_over,
             max_steps: task.options.max_steps,
             max_cost_usd: task.options.max_cost.map(usd),
             max_time_ms: task.options.max_time_ms,
@@ -201,6 +207,7 @@ impl From<agent::Approval> for Awaited {
 
 fn waits_for(task: &Summary) -> Option<WaitsFor> {
     match (&task.approval, &task.question) {
+        _ if task.taken_over.is_some() => Some(WaitsFor::HandBack),
         (Some(_), _) => Some(WaitsFor::Confirmation),
         (None, Some(_)) => Some(WaitsFor::Answer),
         (None, None) => None,

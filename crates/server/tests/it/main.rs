@@ -10,5 +10,6 @@ mod kept;
 mod openapi;
 mod rig;
 mod runner;
+mod terminals;
 mod uploads;
 mod web;

@@ -1,0 +1,64 @@
+//! Taking a part of the task's computer over, and handing it back. Both are on the record; what the person does in between
+//! goes through the routes of that part.
+
+use agent::Command;
+use axum::extract::{Path, State};
+use event::{ComputerPart, TaskId};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::extract::{Said, task_id};
+use super::problem::{Answer, Problem, TakingOver, WithBodyOfTask};
+use super::say::{Heard, tell};
+use super::{Shared, terminals};
+
+const NOTE_CHARS_MAX: usize = 10_000;
+
+/// What is to be in the person's hands.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TakeOver {
+    what: ComputerPart,
+}
+
+/// What is said when it is handed back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HandBack {
+    /// A word for the agent: what was done, and how to go on.
+    #[serde(default)]
+    #[schema(max_length = 10_000)]
+    note: String,
+}
+
+/// Take a part of the computer over
+///
+/// The agent finishes what it has begun, then waits until it is handed back. One part at a time; twice is once.
+#[utoipa::path(post, path = "/v1/tasks/{id}/takeover", operation_id = "takeOver", tag = "control",
+    params(("id" = TaskId, Path)), request_body = TakeOver,
+    responses((status = 202, description = "It is in the person's hands.", body = Heard), TakingOver))]
+pub(super) async fn take(State(shared): State<Shared>, Path(name): Path<String>, Said(said): Said<TakeOver>) -> Answer {
+    let id = task_id(&name)?;
+    if let ComputerPart::Terminal { name } = &said.what {
+        terminals::open_one(&shared, &id, name).await?;
+    }
+    tell(&shared, id, Command::TakeOver { what: said.what }).await
+}
+
+/// Hand it back
+///
+/// The agent reads the note, and goes on.
+#[utoipa::path(post, path = "/v1/tasks/{id}/handback", operation_id = "handBack", tag = "control",
+    params(("id" = TaskId, Path)), request_body = HandBack,
+    responses((status = 202, description = "The agent has it back.", body = Heard), WithBodyOfTask))]
+pub(super) async fn hand_back(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    Said(said): Said<HandBack>,
+) -> Answer {
+    let id = task_id(&name)?;
+    if said.note.chars().count() > NOTE_CHARS_MAX {
+        return Err(Problem::invalid(format!("note is longer than {NOTE_CHARS_MAX} characters")));
+    }
+    tell(&shared, id, Command::HandBack { note: said.note }).await
+}
