@@ -1,6 +1,6 @@
 // Requests to the server, and its refusals as it words them. It keeps nothing and repeats nothing.
 
-import type { Digest, EffectId } from './events'
+import type { ComputerPart, Digest, EffectId } from './events'
 import type { components } from './openapi'
 
 export type TaskState = components['schemas']['TaskState']
@@ -94,6 +94,13 @@ export const api = {
   confirm: (id: string, answer: Record<string, unknown>) => json<{ text: string }>('POST', `${of(id)}/confirm`, answer),
   stop: (id: string) => json<{ text: string }>('POST', `${of(id)}/stop`, {}),
   resume: (id: string, limits: Limits = {}) => json<TaskSummary>('POST', `${of(id)}/resume`, limits),
+  takeOver: (id: string, what: ComputerPart) => json<{ text: string }>('POST', `${of(id)}/takeover`, { what }),
+  handBack: (id: string, note: string) => json<{ text: string }>('POST', `${of(id)}/handback`, { note }),
+  terminalUrl: (id: string, name: string) => `${of(id)}/terminals/${encodeURIComponent(name)}`,
+  terminalKeys: (id: string, name: string, text: string, key: string) =>
+    json<void>('POST', `${of(id)}/terminals/${encodeURIComponent(name)}/keys`, { text, id: key }),
+  terminalSize: (id: string, name: string, columns: number, lines: number) =>
+    json<void>('POST', `${of(id)}/terminals/${encodeURIComponent(name)}/size`, { columns, lines }),
   files: (id: string) => json<{ files: FileInfo[]; whole: boolean }>('GET', `${of(id)}/files`),
   fileUrl: (id: string, path: string) => `${of(id)}/files/${encodePath(path)}`,
   deliverableUrl: (id: string, name: string) => `${of(id)}/deliverables/${encodePath(name)}`,

@@ -27,6 +27,7 @@ export type Reply = Schemas['Reply']
 export type LimitKind = Schemas['LimitKind']
 export type EndState = Schemas['EndState']
 export type StopCause = Schemas['StopCause']
+export type ComputerPart = Schemas['ComputerPart']
 export type TaskOptions = Schemas['TaskOptions']
 
 /** A host and port that a program in the computer wants to reach. */

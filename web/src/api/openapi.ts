@@ -332,6 +332,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tasks/{id}/handback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand it back
+         * @description The agent reads the note, and goes on.
+         */
+        post: operations["handBack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks/{id}/messages": {
         parameters: {
             query?: never;
@@ -447,6 +467,105 @@ export interface paths {
          * @description Nothing of it runs after that; it can be resumed.
          */
         post: operations["stopTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/takeover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a part of the computer over
+         * @description The agent finishes what it has begun, then waits until it is handed back. One part at a time; twice is once.
+         */
+        post: operations["takeOver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/terminals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The terminals of a task */
+        get: operations["listTerminals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/terminals/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is on a terminal
+         * @description With `Accept: text/event-stream`, a stream: `screen` (`columns`, `lines`, `drawing`: control characters that draw it on a
+         *     terminal of that size), then `output` (`text`, to be drawn after it) and `screen` again where the size changes or more was
+         *     put out than is sent, `end` when it is over. Without, its text now.
+         */
+        get: operations["watchTerminal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/terminals/{name}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Type into a terminal
+         * @description Only while it is taken over.
+         */
+        post: operations["typeIntoTerminal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/terminals/{name}/size": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a terminal another size
+         * @description Only while it is taken over.
+         */
+        post: operations["resizeTerminal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -621,6 +740,15 @@ export interface components {
             /** @description Why the latest state is not kept; null where it is. */
             missed: string | null;
         };
+        /** @description A part of the computer with which a person can work in the agent's place. */
+        ComputerPart: {
+            name: string;
+            /** @enum {string} */
+            part: "terminal";
+        } | {
+            /** @enum {string} */
+            part: "browser";
+        };
         /**
          * @description Who may see a datum. Ordered towards caution.
          * @enum {string}
@@ -794,6 +922,15 @@ export interface components {
             /** @enum {string} */
             event: "stop_requested";
         } | {
+            /** @enum {string} */
+            event: "taken_over";
+            what: components["schemas"]["ComputerPart"];
+        } | {
+            /** @enum {string} */
+            event: "handed_back";
+            note: string;
+            what: components["schemas"]["ComputerPart"];
+        } | {
             cut: boolean;
             /** @enum {string} */
             event: "autorun_changed";
@@ -920,6 +1057,11 @@ export interface components {
              */
             checkpoint: number;
             task: components["schemas"]["TaskId"];
+        };
+        /** @description What is said when it is handed back. */
+        HandBack: {
+            /** @description A word for the agent: what was done, and how to go on. */
+            note?: string;
         };
         /** @description What was heard. */
         Heard: {
@@ -1101,7 +1243,7 @@ export interface components {
          * @description The kind of problem, relative to this server's address.
          * @enum {string}
          */
-        ProblemType: "/v1/problems#malformed" | "/v1/problems#unauthorized" | "/v1/problems#foreign-origin" | "/v1/problems#no-such-route" | "/v1/problems#no-such-task" | "/v1/problems#no-such-file" | "/v1/problems#nothing-awaited" | "/v1/problems#method-not-allowed" | "/v1/problems#too-slow" | "/v1/problems#in-hand" | "/v1/problems#not-now" | "/v1/problems#stale-confirmation" | "/v1/problems#model-unavailable" | "/v1/problems#price-unknown" | "/v1/problems#too-large" | "/v1/problems#unsupported-media-type" | "/v1/problems#range-not-satisfiable" | "/v1/problems#wrong-host" | "/v1/problems#invalid" | "/v1/problems#same-name" | "/v1/problems#key-reused" | "/v1/problems#too-many-requests" | "/v1/problems#internal" | "/v1/problems#busy" | "/v1/problems#queue-full" | "/v1/problems#stopping" | "/v1/problems#not-ready" | "/v1/problems#disk-full";
+        ProblemType: "/v1/problems#malformed" | "/v1/problems#unauthorized" | "/v1/problems#foreign-origin" | "/v1/problems#no-such-route" | "/v1/problems#no-such-task" | "/v1/problems#no-such-file" | "/v1/problems#no-such-terminal" | "/v1/problems#nothing-awaited" | "/v1/problems#method-not-allowed" | "/v1/problems#too-slow" | "/v1/problems#in-hand" | "/v1/problems#not-now" | "/v1/problems#stale-confirmation" | "/v1/problems#model-unavailable" | "/v1/problems#price-unknown" | "/v1/problems#too-large" | "/v1/problems#unsupported-media-type" | "/v1/problems#range-not-satisfiable" | "/v1/problems#wrong-host" | "/v1/problems#invalid" | "/v1/problems#same-name" | "/v1/problems#key-reused" | "/v1/problems#too-many-requests" | "/v1/problems#internal" | "/v1/problems#busy" | "/v1/problems#queue-full" | "/v1/problems#stopping" | "/v1/problems#not-ready" | "/v1/problems#disk-full";
         /** @description The kinds of problems there are. */
         Problems: {
             problems: components["schemas"]["ProblemKind"][];
@@ -1166,6 +1308,10 @@ export interface components {
             /** @description A limit of the task was reached; it can be resumed with a higher one. */
             limit: components["schemas"]["LimitKind"];
         } | "model" | "engine";
+        /** @description What is to be in the person's hands. */
+        TakeOver: {
+            what: components["schemas"]["ComputerPart"];
+        };
         /** @description A task in full. */
         Task: {
             acceptance: components["schemas"]["AcceptanceItem"][];
@@ -1215,6 +1361,7 @@ export interface components {
              * @description Replies of the model so far.
              */
             steps: number;
+            taken_over: components["schemas"]["ComputerPart"] | null;
             /** @description What was asked for. */
             task: string;
             /** @description The agent's last words, or what is missing. */
@@ -1295,6 +1442,60 @@ export interface components {
          * @enum {string}
          */
         TaskState: "queued" | "running" | "waiting" | "stopped" | "failed" | "done";
+        /** @description A terminal. */
+        Terminal: {
+            /** @description Its shell waits for a command. */
+            at_prompt: boolean;
+            /**
+             * Format: int32
+             * @description The size of its screen, while it is open.
+             */
+            columns: number | null;
+            /** Format: int32 */
+            lines: number | null;
+            name: string;
+            /** @description Its shell is there. One that is over has only its output. */
+            open: boolean;
+            /** @description The person has taken it over. */
+            taken_over: boolean;
+        };
+        /** @description Keys for a terminal. */
+        TerminalKeys: {
+            /** @description A name for these keys, chosen by the caller: the same are typed once. */
+            id?: string | null;
+            /** @description As a terminal sends them: `\r` is Enter, `\u0003` Ctrl-C. */
+            text: string;
+        };
+        /** @description The terminals of a task's computer. */
+        TerminalList: {
+            /** @description In order of their names; of several that bore one name, the newest. */
+            terminals: components["schemas"]["Terminal"][];
+        };
+        /** @description What is on a terminal's screen. */
+        TerminalScreen: {
+            at_prompt: boolean;
+            /**
+             * Format: int32
+             * @description The cursor, from zero.
+             */
+            column: number;
+            /** Format: int32 */
+            columns: number;
+            /** @description A program has the whole screen to itself. */
+            full_screen: boolean;
+            /** Format: int32 */
+            line: number;
+            /** Format: int32 */
+            lines: number;
+            text: string;
+        };
+        /** @description A size for a terminal. */
+        TerminalSize: {
+            /** Format: int32 */
+            columns: number;
+            /** Format: int32 */
+            lines: number;
+        };
         /**
          * @description Who decides an effect.
          * @enum {string}
@@ -1395,7 +1596,7 @@ export interface components {
          * @description What a waiting task waits for.
          * @enum {string}
          */
-        WaitsFor: "answer" | "confirmation";
+        WaitsFor: "answer" | "confirmation" | "hand_back";
     };
     responses: {
         /** @description `busy`: The server has its hands full. */
@@ -2448,6 +2649,110 @@ export interface operations {
             };
         };
     };
+    handBack: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HandBack"];
+            };
+        };
+        responses: {
+            /** @description The agent has it back. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Heard"];
+                };
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-now`: The task does not take this as it stands. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+            /** @description `disk-full`: The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sendMessage: {
         parameters: {
             query?: never;
@@ -2907,6 +3212,383 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+        };
+    };
+    takeOver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TakeOver"];
+            };
+        };
+        responses: {
+            /** @description It is in the person's hands. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Heard"];
+                };
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. `no-such-terminal`: No such terminal is there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-now`: The task does not take this as it stands. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+            /** @description `disk-full`: The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTerminals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The terminals that there are and were. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TerminalList"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    watchTerminal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The screen, or a stream. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TerminalScreen"];
+                    "text/event-stream": string;
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. `no-such-terminal`: No such terminal is there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-now`: The task does not take this as it stands. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    typeIntoTerminal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TerminalKeys"];
+            };
+        };
+        responses: {
+            /** @description They are typed. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. `no-such-terminal`: No such terminal is there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-now`: The task does not take this as it stands. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    resizeTerminal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TerminalSize"];
+            };
+        };
+        responses: {
+            /** @description Its programs are told. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. `no-such-terminal`: No such terminal is there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-now`: The task does not take this as it stands. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
         };
     };
 }

@@ -113,7 +113,14 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
     case 'stop_requested':
       view.stopping = true
       return mark({ mark: 'stopping', by: event.by })
+    case 'taken_over':
+      view.takenOver = event.what
+      return mark({ mark: 'taken_over', what: event.what })
+    case 'handed_back':
+      view.takenOver = null
+      return mark({ mark: 'handed_back', what: event.what, note: event.note })
     case 'task_ended':
+      view.takenOver = null
       view.ended = { state: event.state, cause: event.cause, reason: event.reason, text: event.text }
       view.thinking = null
       view.stopping = false

@@ -4,6 +4,7 @@
 
 import type {
   AcceptanceItem,
+  ComputerPart,
   Decision,
   Deliverable,
   Digest,
@@ -101,6 +102,8 @@ export interface Mark {
     | { mark: 'model_failed'; reason: string }
     | { mark: 'limit'; limit: LimitKind; used: number; max: number }
     | { mark: 'stopping'; by: string }
+    | { mark: 'taken_over'; what: ComputerPart }
+    | { mark: 'handed_back'; what: ComputerPart; note: string }
     /** Files of the lent folder that programs of the person's run by themselves. */
     | { mark: 'autorun'; files: { path: string; when: string }[]; cut: boolean }
     /** From here on the task is its own; what stands above is another one's. */
@@ -171,6 +174,8 @@ export interface TaskView {
   /** Places of the question and the approval that wait for the person. */
   question: number | null
   approval: number | null
+  /** What of the computer the person has in their own hands. */
+  takenOver: ComputerPart | null
   stopping: boolean
   ended: Ended | null
   /** The person has spoken since the end. */
@@ -211,6 +216,7 @@ export function emptyView(): TaskView {
     thinking: null,
     question: null,
     approval: null,
+    takenOver: null,
     stopping: false,
     ended: null,
     unread: false,
@@ -231,5 +237,5 @@ export type Standing = 'running' | 'waiting' | EndState
 
 export function standing(view: TaskView): Standing {
   if (view.ended) return view.ended.state
-  return view.question !== null || view.approval !== null ? 'waiting' : 'running'
+  return view.question !== null || view.approval !== null || view.takenOver !== null ? 'waiting' : 'running'
 }
