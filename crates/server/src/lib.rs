@@ -7,6 +7,7 @@ mod bell;
 mod http;
 mod index;
 mod runner;
+mod shares;
 
 pub use bell::{Answering, Bell, BellError, Heard, ring};
 pub use http::{App, HttpLimits, Token, app, openapi, serve};

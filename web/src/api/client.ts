@@ -60,6 +60,11 @@ export function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/')
 }
 
+export type Share = components['schemas']['Share']
+export type SharedTask = components['schemas']['SharedTask']
+
+/** A task by the key of a link that somebody was given. */
+const by = (key: string) => `/v1/shared/${encodeURIComponent(key)}`
 const of = (id: string) => `/v1/tasks/${encodeURIComponent(id)}`
 
 export interface NewTask extends Limits {
@@ -108,6 +113,13 @@ export const api = {
   frameUrl: (id: string, name: string) => `${of(id)}/pages/${encodePath(name)}`,
   recordUrl: (id: string) => `${of(id)}/record`,
   eventsUrl: (id: string) => `${of(id)}/events`,
+  shares: (id: string) => json<{ shares: Share[] }>('GET', `${of(id)}/shares`),
+  share: (id: string, what: Share['what'], expires: string) => json<{ share: Share; path: string }>('POST', `${of(id)}/shares`, { what, expires }),
+  unshare: (id: string, share: string) => json<void>('DELETE', `${of(id)}/shares/${encodeURIComponent(share)}`),
+  shared: (key: string) => json<SharedTask>('GET', by(key)),
+  sharedEventsUrl: (key: string) => `${by(key)}/events`,
+  sharedFileUrl: (key: string, name: string) => `${by(key)}/deliverables/${encodePath(name)}`,
+  sharedFrameUrl: (key: string, name: string) => `${by(key)}/pages/${encodePath(name)}`,
   models: () => json<{ models: Model[] }>('GET', '/v1/models'),
   budgets: () => json<Budgets>('GET', '/v1/budgets')
 }

@@ -1,5 +1,6 @@
-// A task's events as they come, for as long as somebody looks: reads the stream, and when it breaks asks again from the last
-// number seen, waiting longer each time. It is not EventSource, which would not say why it was refused nor wait its turn.
+// A task's events as they come, for as long as somebody looks: what there is in large pages, then the stream, and when it breaks
+// the same again from the last number seen, waiting longer each time. It is not EventSource, which would not say why it was
+// refused nor wait its turn.
 
 import { refusal } from './client'
 import type { Recorded } from './events'
@@ -18,6 +19,11 @@ export interface Listener {
   words(effect: number, text: string | null): void
   connection(connection: Connection): void
 }
+
+/** As many as the server gives at a time: a long task comes in a few answers. */
+const PAGE_EVENTS = 2_000
+/** How often a task is looked at anew that has pages only. */
+const POLL_MS = 4_000
 
 const BACKOFF_FIRST_MS = 400
 const BACKOFF_MAX_MS = 10_000
@@ -38,7 +44,9 @@ export class EventStream {
   constructor(
     readonly url: string,
     private after: number,
-    private readonly listener: Listener
+    private readonly listener: Listener,
+    /** Whether there is a stream, or pages only. */
+    private readonly streams = true
   ) {
     document.addEventListener('visibilitychange', this.#visibility)
     window.addEventListener('online', this.#hurry)
@@ -94,18 +102,51 @@ export class EventStream {
   async #listen(): Promise<boolean> {
     const abort = new AbortController()
     this.#abort = abort
-    const headers: Record<string, string> = { accept: 'text/event-stream' }
-    if (this.after > 0) headers['last-event-id'] = String(this.after)
-    const response = await fetch(this.url, { headers, signal: abort.signal, cache: 'no-store' })
-    if (!response.ok || !response.body) {
-      const { status, detail, hint } = await refusal(response)
-      const final = status === 401 || status === 403 || status === 404 || status === 410
-      if (final) this.listener.connection({ state: 'refused', status, detail, hint })
-      return final
+    while (!abort.signal.aborted) {
+      if (!(await this.#pages(abort.signal))) return true
+      if (this.streams) return await this.#hear(abort)
+      this.#connected()
+      await this.#pause(POLL_MS)
     }
+    return false
+  }
+
+  /** What there is, a page at a time. False where there is no use in asking again. */
+  async #pages(signal: AbortSignal): Promise<boolean> {
+    for (let more = true; more; ) {
+      const response = await fetch(`${this.url}?after=${this.after}&limit=${PAGE_EVENTS}`, { signal, cache: 'no-store' })
+      if (!response.ok) {
+        if (await this.#isRefused(response)) return false
+        throw new Error('no page')
+      }
+      const page = (await response.json()) as { events: Recorded[]; next: number | null; last_seq: number }
+      const fresh = page.events.filter((recorded) => recorded.seq > this.after)
+      more = page.next !== null
+      this.after = Math.max(this.after, page.next ?? page.last_seq)
+      if (fresh.length > 0) this.listener.events(fresh)
+    }
+    return true
+  }
+
+  async #isRefused(response: Response): Promise<boolean> {
+    const { status, detail, hint } = await refusal(response)
+    const final = status === 401 || status === 403 || status === 404 || status === 410
+    if (final) this.listener.connection({ state: 'refused', status, detail, hint })
+    return final
+  }
+
+  #connected(): void {
     this.#failures = 0
     this.#lostSince = 0
     this.listener.connection({ state: 'live' })
+  }
+
+  async #hear(abort: AbortController): Promise<boolean> {
+    const headers: Record<string, string> = { accept: 'text/event-stream' }
+    if (this.after > 0) headers['last-event-id'] = String(this.after)
+    const response = await fetch(this.url, { headers, signal: abort.signal, cache: 'no-store' })
+    if (!response.ok || !response.body) return await this.#isRefused(response)
+    this.#connected()
     let silence = setTimeout(() => abort.abort(), SILENCE_MAX_MS)
     try {
       const lines = new Frames()

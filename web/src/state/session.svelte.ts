@@ -1,7 +1,7 @@
 // One task that is looked at: its events, and the moment of them that is on screen. Live means "the last one"; replay is the
 // same view at another place. Nothing is worked out here: that is the reducer's.
 
-import { EventStream, type Connection } from '../api/stream'
+import { EventStream, type Connection, type Listener } from '../api/stream'
 import type { Recorded } from '../api/events'
 import { Timeline } from '../view/timeline'
 import { emptyView, type TaskView } from '../view/view'
@@ -31,13 +31,14 @@ export class Session {
   #frame = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(url: string, at: number | null) {
+  constructor(url: string, at: number | null, streams = true) {
     this.at = at
-    this.#stream = new EventStream(url, 0, {
+    const listener: Listener = {
       events: (batch) => this.#take(batch),
       words: (_effect, text) => (this.words = text === null ? '' : this.words + text),
       connection: (connection) => (this.connection = connection)
-    })
+    }
+    this.#stream = new EventStream(url, 0, listener, streams)
   }
 
   close(): void {

@@ -177,6 +177,52 @@ it('replay: the same task at another time, by slider, keys, play and link', asyn
   await done(page)
 })
 
+it('a link shows the task to somebody without a token, and ends when it is taken back', async () => {
+  const id = await server.task(server.script({ calls: [plan(['Say it', 'in_progress']), sh('echo from /home/anna/work')] }, { calls: [{ name: 'file_write', arguments: { path: 'notes.md', content: '# Notes for all\n\nAll is well with the three of them.\n' } }] }, { calls: [{ name: 'deliver', arguments: { files: [{ path: 'notes.md' }] } }] }, { say: 'Shared words.', calls: [{ name: 'idle' }] }), 'Something to share')
+  await server.until(id, 'done')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByText('Shared words.').waitFor()
+  const make = async (what: string) => {
+    await page.getByRole('button', { name: 'Share', exact: true }).click()
+    await page.getByRole('radio', { name: what }).check()
+    await page.getByRole('button', { name: 'Make a link' }).click()
+    const link = await page.getByRole('textbox', { name: 'The link' }).inputValue()
+    await page.keyboard.press('Escape')
+    return link.slice(server.url.length)
+  }
+  const [outcome, everything] = [await make('The outcome'), await make('Everything')]
+
+  const stranger = { ...server, token: '' } as Server
+  const guest = await open(stranger, everything)
+  await guest.getByText('Shared with you').waitFor()
+  await guest.getByText('Shared words.').waitFor()
+  await guest.getByRole('button', { name: /^Run / }).click()
+  await expect.poll(() => guest.locator('.xterm-accessibility').textContent()).toContain('from ~/work')
+  expect(await guest.getByRole('textbox').count()).toBe(0)
+  await guest.getByRole('button', { name: 'Open notes.md' }).click()
+  await guest.getByRole('dialog').getByRole('heading', { name: 'Notes for all' }).waitFor()
+  await guest.keyboard.press('Escape')
+  await guest.getByRole('slider', { name: 'Moment' }).press('Home')
+  await expect.poll(() => guest.getByText('Shared words.').count()).toBe(0)
+  const moment = guest.url()
+  expect(moment).toMatch(/\?at=\d+$/)
+  await guest.goto(moment)
+  await guest.getByRole('slider', { name: 'Moment' }).press('End')
+  await guest.getByText('Shared words.').waitFor()
+
+  const other = await open(stranger, outcome)
+  await other.getByText('Shared words.').waitFor()
+  await other.getByRole('button', { name: 'Open notes.md' }).waitFor()
+  expect([await other.getByRole('button', { name: /^Run / }).count(), await other.getByRole('region', { name: 'Computer' }).count()]).toEqual([0, 0])
+
+  await page.getByRole('button', { name: 'Share', exact: true }).click()
+  await page.getByRole('listitem').filter({ hasText: 'Everything' }).getByRole('button', { name: 'Take back' }).click()
+  await guest.getByRole('heading', { name: 'This link has ended' }).waitFor()
+  await other.reload()
+  await other.getByText('Shared words.').waitFor()
+  for (const opened of [page, guest, other]) await done(opened)
+})
+
 it('the record is checked in the page, and an altered one is found out', async () => {
   const id = await server.task(server.script({ say: 'One word.', calls: [{ name: 'idle' }] }), 'Say one word')
   await server.until(id, 'done')

@@ -66,8 +66,8 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
         let sweeping = tokio::spawn(sweep);
         let hosts = args.host.clone();
         let clock = env::now_ms;
-        let app =
-            App { instance, runner: runner.clone(), index, models, token, hosts, limits: HttpLimits::default(), clock };
+        let (limits, withheld) = (HttpLimits::default(), env::secrets());
+        let app = App { instance, runner: runner.clone(), index, models, token, hosts, limits, withheld, clock };
         let served = server::serve(listener, app, ended).await.map_err(failed("answer requests"));
         screen.say("Stopping: tasks are put down, their computers run on.");
         runner.stop("the server was stopped").await;

@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Kind};
-use super::{Shared, events, files, framed, guard, kept, record, say, status, takeover, tasks, terminals};
+use super::{Shared, events, files, framed, guard, guests, kept, record, say, shares, status, takeover, tasks, terminals};
 
 /// What every route may answer.
 const EVERYWHERE: [Kind; 4] = [Kind::ForeignOrigin, Kind::WrongHost, Kind::Internal, Kind::Busy];
@@ -38,6 +38,7 @@ const WITH_TOKEN: [Kind; 2] = [Kind::Unauthorized, Kind::TooManyRequests];
         (name = "control", description = "What can be said to a task."),
         (name = "terminals", description = "The terminals of its computer."),
         (name = "files", description = "Its workspace, and what it handed over."),
+        (name = "shares", description = "Links to a task for people without the token."),
         (name = "server", description = "The server itself."),
     ),
 )]
@@ -68,6 +69,12 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(files::deliverable))
         .routes(routes!(framed::deliverable))
         .routes(routes!(record::bundle))
+        .routes(routes!(shares::create, shares::list))
+        .routes(routes!(shares::revoke))
+        .routes(routes!(guests::show))
+        .routes(routes!(guests::events))
+        .routes(routes!(guests::deliverable))
+        .routes(routes!(guests::delivered_page))
         .routes(routes!(status::models))
         .routes(routes!(status::budgets))
         .routes(routes!(status::health))

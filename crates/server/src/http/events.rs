@@ -37,6 +37,9 @@ const PAGE_EVENTS_DEFAULT: usize = 200;
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const PAGE_CHUNK_EVENTS: usize = 64;
 
+/// Events that are looked at for one page, where not all are shown.
+const PAGE_LOOKED_AT_MAX: usize = 10_000;
+
 const POLL: Duration = Duration::from_millis(50);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -308,8 +311,7 @@ const SEQ_MAX: u64 = 9_007_199_254_740_991;
 
 /// A page of events.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = EventPage)]
-struct Page {
+pub(super) struct EventPage {
     #[schema(value_type = Vec<Line>)]
     events: Vec<Box<RawValue>>,
     /// `after` of the next page; null on the last one.
@@ -327,7 +329,7 @@ struct Page {
     params(("id" = TaskId, Path), Wanted, Resumed),
     responses(
         (status = 200, description = "A page, or a stream.",
-            content((Page = "application/json"), (String = "text/event-stream"))),
+            content((EventPage = "application/json"), (String = "text/event-stream"))),
         WithQueryOfTask,
     ))]
 pub(super) async fn listen(
@@ -341,16 +343,13 @@ pub(super) async fn listen(
         None => wanted.after.unwrap_or(0),
         Some(text) => text.parse().map_err(|_| Problem::invalid("Last-Event-ID must be the number of an event"))?,
     };
-    if after > SEQ_MAX {
-        return Err(Problem::invalid("the event to go on after must be the number of one"));
-    }
     let accepts = header_text(&headers, "accept").unwrap_or_default();
     if !accepts.contains("text/event-stream") {
-        let limit = wanted.limit.unwrap_or(PAGE_EVENTS_DEFAULT);
-        if !(1..=PAGE_EVENTS_MAX).contains(&limit) {
-            return Err(Problem::invalid("limit must be between 1 and 2000"));
-        }
-        return page(&shared, id, after, limit).await;
+        let paged = Paged { after: Some(after), limit: wanted.limit };
+        return page(&shared, id, paged, |recorded| Some(as_json(recorded))).await;
+    }
+    if after > SEQ_MAX {
+        return Err(Problem::invalid("the event to go on after must be the number of one"));
     }
     let Ok(place) = Arc::clone(&shared.hub.places).try_acquire_owned() else {
         return Err(Problem::new(Kind::Busy, "too many listen already", "close one, or ask again later"));
@@ -375,31 +374,59 @@ pub(super) async fn listen(
     Ok((kind, Body::from_stream(pieces)).into_response())
 }
 
-async fn page(shared: &Shared, id: TaskId, after: u64, limit: usize) -> Answer {
+/// Which events are on a page.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Paged {
+    /// The number of the last event that is known already.
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    after: Option<u64>,
+    /// Events of the page.
+    #[param(minimum = 1, maximum = 2_000, default = 200)]
+    limit: Option<usize>,
+}
+
+/// A page of those events that are shown, each as JSON.
+pub(super) async fn page(
+    shared: &Shared,
+    id: TaskId,
+    wanted: Paged,
+    shown: impl Fn(&Recorded) -> Option<String> + Send + 'static,
+) -> Answer {
+    let (after, limit) = (wanted.after.unwrap_or(0), wanted.limit.unwrap_or(PAGE_EVENTS_DEFAULT));
+    if !(1..=PAGE_EVENTS_MAX).contains(&limit) {
+        return Err(Problem::invalid("limit must be between 1 and 2000"));
+    }
+    if after > SEQ_MAX {
+        return Err(Problem::invalid("the event to go on after must be the number of one"));
+    }
     let app = Arc::clone(&shared.app);
     let page = blocking(move || {
         let last_seq = app.instance.head(&id)?;
         let (mut events, mut last) = (Vec::new(), after);
         if after < last_seq {
             let mut follower = app.instance.follow(&id, after)?;
-            let mut bytes = 0;
-            'full: while events.len() < limit {
+            let (mut bytes, mut looked_at) = (0, 0);
+            'full: while events.len() < limit && looked_at < PAGE_LOOKED_AT_MAX {
                 let more = follower.next(PAGE_CHUNK_EVENTS.min(limit - events.len()))?;
                 if more.is_empty() {
                     break;
                 }
+                looked_at += more.len();
                 for recorded in more {
-                    let text = as_json(&recorded);
-                    bytes += text.len();
-                    if bytes > PAGE_BYTES_MAX && !events.is_empty() {
-                        break 'full;
+                    if let Some(text) = shown(&recorded) {
+                        bytes += text.len();
+                        if bytes > PAGE_BYTES_MAX && !events.is_empty() {
+                            break 'full;
+                        }
+                        events.push(RawValue::from_string(text).map_err(Problem::internal)?);
                     }
-                    events.push(RawValue::from_string(text).map_err(Problem::internal)?);
                     last = recorded.seq;
                 }
             }
         }
-        Ok(Page { events, next: Some(last).filter(|last| *last < last_seq), last_seq })
+        Ok(EventPage { events, next: Some(last).filter(|last| *last < last_seq), last_seq })
     });
     Ok(Json(page.await?).into_response())
 }

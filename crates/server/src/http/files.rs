@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path as Name;
 use std::sync::Arc;
 
-use agent::Folder;
+use agent::{Folder, Summary};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -27,7 +27,7 @@ use super::{Shared, blocking};
 /// Headers that ask for a part of a file.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-struct Ranged {
+pub(super) struct Ranged {
     /// `bytes=FROM-TO`; one range.
     #[param(rename = "Range")]
     _range: Option<String>,
@@ -179,7 +179,11 @@ pub(super) async fn deliverable(
     Path((name, path)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Answer {
-    let task = summary(&shared, &task_id(&name)?).await?;
+    send_delivered(summary(&shared, &task_id(&name)?).await?, path, headers).await
+}
+
+/// A file, if the task has handed it over.
+pub(super) async fn send_delivered(task: Summary, path: String, headers: HeaderMap) -> Answer {
     if task.deliverables.iter().all(|file| file.name != path) {
         return Err(no_file());
     }

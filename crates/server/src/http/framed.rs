@@ -1,6 +1,7 @@
 //! A delivered web page, to be looked at in a frame of the app. It is somebody else's page: it may run nothing, ask nothing,
 //! send nothing, and its origin is nobody's; what it needs it must bring along.
 
+use agent::Summary;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse as _;
@@ -25,7 +26,11 @@ const POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; im
     params(("id" = TaskId, Path), ("path" = String, Path, description = "The file's name; it may hold slashes.")),
     responses((status = 200, description = "The page.", body = String, content_type = "text/html"), OfPage))]
 pub(super) async fn deliverable(State(shared): State<Shared>, Path((name, path)): Path<(String, String)>) -> Answer {
-    let task = summary(&shared, &task_id(&name)?).await?;
+    show(summary(&shared, &task_id(&name)?).await?, path).await
+}
+
+/// The page, if the task has handed it over.
+pub(super) async fn show(task: Summary, path: String) -> Answer {
     let is_page = path.ends_with(".html") || path.ends_with(".htm");
     if !is_page || task.deliverables.iter().all(|file| file.name != path) {
         return Err(no_file());

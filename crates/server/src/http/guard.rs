@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use super::limits::HttpLimits;
 use super::patience::bounded;
 use super::problem::{Kind, Problem};
-use super::{App, Shared, web};
+use super::{App, Shared, guests, web};
 
 pub(super) const COOKIE: &str = "thenar_token";
 
@@ -31,6 +31,7 @@ pub(super) struct Gate {
 #[derive(Debug)]
 struct Buckets {
     known: Bucket,
+    guests: Bucket,
     strangers: Bucket,
 }
 
@@ -60,7 +61,8 @@ impl Bucket {
 impl Gate {
     pub(super) fn new(limits: HttpLimits) -> Self {
         let known = Bucket::new(limits.burst_requests_max);
-        let buckets = Buckets { known, strangers: Bucket::new(limits.burst_strangers_max) };
+        let guests = Bucket::new(limits.burst_guests_max);
+        let buckets = Buckets { known, guests, strangers: Bucket::new(limits.burst_strangers_max) };
         Self { limits, buckets: Mutex::new(buckets), busy: AtomicUsize::new(0), answered: Mutex::default() }
     }
 
@@ -155,18 +157,13 @@ fn pass(shared: &Shared, request: &Request) -> Result<Option<Response>, Problem>
         let shown = request.uri().query().and_then(|query| query.strip_prefix("token="));
         return Ok(shown.filter(|shown| app.token.is(shown)).map(|shown| enter(shown, path)));
     }
-    let proof = proof(app, headers);
-    let now_ms = (app.clock)();
-    let limits = &shared.gate.limits;
-    let mut buckets = shared.gate.buckets();
-    let in_time = match proof {
-        Some(_) => buckets.known.take(now_ms, limits.burst_requests_max, limits.requests_per_second),
-        None => buckets.strangers.take(now_ms, limits.burst_strangers_max, limits.strangers_per_second),
-    };
-    drop(buckets);
-    if !in_time {
-        return Err(Problem::new(Kind::TooManyRequests, "too many requests", "ask again in a second"));
+    if let Some(key) = guests::key_in(path) {
+        // The route asks once more: a link may end at any time, and this is only about how often.
+        let known = shared.shares.get()?.find(key, (app.clock)()).is_some();
+        return in_time(shared, if known { Caller::Guest } else { Caller::Stranger }).map(|()| None);
     }
+    let proof = proof(app, headers);
+    in_time(shared, if proof.is_some() { Caller::Known } else { Caller::Stranger })?;
     let Some(proof) = proof else {
         let hint = "send `Authorization: Bearer TOKEN`; the token is in the file access-token of the data folder";
         return Err(Problem::new(Kind::Unauthorized, "no valid access token was shown", hint));
@@ -176,6 +173,28 @@ fn pass(shared: &Shared, request: &Request) -> Result<Option<Response>, Problem>
         return Err(foreign("a change with the cookie must name its origin"));
     }
     Ok(None)
+}
+
+/// Who asks, as far as it bounds how often.
+#[derive(Clone, Copy)]
+enum Caller {
+    Known,
+    /// With a link to a task.
+    Guest,
+    Stranger,
+}
+
+/// Refuses what comes too often.
+fn in_time(shared: &Shared, caller: Caller) -> Result<(), Problem> {
+    let (now_ms, limits) = ((shared.app.clock)(), &shared.gate.limits);
+    let mut buckets = shared.gate.buckets();
+    let taken = match caller {
+        Caller::Known => buckets.known.take(now_ms, limits.burst_requests_max, limits.requests_per_second),
+        Caller::Guest => buckets.guests.take(now_ms, limits.burst_guests_max, limits.guests_per_second),
+        Caller::Stranger => buckets.strangers.take(now_ms, limits.burst_strangers_max, limits.strangers_per_second),
+    };
+    let told = || Problem::new(Kind::TooManyRequests, "too many requests", "ask again in a second");
+    taken.then_some(()).ok_or_else(told)
 }
 
 /// The name under which we are called, if we may be called so: a name that somebody else points at us is refused.

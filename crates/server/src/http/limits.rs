@@ -24,6 +24,9 @@ pub struct HttpLimits {
     /// Wrong tokens at once, and in each second after that.
     pub burst_strangers_max: u32,
     pub strangers_per_second: u32,
+    /// Requests with links to tasks at once, and in each second after that, over all links.
+    pub burst_guests_max: u32,
+    pub guests_per_second: u32,
     /// Requests being answered at once; open listeners are counted apart.
     pub concurrent_max: usize,
     /// A body that stays silent for so long is given up.
@@ -50,6 +53,8 @@ impl Default for HttpLimits {
             requests_per_second: 500,
             burst_strangers_max: 100,
             strangers_per_second: 10,
+            burst_guests_max: 500,
+            guests_per_second: 100,
             concurrent_max: 512,
             body_silence_max: Duration::from_secs(30),
             body_time_max: Duration::from_secs(60),

@@ -8,6 +8,7 @@ mod files;
 mod framed;
 mod guard;
 mod kept;
+mod guests;
 mod limits;
 mod page;
 mod patience;
@@ -15,6 +16,7 @@ mod problem;
 mod record;
 mod say;
 mod serve;
+mod shares;
 mod shown;
 mod status;
 mod takeover;
@@ -22,6 +24,7 @@ mod tasks;
 mod terminals;
 mod token;
 mod upload;
+mod veil;
 mod wanted;
 mod web;
 
@@ -37,6 +40,7 @@ pub use limits::HttpLimits;
 pub use serve::serve;
 pub use token::Token;
 
+use crate::shares::Shares;
 use crate::{Index, Runner};
 
 /// What the HTTP door stands before.
@@ -50,6 +54,8 @@ pub struct App {
     /// Names under which the server may be called, besides those of this machine's loopback.
     pub hosts: Vec<String>,
     pub limits: HttpLimits,
+    /// Secrets of this process, such as the keys of models: no link to a task shows them.
+    pub withheld: Vec<String>,
     /// Milliseconds since 1970 (UTC).
     pub clock: fn() -> u64,
 }
@@ -70,6 +76,16 @@ struct Shared {
     uploads: Arc<Semaphore>,
     /// A place for each watcher of a terminal.
     terminal_watchers: Arc<Semaphore>,
+    shares: Arc<Links>,
+}
+
+/// The links that were given out, or why they cannot be had.
+struct Links(Result<Shares, String>);
+
+impl Links {
+    fn get(&self) -> problem::Answer<&Shares> {
+        self.0.as_ref().map_err(problem::Problem::internal)
+    }
 }
 
 /// The routes, behind the checks that every request passes.
@@ -80,6 +96,9 @@ pub fn app(state: App) -> Router {
         gate: Arc::new(guard::Gate::new(state.limits)),
         uploads: Arc::new(Semaphore::new(state.limits.uploads_max)),
         terminal_watchers: Arc::new(Semaphore::new(terminals::WATCHERS_MAX)),
+        shares: Arc::new(Links(
+            Shares::open(state.instance.home().path()).map_err(|error| format!("read the links that were given out: {error}")),
+        )),
         app: state,
     };
     let (routes, _) = api::routes().split_for_parts();

@@ -29,6 +29,7 @@ pub(super) enum Kind {
     NoSuchTask,
     NoSuchFile,
     NoSuchTerminal,
+    NoSuchShare,
     NothingAwaited,
     MethodNotAllowed,
     TooSlow,
@@ -62,6 +63,7 @@ const KINDS: [(Kind, &str, StatusCode, &str); 29] = [
     (Kind::NoSuchTask, "no-such-task", StatusCode::NOT_FOUND, "There is no such task"),
     (Kind::NoSuchFile, "no-such-file", StatusCode::NOT_FOUND, "There is no such file"),
     (Kind::NoSuchTerminal, "no-such-terminal", StatusCode::NOT_FOUND, "No such terminal is there"),
+    (Kind::NoSuchShare, "no-such-share", StatusCode::NOT_FOUND, "There is no such link, or it has ended"),
     (Kind::NothingAwaited, "nothing-awaited", StatusCode::NOT_FOUND, "The task waits for no confirmation"),
     (Kind::MethodNotAllowed, "method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "That cannot be done here"),
     (Kind::TooSlow, "too-slow", StatusCode::REQUEST_TIMEOUT, "The request's body did not come in time"),
@@ -408,6 +410,16 @@ answers! {
     Changing: NoSuchTask NotNow DiskFull;
     /// The server may not be ready.
     Ready: Stopping NotReady;
+    /// There may be too many links.
+    Sharing: Malformed NoSuchTask TooSlow NotNow TooLarge UnsupportedMediaType Invalid DiskFull;
+    /// The link is named in the address.
+    OfShare: NoSuchShare TooManyRequests;
+    /// The link is named in the address, and there are parameters.
+    WithQueryOfShare: NoSuchShare Invalid TooManyRequests;
+    /// The link and a file are named in the address.
+    OfSharedFile: NoSuchShare NoSuchFile RangeNotSatisfiable TooManyRequests;
+    /// The link and a page are named in the address.
+    OfSharedPage: NoSuchShare NoSuchFile TooLarge TooManyRequests;
     /// A model may have to be asked.
     OfModels: ModelUnavailable;
 }

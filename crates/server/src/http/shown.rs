@@ -40,7 +40,7 @@ impl TaskState {
         }
     }
 
-    fn of(task: &Summary) -> Answer<Self> {
+    pub(super) fn of(task: &Summary) -> Answer<Self> {
         let known = Self::ALL.into_iter().find(|state| state.name() == task.state);
         known.ok_or_else(|| Problem::internal(format_args!("the state {:?} is not known here", task.state)))
     }
@@ -220,7 +220,7 @@ pub(super) fn usd(amount: MicroUsd) -> f64 {
 }
 
 /// The first line that says something, cut where it is long.
-fn title(brief: &str) -> String {
+pub(super) fn title(brief: &str) -> String {
     let line = brief.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let mut chars = line.chars();
     let mut title: String = chars.by_ref().take(TITLE_CHARS_MAX).collect();

@@ -183,6 +183,9 @@ pub(super) async fn delete(State(shared): State<Shared>, Path(name): Path<String
     })
     .await?;
     shared.hub.forget(&id);
+    let shares = Arc::clone(&shared.shares);
+    // Its links open nothing any more, whether they are forgotten or not.
+    blocking(move || Ok(shares.get().is_ok_and(|shares| shares.forget(&id).is_ok()))).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -123,7 +123,7 @@ impl Bounds {
 }
 
 /// At most 6 digits, the first of them not 0, and a unit.
-fn milliseconds(text: &str) -> Option<u64> {
+pub(super) fn milliseconds(text: &str) -> Option<u64> {
     let number = text.strip_suffix(['s', 'm', 'h', 'd'])?;
     let unit_ms = match text.as_bytes().last()? {
         b's' => 1_000,

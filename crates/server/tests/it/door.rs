@@ -13,6 +13,9 @@ use tower::ServiceExt as _;
 
 use crate::rig::Rig;
 
+/// A secret that the server knows of.
+pub(crate) const WITHHELD: &str = "model-key-of-the-owner-1234";
+
 /// A server whose model says one word and is done.
 pub(crate) struct Door {
     pub(crate) rig: Rig,
@@ -46,6 +49,7 @@ pub(crate) fn door_before(server: ModelServer, runner: RunnerLimits, http: HttpL
         token,
         hosts: vec!["thenar.test".to_owned()],
         limits: http,
+        withheld: vec![WITHHELD.to_owned()],
         clock: testkit::clock::now_ms,
     };
     Door { rig, router: app(state.clone()), state, token: shown }

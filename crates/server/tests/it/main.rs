@@ -11,5 +11,6 @@ mod openapi;
 mod rig;
 mod runner;
 mod terminals;
+mod shares;
 mod uploads;
 mod web;
