@@ -49,6 +49,8 @@ pub use models::{Models, Offered, Opened, Unavailable};
 pub use onlook::Onlooker;
 pub use prompt::SYSTEM;
 pub use run::Start;
+/// What an onlooker hears of a reply; they know the models only through this crate.
+pub use model::Delta;
 /// How the doors to a task reach its files; they know the computer only through this crate.
 pub use sandbox::Folder;
 /// And its terminals.

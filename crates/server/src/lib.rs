@@ -8,6 +8,7 @@ mod http;
 mod index;
 mod runner;
 mod shares;
+mod words;
 
 pub use bell::{Answering, Bell, BellError, Heard, ring};
 pub use http::{App, HttpLimits, Token, app, openapi, serve};

@@ -8,11 +8,12 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agent::{Command, Instance, Models, Nobody, Start};
+use agent::{Command, Instance, Models, Start};
 use event::TaskId;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::Index;
+use crate::words::{Teller, Words};
 
 /// Commands of the runner on their way to one task.
 const COMMANDS_QUEUED_MAX: usize = 4;
@@ -95,6 +96,7 @@ struct Shared {
     instance: Arc<Instance>,
     models: Arc<dyn Models>,
     limits: RunnerLimits,
+    words: Words,
     desk: Mutex<Desk>,
     /// Something came into the queue, or the end has come.
     changed: Notify,
@@ -133,7 +135,8 @@ impl Runner {
     /// Starts the threads; no task runs yet.
     pub fn start(instance: Arc<Instance>, models: Arc<dyn Models>, limits: RunnerLimits) -> std::io::Result<Self> {
         let (changed, rested) = (Notify::new(), Notify::new());
-        let shared = Shared { instance, models, limits, desk: Mutex::default(), changed, rested };
+        let words = Words::default();
+        let shared = Shared { instance, models, limits, words, desk: Mutex::default(), changed, rested };
         let runner = Self { shared: Arc::new(shared) };
         // Each thread has its share of the places, so that none takes them all.
         let places = limits.running_max.div_ceil(limits.threads);
@@ -207,6 +210,11 @@ impl Runner {
         desk.tasks.remove(id);
         desk.load.queued = desk.queue.len();
         true
+    }
+
+    /// What the models of the tasks in hand are just saying.
+    pub(crate) fn words(&self) -> &Words {
+        &self.shared.words
     }
 
     /// How much there is to do.
@@ -445,6 +453,6 @@ async fn run(
     });
     let Ok(opened) = opened.await else { return Ok(()) };
     let Some(opened) = opened? else { return Ok(()) };
-    let mut nobody = Nobody;
-    Box::pin(shared.instance.run(id, start, opened.client, commands, &mut nobody)).await.map(drop)
+    let mut teller = Teller(shared.words.of(id));
+    Box::pin(shared.instance.run(id, start, opened.client, commands, &mut teller)).await.map(drop)
 }

@@ -10,6 +10,9 @@ import { emptyView, type TaskView } from '../view/view'
 const GAP_MAX_MS = 1_200
 const GAP_MIN_MS = 15
 
+/** What the record says of a reply takes the place of the words that came before it. */
+const ENDS_WORDS: ReadonlySet<string> = new Set(['model_replied', 'model_failed', 'task_ended'])
+
 export const SPEEDS = [1, 2, 4, 8, 16] as const
 
 export class Session {
@@ -28,6 +31,9 @@ export class Session {
   /** The first events have come. */
   ready = $state(false)
   #stream: EventStream
+  /** The call whose words these are, and the last one whose reply is on the record: its words come too late. */
+  #speaks = 0
+  #whole = 0
   #frame = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
@@ -35,7 +41,7 @@ export class Session {
     this.at = at
     const listener: Listener = {
       events: (batch) => this.#take(batch),
-      words: (_effect, text) => (this.words = text === null ? '' : this.words + text),
+      words: (effect, text) => this.#say(effect, text),
       connection: (connection) => (this.connection = connection)
     }
     this.#stream = new EventStream(url, 0, listener, streams)
@@ -53,9 +59,18 @@ export class Session {
 
   #take(batch: Recorded[]): void {
     for (const recorded of batch) {
-      if (this.timeline.push(recorded) && recorded.event.event === 'model_replied') this.words = ''
+      if (!this.timeline.push(recorded) || !ENDS_WORDS.has(recorded.event.event)) continue
+      this.words = ''
+      if ('id' in recorded.event) this.#whole = Number(recorded.event.id)
     }
     this.#draw()
+  }
+
+  /** Words of a reply that is not on the record yet; those of another call begin anew. */
+  #say(effect: number, text: string | null): void {
+    if (effect <= this.#whole) return
+    this.words = text === null ? '' : effect === this.#speaks ? this.words + text : text
+    this.#speaks = text === null ? 0 : effect
   }
 
   /** However many events come, and however fast the slider is moved, the screen is drawn once a frame. */

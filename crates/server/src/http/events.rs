@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::extract::{Asked, header_text, task_id};
 use super::problem::{Answer, Kind, Problem, WithQueryOfTask};
 use super::{App, Shared, blocking};
+use crate::words::{Heard, Hearing, Voice};
 
 /// Listeners at once, over all tasks.
 const LISTENERS_MAX: usize = 1_024;
@@ -226,6 +227,13 @@ fn encoded(recorded: &Recorded) -> Bytes {
     Bytes::from(format!("id: {}\nevent: {}\ndata: {data}\n\n", recorded.seq, recorded.event.kind()))
 }
 
+/// Words of a reply as they go over the wire: without a number, for they are not on the record.
+fn words(heard: &Heard) -> Bytes {
+    let Heard { effect, attempt, text } = heard;
+    let data = serde_json::json!({"effect": effect, "attempt": attempt, "text": text});
+    Bytes::from(format!("event: words\ndata: {data}\n\n"))
+}
+
 /// One listener's place.
 struct Listener {
     app: Arc<App>,
@@ -235,6 +243,9 @@ struct Listener {
     after: u64,
     /// The journal, open at `after`, while the listener is behind what the ring holds.
     follower: Option<agent::Follower>,
+    /// What the model is just saying; it is heard by whoever is not behind. The voice lives as long as it is heard.
+    hearing: Hearing,
+    _voice: Arc<Voice>,
     /// Stays when the task has ended: a resume goes on.
     stays: bool,
     _place: OwnedSemaphorePermit,
@@ -259,10 +270,13 @@ impl Listener {
             if head.ended && !self.stays {
                 return None;
             }
-            match tokio::time::timeout(HEARTBEAT, self.head.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return None,
-                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
+            if let Some(heard) = self.hearing.next() {
+                return Some(words(&heard));
+            }
+            tokio::select! {
+                changed = self.head.changed() => changed.ok()?,
+                () = self.hearing.changed() => {}
+                () = tokio::time::sleep(HEARTBEAT) => return Some(Bytes::from_static(b": still here\n\n")),
             }
         }
     }
@@ -324,7 +338,9 @@ pub(super) struct EventPage {
 /// A task's events
 ///
 /// With `Accept: text/event-stream`, a stream: each message's `data` is a `RecordedEvent`, its `event` the kind, its `id` the
-/// number, so that a stream which broke off goes on by `Last-Event-ID`. Without, a page of them.
+/// number, so that a stream which broke off goes on by `Last-Event-ID`. Messages of the kind `words` have no `id`: they are the
+/// model's words as they come, `{"effect", "attempt", "text"}`, void where `text` is null, and whole in the reply's event.
+/// Without, a page of events.
 #[utoipa::path(get, path = "/v1/tasks/{id}/events", operation_id = "listEvents", tag = "events",
     params(("id" = TaskId, Path), Wanted, Resumed),
     responses(
@@ -355,6 +371,7 @@ pub(super) async fn listen(
         return Err(Problem::new(Kind::Busy, "too many listen already", "close one, or ask again later"));
     };
     let watched = shared.hub.watch(&id).await?;
+    let voice = shared.app.runner.words().of(&id);
     let listener = Listener {
         app: Arc::clone(&shared.app),
         id,
@@ -362,6 +379,8 @@ pub(super) async fn listen(
         watched,
         after,
         follower: None,
+        hearing: Hearing::new(&voice),
+        _voice: voice,
         stays: wanted.follow.unwrap_or(true),
         _place: place,
     };

@@ -14,3 +14,4 @@ mod terminals;
 mod shares;
 mod uploads;
 mod web;
+mod words;
