@@ -109,6 +109,7 @@ export const api = {
   files: (id: string) => json<{ files: FileInfo[]; whole: boolean }>('GET', `${of(id)}/files`),
   fileUrl: (id: string, path: string) => `${of(id)}/files/${encodePath(path)}`,
   deliverableUrl: (id: string, name: string) => `${of(id)}/deliverables/${encodePath(name)}`,
+  archiveUrl: (id: string) => `${of(id)}/archive`,
   /** The file as a page of its own that can run nothing and ask nothing: for a frame. */
   frameUrl: (id: string, name: string) => `${of(id)}/pages/${encodePath(name)}`,
   recordUrl: (id: string) => `${of(id)}/record`,
@@ -120,6 +121,7 @@ export const api = {
   sharedEventsUrl: (key: string) => `${by(key)}/events`,
   sharedFileUrl: (key: string, name: string) => `${by(key)}/deliverables/${encodePath(name)}`,
   sharedFrameUrl: (key: string, name: string) => `${by(key)}/pages/${encodePath(name)}`,
+  sharedArchiveUrl: (key: string) => `${by(key)}/archive`,
   models: () => json<{ models: Model[] }>('GET', '/v1/models'),
   budgets: () => json<Budgets>('GET', '/v1/budgets')
 }

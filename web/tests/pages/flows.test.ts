@@ -1,5 +1,6 @@
 // The app as a person uses it, from the first sentence to the last: a real browser, a real server, a script for a model.
 
+import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { closeBrowser, done, open, plan, Server, sh, watch } from './stage'
 
@@ -64,6 +65,11 @@ it('a new task: asked, watched, handed over, looked at', async () => {
   const saved = page.waitForEvent('download')
   await page.getByRole('dialog').getByRole('link', { name: 'Save' }).click()
   expect((await saved).suggestedFilename()).toBe('table.csv')
+  const all = page.waitForEvent('download')
+  await page.getByRole('dialog').getByRole('link', { name: 'Save all' }).click()
+  // By a reader that knows nothing of us: names, sizes, checksums.
+  const read = spawnSync('python3', ['-c', 'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip(), *sorted(z.namelist()))', await (await all).path()], { encoding: 'utf8' })
+  expect(read.stdout.trim()).toBe('None notes.md report.html table.csv')
   await page.keyboard.press('Escape')
   await page.getByRole('dialog').waitFor({ state: 'detached' })
   await done(page)

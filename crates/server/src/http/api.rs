@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Kind};
-use super::{Shared, events, files, framed, guard, guests, kept, record, say, shares, status, takeover, tasks, terminals};
+use super::{Shared, archive, events, files, framed, guard, guests, kept, record, say, shares, status, takeover, tasks, terminals};
 
 /// What every route may answer.
 const EVERYWHERE: [Kind; 4] = [Kind::ForeignOrigin, Kind::WrongHost, Kind::Internal, Kind::Busy];
@@ -67,6 +67,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(files::file))
         .routes(routes!(files::deliverables))
         .routes(routes!(files::deliverable))
+        .routes(routes!(archive::all))
         .routes(routes!(framed::deliverable))
         .routes(routes!(record::bundle))
         .routes(routes!(shares::create, shares::list))
@@ -75,6 +76,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(guests::events))
         .routes(routes!(guests::deliverable))
         .routes(routes!(guests::delivered_page))
+        .routes(routes!(guests::archive))
         .routes(routes!(status::models))
         .routes(routes!(status::budgets))
         .routes(routes!(status::health))

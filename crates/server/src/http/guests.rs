@@ -9,7 +9,7 @@ use axum::response::IntoResponse as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Shared;
+use super::{Shared, archive};
 use super::events::{EventPage, Paged, page};
 use super::extract::Asked;
 use super::files::{self, Content, Ranged};
@@ -108,6 +108,19 @@ pub(super) async fn deliverable(
 ) -> Answer {
     let (_, task) = opened(&shared, &key).await?;
     files::send_delivered(task, path, headers).await
+}
+
+/// All that a shared task has handed over, as one zip file
+#[utoipa::path(get, path = "/v1/shared/{key}/archive", operation_id = "getSharedArchive", tag = "shares", security(()),
+    params(("key" = String, Path, description = "The last part of the link.")),
+    responses(
+        (status = 200, description = "The files.", body = inline(Content), content_type = "application/zip",
+            headers(("Content-Disposition" = String))),
+        OfSharedPage,
+    ))]
+pub(super) async fn archive(State(shared): State<Shared>, Path(key): Path<String>) -> Answer {
+    let (_, task) = opened(&shared, &key).await?;
+    archive::send(task).await
 }
 
 /// A web page that a shared task has handed over, to be shown

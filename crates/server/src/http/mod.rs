@@ -2,6 +2,7 @@
 //! request on to the agent, the runner or the journal, and says what came of it.
 
 mod api;
+mod archive;
 mod events;
 mod extract;
 mod files;
@@ -12,6 +13,7 @@ mod guests;
 mod limits;
 mod page;
 mod patience;
+mod pour;
 mod problem;
 mod record;
 mod say;

@@ -1,24 +1,18 @@
-//! The record of a task as one file that anybody can check, written to whoever asks while it is read from the journal. Nothing
-//! of it is kept, and a slow reader holds up nothing but this.
+//! The record of a task as one file that anybody can check, written to whoever asks while it is read from the journal.
 
 use std::io;
 
-use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse as _;
 use event::TaskId;
 use journal::{Blobs, Reader};
-use tokio::sync::mpsc;
 
 use super::extract::task_id;
 use super::files::Content;
+use super::pour::pour;
 use super::problem::{Answer, OfTask};
 use super::{Shared, blocking};
-
-/// Pieces, and the bytes of each, that are written ahead of a slow reader.
-const PIECES_AHEAD_MAX: usize = 4;
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// The record of a task as one file
 ///
@@ -41,32 +35,10 @@ pub(super) async fn bundle(State(shared): State<Shared>, Path(name): Path<String
         }
     });
     let (mut reader, blobs) = opened.await?;
-    let (pieces, mut written) = mpsc::channel(PIECES_AHEAD_MAX);
-    tokio::task::spawn_blocking(move || {
-        let mut out = io::BufWriter::with_capacity(PIECE_BYTES, Out(pieces.clone()));
-        let exported = journal::export(&mut reader, &blobs, &mut out).map_err(io::Error::other);
-        // Cut off rather than ended: a bundle without its head is seen to be half of one.
-        if let Err(error) = exported.and_then(|_| io::Write::flush(&mut out)) {
-            let _ = pieces.blocking_send(Err(error));
-        }
-    });
-    let stream = futures_util::stream::poll_fn(move |context| written.poll_recv(context));
+    // A bundle without its head is seen to be half of one.
+    let body = pour(move |out| journal::export(&mut reader, &blobs, out).map(drop).map_err(io::Error::other));
     // A task's name holds nothing that a quoted name would mind.
     let name = format!("attachment; filename=\"{id}.journal\"");
     let headers = [(header::CONTENT_TYPE, "application/jsonl".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, Body::from_stream(stream)).into_response())
-}
-
-struct Out(mpsc::Sender<io::Result<Bytes>>);
-
-impl io::Write for Out {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        self.0.blocking_send(Ok(Bytes::copy_from_slice(piece))).map_err(gone)?;
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    Ok((headers, body).into_response())
 }

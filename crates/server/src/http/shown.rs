@@ -2,6 +2,7 @@
 
 use agent::Summary;
 use event::{AcceptanceItem, ComputerPart, Deliverable, Digest, EffectId, MicroUsd, Plan, StopCause, TaskId, Usage};
+use event::{AcceptanceItem, AutorunFile, Deliverable, Digest, EffectId, MicroUsd, Plan, StopCause, TaskId, Usage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -118,6 +119,10 @@ pub(super) struct Task {
     max_time_ms: Option<u64>,
     /// What the policy lets be answered so is answered with yes.
     yes: bool,
+    /// What in the folder that the person lent is run by programs of theirs, and is not what it was when the task began.
+    autorun: Vec<AutorunFile>,
+    /// There may be more: the folder was too large to see all of it.
+    autorun_cut: bool,
 }
 
 /// Where a task comes from that began as a copy of another one.
@@ -195,6 +200,8 @@ impl Task {
             max_cost_usd: task.options.max_cost.map(usd),
             max_time_ms: task.options.max_time_ms,
             yes: task.options.yes,
+            autorun: task.autorun.0,
+            autorun_cut: task.autorun.1,
         })
     }
 }

@@ -43,6 +43,33 @@ async fn the_record_is_given_whole_and_can_be_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_that_was_handed_over_comes_as_one_archive_that_leads_nowhere_else() {
+    let model = ModelServer::playing(vec![
+        Turn::call("file_write", &json!({"path": "a.csv", "content": "one,two\n1,2\n"})),
+        Turn::call("file_write", &json!({"path": "sub/b.md", "content": "# Two\n\nAll is well with the three of them.\n"})),
+        Turn::call("deliver", &json!({"files": [{"path": "a.csv"}, {"path": "sub/b.md"}]})),
+        Turn::say("done"),
+    ]);
+    let door = door_before(model.unwrap(), RunnerLimits::default(), HttpLimits::default());
+    let id = ended(&door).await;
+    let told = get(&door, &format!("/v1/tasks/{id}/archive")).await;
+    assert_eq!((told.status, told.headers[header::CONTENT_TYPE].to_str().unwrap()), (200, "application/zip"));
+    assert_eq!(told.headers[header::CONTENT_LENGTH].to_str().unwrap(), told.body.len().to_string());
+    let content = String::from_utf8_lossy(&told.body);
+    assert!(told.body.starts_with(b"PK\x03\x04") && content.contains("one,two\n1,2\n") && content.contains("# Two"));
+    assert_eq!(content.matches("PK\u{1}\u{2}").count(), 2);
+
+    // What an agent puts in a file's place later is no part of it.
+    let out = door.rig.folder.path().join("home/tasks").join(id.as_str()).join("deliverables");
+    std::fs::remove_file(out.join("a.csv")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", out.join("a.csv")).unwrap();
+    assert_eq!(get(&door, &format!("/v1/tasks/{id}/archive")).await.status, 404);
+    let other = crate::door::door();
+    let none = ended(&other).await;
+    assert_eq!(get(&other, &format!("/v1/tasks/{none}/archive")).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_delivered_page_is_shown_in_a_frame_that_can_do_nothing() {
     let page =
         "<!doctype html><title>Report</title><script>alert(1)</script><h1>Figures</h1><p>All is well with them.</p>";
