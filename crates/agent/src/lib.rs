@@ -45,12 +45,12 @@ pub use fork::NewFork;
 pub use home::{Home, TaskFolder};
 pub use instance::{Input, Instance, Listing, NewTask, Reached, Recorded, Setup, Stamp};
 pub use limits::{BRIEF_BYTES_MAX, INPUT_FILES_MAX, MESSAGE_BYTES_MAX, STEPS_DEFAULT_MAX};
+/// What an onlooker hears of a reply; they know the models only through this crate.
+pub use model::Delta;
 pub use models::{Models, Offered, Opened, Unavailable};
 pub use onlook::Onlooker;
 pub use prompt::SYSTEM;
 pub use run::Start;
-/// What an onlooker hears of a reply; they know the models only through this crate.
-pub use model::Delta;
 /// How the doors to a task reach its files; they know the computer only through this crate.
 pub use sandbox::Folder;
 /// And its terminals.

@@ -169,7 +169,8 @@ fn endpoint(provider: Provider, known: &Known) -> Result<Endpoint, Problem> {
         Provider::Gemini => (env::GEMINI_API_KEY, env::GEMINI_BASE_URL, GEMINI),
     };
     let base_url = known.base_url.clone().or_else(|| env::var(url_variable));
-    let key = env::var(known.api_key_env.as_deref().unwrap_or(key_variable)).map(Secret::new);
+    let kept = known.api_key.as_ref().map(|key| key.reveal().to_owned());
+    let key = kept.or_else(|| env::var(known.api_key_env.as_deref().unwrap_or(key_variable))).map(Secret::new);
     if base_url.is_none() && key.is_none() {
         return Err(Problem::new(Code::Setup, "there is neither a key nor a server for this model")
             .hint(format!("export {key_variable}=…, or {url_variable}=http://… for a server that needs none")));

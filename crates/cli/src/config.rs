@@ -22,11 +22,44 @@ pub(crate) struct Config {
     pub(crate) model_timeout: Option<u64>,
     /// A Cedar file in place of the built-in policy; a relative path counts from the configuration's folder.
     pub(crate) policy: Option<PathBuf>,
+    /// How far a task may go that says nothing of it.
+    pub(crate) limits: Limits,
     /// What each task's computer may take.
     pub(crate) computer: Computer,
     /// What is known of each model, by its name.
     #[serde(deserialize_with = "named")]
     pub(crate) models: BTreeMap<String, Known>,
+}
+
+/// How far a task may go that says nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// In `[limits]`: replies of the model, where a task says nothing else.
+    pub(crate) max_steps: Option<u64>,
+    /// In `[limits]`: US dollars, where a task says nothing else and its model's price is known.
+    #[serde(deserialize_with = "price")]
+    pub(crate) max_cost: Option<f64>,
+    /// In `[limits]`: time, as `20m` or `8h`, where a task says nothing else.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) max_time: Option<u64>,
+}
+
+/// A key that stands in the file. It is neither shown nor written.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Key(String);
+
+impl Key {
+    /// The key, for the one who sends it and for the one who covers it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
+    }
 }
 
 /// What one computer may take; what is not said is as [`sandbox::Limits`] has it.
@@ -82,7 +115,9 @@ impl Computer {
 pub(crate) struct Known {
     /// Its server, as far as `/chat/completions`. Default: its provider's variable, as `OPENAI_BASE_URL`, else the provider's own.
     pub(crate) base_url: Option<String>,
-    /// The environment variable that holds its key. Default: its provider's, as `OPENAI_API_KEY`.
+    /// Its key, if it is to stand in this file: nobody else may be able to read it then. The app's settings write it so.
+    pub(crate) api_key: Option<Key>,
+    /// The environment variable that holds its key; empty: none is sent. Default: its provider's, as `OPENAI_API_KEY`.
     pub(crate) api_key_env: Option<String>,
     /// US dollars per million input tokens. A price holds only where input and output both have one.
     #[serde(deserialize_with = "price")]

@@ -81,7 +81,8 @@ const SECRETS: [&str; 4] = ["KEY", "TOKEN", "SECRET", "PASSWORD"];
 /// The values of all variables that hold secrets by their names, so that they can be covered where strangers look on.
 pub(crate) fn secrets() -> Vec<String> {
     let is_secret = |name: &str| SECRETS.iter().any(|end| name.to_ascii_uppercase().ends_with(end));
-    let all = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let all =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     all.filter(|(name, _)| is_secret(name)).map(|(_, value)| value).collect()
 }
 

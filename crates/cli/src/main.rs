@@ -16,6 +16,7 @@ mod house;
 mod reference;
 mod report;
 mod screen;
+mod settings;
 mod shelf;
 mod show;
 mod telemetry;

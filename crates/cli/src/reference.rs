@@ -79,7 +79,11 @@ fn configuration() -> String {
     for (table, source) in [("", top), ("models.\"NAME\".", known)] {
         for (about, line) in documented(source) {
             let field = line.strip_prefix("pub(crate) ").and_then(|line| line.split_once(": "));
-            if let Some((field, "Option<String>," | "Option<u64>," | "Option<f64>," | "Option<PathBuf>,")) = field {
+            if let Some((
+                field,
+                "Option<String>," | "Option<u64>," | "Option<f64>," | "Option<PathBuf>," | "Option<Key>,",
+            )) = field
+            {
                 page.push_str(&format!("| `{table}{field}` | {about} |\n"));
             }
         }

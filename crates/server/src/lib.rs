@@ -4,6 +4,7 @@
 //! agent decides.
 
 mod bell;
+mod house;
 mod http;
 mod index;
 mod runner;
@@ -11,6 +12,9 @@ mod shares;
 mod words;
 
 pub use bell::{Answering, Bell, BellError, Heard, ring};
+pub use house::{
+    Change, DefaultLimits, Figures, Finding, Findings, House, KnownModel, Settings, Test, Trial, WantedModel,
+};
 pub use http::{App, HttpLimits, Token, app, openapi, serve};
 pub use index::Index;
 pub use runner::{Load, Place, Refused, Runner, RunnerLimits};

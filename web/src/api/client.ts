@@ -123,9 +123,22 @@ export const api = {
   sharedFrameUrl: (key: string, name: string) => `${by(key)}/pages/${encodePath(name)}`,
   sharedArchiveUrl: (key: string) => `${by(key)}/archive`,
   models: () => json<{ models: Model[] }>('GET', '/v1/models'),
+  settings: () => json<Settings>('GET', '/v1/settings'),
+  putModel: (name: string, model: ModelSettings) => json<void>('PUT', `/v1/settings/models/${encodePath(name)}`, model),
+  deleteModel: (name: string) => json<void>('DELETE', `/v1/settings/models/${encodePath(name)}`),
+  chooseModel: (model: string | null) => json<void>('PUT', '/v1/settings/model', { model }),
+  putLimits: (limits: Limits) => json<void>('PUT', '/v1/settings/limits', limits),
+  tryModel: (model: string) => json<Trial>('POST', '/v1/settings/try', { model }),
+  about: () => json<{ version: string }>('GET', '/v1/about'),
+  doctor: () => json<Findings>('POST', '/v1/doctor', {}),
   budgets: () => json<Budgets>('GET', '/v1/budgets')
 }
 
+export type Settings = components['schemas']['Settings']
+export type KnownModel = components['schemas']['KnownModel']
+export type ModelSettings = components['schemas']['ModelSettings']
+export type Trial = components['schemas']['Trial']
+export type Findings = components['schemas']['Findings']
 export type Budgets = components['schemas']['Budgets']
 
 /** As much of JSON Schema as a form is made from. */

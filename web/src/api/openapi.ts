@@ -61,6 +61,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/about": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What this is */
+        get: operations["about"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/budgets": {
         parameters: {
             query?: never;
@@ -72,6 +89,26 @@ export interface paths {
         get: operations["getBudgets"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try what a task needs on this machine
+         * @description As `thenar doctor` does; it takes some seconds.
+         */
+        post: operations["doctor"];
         delete?: never;
         options?: never;
         head?: never;
@@ -132,6 +169,198 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The settings of the server
+         * @description Keys are not among them.
+         */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settings/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set how far a task may go that says nothing of it */
+        put: operations["putLimits"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settings/model": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Choose the model of tasks that name none */
+        put: operations["chooseModel"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settings/models/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put a model into the configuration
+         * @description From the next task on. A key is kept in the configuration file, which nobody else can read then, and never told again.
+         */
+        put: operations["putModel"];
+        post?: never;
+        /**
+         * Take a model out of the configuration
+         * @description Its key goes with it.
+         */
+        delete: operations["deleteModel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settings/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a model
+         * @description A few small calls: does it answer, stream, call tools, keep to a schema? They cost what such calls cost.
+         */
+        post: operations["tryModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shared/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A task by its link
+         * @description Needs no token: the link is the key.
+         */
+        get: operations["getShared"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shared/{key}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that a shared task has handed over, as one zip file */
+        get: operations["getSharedArchive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shared/{key}/deliverables/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One file that a shared task has handed over */
+        get: operations["getSharedDeliverable"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shared/{key}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The events that a link shows, a page at a time
+         * @description Those that it does not show are left out, so numbers are missing between the others.
+         */
+        get: operations["listSharedEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shared/{key}/pages/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A web page that a shared task has handed over, to be shown
+         * @description In a frame that lets it run nothing and ask for nothing.
+         */
+        get: operations["getSharedPage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks": {
         parameters: {
             query?: never;
@@ -170,6 +399,23 @@ export interface paths {
          * @description Its record, its workspace and what it handed over go with it.
          */
         delete: operations["deleteTask"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All that a task has handed over, as one zip file */
+        get: operations["getArchive"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -260,7 +506,9 @@ export interface paths {
         /**
          * A task's events
          * @description With `Accept: text/event-stream`, a stream: each message's `data` is a `RecordedEvent`, its `event` the kind, its `id` the
-         *     number, so that a stream which broke off goes on by `Last-Event-ID`. Without, a page of them.
+         *     number, so that a stream which broke off goes on by `Last-Event-ID`. Messages of the kind `words` have no `id`: they are the
+         *     model's words as they come, `{"effect", "attempt", "text"}`, void where `text` is null, and whole in the reply's event.
+         *     Without, a page of events.
          */
         get: operations["listEvents"];
         put?: never;
@@ -453,6 +701,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tasks/{id}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The links of a task */
+        get: operations["listShares"];
+        put?: never;
+        /**
+         * Make a link to a task
+         * @description Whoever has it sees the task and its deliverables, without a token and without secrets, until it ends or is taken back.
+         */
+        post: operations["share"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/shares/{share}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take a link back
+         * @description It opens nothing from then on.
+         */
+        delete: operations["unshare"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks/{id}/stop": {
         parameters: {
             query?: never;
@@ -576,6 +865,10 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What this is. */
+        About: {
+            version: string;
+        };
         /** @description A check that a hand-over makes of its files. */
         AcceptanceCheck: {
             /**
@@ -740,6 +1033,11 @@ export interface components {
             /** @description Why the latest state is not kept; null where it is. */
             missed: string | null;
         };
+        /** @description A model to choose. */
+        ChosenModel: {
+            /** @description `provider:model`; null leaves it to the environment. */
+            model: string | null;
+        };
         /** @description A part of the computer with which a person can work in the agent's place. */
         ComputerPart: {
             name: string;
@@ -774,6 +1072,21 @@ export interface components {
             /** @description Ids of the rules that decided. */
             rules: string[];
             tier: components["schemas"]["Tier"];
+        };
+        /** @description How far a task may go that says nothing of it; what is left out has no limit of its own. */
+        DefaultLimits: {
+            /**
+             * Format: double
+             * @description US dollars; holds for models whose price is known.
+             */
+            max_cost_usd?: number | null;
+            /**
+             * Format: int64
+             * @description Replies of the model.
+             */
+            max_steps?: number | null;
+            /** @description A number and a unit: `90s`, `20m`, `8h`, `2d`. */
+            max_time?: string | null;
         };
         /** @description A file handed to the person. */
         Deliverable: {
@@ -996,6 +1309,34 @@ export interface components {
          * @enum {string}
          */
         FailureKind: "transient" | "window_exceeded" | "rejected";
+        /** @description What a model costs and holds. */
+        Figures: {
+            /**
+             * Format: double
+             * @description US dollars per million input tokens that the server had cached.
+             */
+            cached_input_price?: number | null;
+            /**
+             * Format: double
+             * @description US dollars per million input tokens.
+             */
+            input_price?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of one reply.
+             */
+            max_output?: number | null;
+            /**
+             * Format: double
+             * @description US dollars per million output tokens.
+             */
+            output_price?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of input and output together.
+             */
+            window?: number | null;
+        };
         /** @description A file of a workspace. */
         File: {
             /** Format: int64 */
@@ -1014,6 +1355,22 @@ export interface components {
             files: components["schemas"]["File"][];
             /** @description There are no more than these. */
             whole: boolean;
+        };
+        /** @description One thing that was tried on this machine. */
+        Finding: {
+            finding: string;
+            /** @description How it is mended: a command to paste, or words. */
+            fix: string;
+            name: string;
+            /** @description Without it nothing can be run. */
+            needed: boolean;
+            works: boolean;
+        };
+        /** @description What was found of this machine. */
+        Findings: {
+            /** @description Tasks can be run here. */
+            able: boolean;
+            findings: components["schemas"]["Finding"][];
         };
         /**
          * @description Why a reply ended.
@@ -1073,6 +1430,17 @@ export interface components {
          * @enum {string}
          */
         Integrity: "trusted" | "untrusted";
+        /** @description A model that stands in the configuration. */
+        KnownModel: components["schemas"]["Figures"] & {
+            /** @description The variable of the server's environment that holds its key. */
+            api_key_env: string | null;
+            /** @description Its server; null where it is its provider's own. */
+            base_url: string | null;
+            /** @description The configuration holds a key for it, which nobody is shown. */
+            has_key: boolean;
+            /** @description `provider:model`. */
+            name: string;
+        };
         /** @description What is known of a datum. */
         Label: {
             confidentiality: components["schemas"]["Confidentiality"];
@@ -1108,6 +1476,12 @@ export interface components {
              * @description Milliseconds since 1970 (UTC).
              */
             time_ms: number;
+        };
+        /** @description A link that was just made. */
+        MadeShare: {
+            /** @description The address below this server's own: whoever has it sees the task. It is told this once and kept nowhere. */
+            path: string;
+            share: components["schemas"]["Share"];
         };
         /** @description Words for the agent. */
         Message: {
@@ -1153,6 +1527,27 @@ export interface components {
         /** @description The models that can be named. */
         ModelList: {
             models: components["schemas"]["Model"][];
+        };
+        /** @description What a model in the configuration should be; what is left out is taken away, but for the key. */
+        ModelSettings: components["schemas"]["Figures"] & {
+            /** @description Its key. Without it the one that is there stays, as long as the server is the same. */
+            api_key?: string | null;
+            /** @description Its server, as far as `/chat/completions`; without it, its provider's own. */
+            base_url?: string | null;
+        };
+        /** @description One thing that was tried with a model. */
+        ModelTest: {
+            reason: string;
+            /** @description `yes`, `no`, `not told`. */
+            verdict: string;
+            what: string;
+        };
+        /** @description A new link. */
+        NewShare: {
+            /** @description How long it holds: a number and a unit, `12h`, `7d`; 366 days at the most, however much is asked for. */
+            expires: string;
+            /** @description How much it shows. */
+            what: components["schemas"]["ShareScope"];
         };
         /** @description A new task. */
         NewTask: {
@@ -1243,7 +1638,7 @@ export interface components {
          * @description The kind of problem, relative to this server's address.
          * @enum {string}
          */
-        ProblemType: "/v1/problems#malformed" | "/v1/problems#unauthorized" | "/v1/problems#foreign-origin" | "/v1/problems#no-such-route" | "/v1/problems#no-such-task" | "/v1/problems#no-such-file" | "/v1/problems#no-such-terminal" | "/v1/problems#nothing-awaited" | "/v1/problems#method-not-allowed" | "/v1/problems#too-slow" | "/v1/problems#in-hand" | "/v1/problems#not-now" | "/v1/problems#stale-confirmation" | "/v1/problems#model-unavailable" | "/v1/problems#price-unknown" | "/v1/problems#too-large" | "/v1/problems#unsupported-media-type" | "/v1/problems#range-not-satisfiable" | "/v1/problems#wrong-host" | "/v1/problems#invalid" | "/v1/problems#same-name" | "/v1/problems#key-reused" | "/v1/problems#too-many-requests" | "/v1/problems#internal" | "/v1/problems#busy" | "/v1/problems#queue-full" | "/v1/problems#stopping" | "/v1/problems#not-ready" | "/v1/problems#disk-full";
+        ProblemType: "/v1/problems#malformed" | "/v1/problems#unauthorized" | "/v1/problems#foreign-origin" | "/v1/problems#no-such-route" | "/v1/problems#no-such-task" | "/v1/problems#no-such-file" | "/v1/problems#no-such-terminal" | "/v1/problems#no-such-share" | "/v1/problems#nothing-awaited" | "/v1/problems#method-not-allowed" | "/v1/problems#too-slow" | "/v1/problems#in-hand" | "/v1/problems#not-now" | "/v1/problems#stale-confirmation" | "/v1/problems#model-unavailable" | "/v1/problems#price-unknown" | "/v1/problems#too-large" | "/v1/problems#unsupported-media-type" | "/v1/problems#range-not-satisfiable" | "/v1/problems#wrong-host" | "/v1/problems#invalid" | "/v1/problems#same-name" | "/v1/problems#key-reused" | "/v1/problems#too-many-requests" | "/v1/problems#internal" | "/v1/problems#busy" | "/v1/problems#queue-full" | "/v1/problems#stopping" | "/v1/problems#not-ready" | "/v1/problems#disk-full";
         /** @description The kinds of problems there are. */
         Problems: {
             problems: components["schemas"]["ProblemKind"][];
@@ -1285,6 +1680,59 @@ export interface components {
              */
             checkpoint: number;
         };
+        /** @description What stands in the configuration, as far as a page may see it. */
+        Settings: {
+            /** @description The file that holds it. */
+            file: string;
+            limits: components["schemas"]["DefaultLimits"];
+            /** @description The model of a task that names none; null where the environment says, or nobody does. */
+            model: string | null;
+            models: components["schemas"]["KnownModel"][];
+        };
+        /** @description A link to a task. */
+        Share: {
+            /** Format: int64 */
+            created_ms: number;
+            /**
+             * Format: int64
+             * @description From then on it opens nothing.
+             */
+            expires_ms: number;
+            id: string;
+            what: components["schemas"]["ShareScope"];
+        };
+        /**
+         * @description How much of a task a link shows.
+         * @enum {string}
+         */
+        ShareScope: "outputs" | "everything";
+        /** @description A task as a link shows it. */
+        SharedTask: {
+            /** Format: int64 */
+            created_ms: number;
+            deliverables: components["schemas"]["Delivered"][];
+            /**
+             * Format: int64
+             * @description Milliseconds since 1970 (UTC), as all times here; from then on the link opens nothing.
+             */
+            expires_ms: number;
+            /**
+             * Format: int64
+             * @description The number of the last event: whoever has seen that one has seen all.
+             */
+            last_seq: number;
+            state: components["schemas"]["TaskState"];
+            /** @description The beginning of what was asked for. */
+            title: string;
+            /** Format: int64 */
+            updated_ms: number;
+            what: components["schemas"]["ShareScope"];
+        };
+        /** @description The links of a task. */
+        Shares: {
+            /** @description Those that hold, oldest first. */
+            shares: components["schemas"]["Share"][];
+        };
         /** @description Where a datum came from. */
         Source: "system" | "person" | "model" | {
             /** @description A file the person gave, by name. */
@@ -1315,6 +1763,10 @@ export interface components {
         /** @description A task in full. */
         Task: {
             acceptance: components["schemas"]["AcceptanceItem"][];
+            /** @description What in the folder that the person lent is run by programs of theirs, and is not what it was when the task began. */
+            autorun: components["schemas"]["AutorunFile"][];
+            /** @description There may be more: the folder was too large to see all of it. */
+            autorun_cut: boolean;
             cause: components["schemas"]["StopCause"] | null;
             confirm: components["schemas"]["Awaited"] | null;
             /**
@@ -1575,6 +2027,18 @@ export interface components {
          * @enum {string}
          */
         ToolStatus: "ok" | "invalid" | "refused" | "failed" | "interrupted" | "unknown";
+        /** @description What a model can do, as it was tried. */
+        Trial: {
+            model: string;
+            tests: components["schemas"]["ModelTest"][];
+            /** @description Whether tasks can be done with it. */
+            usable: boolean;
+        };
+        /** @description A model to try. */
+        TriedModel: {
+            /** @description `provider:model`. */
+            model: string;
+        };
         /** @description Tokens of one call as the provider reported them. */
         Usage: {
             /**
@@ -1743,6 +2207,32 @@ export interface operations {
             };
         };
     };
+    about: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its version. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["About"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
     getBudgets: {
         parameters: {
             query?: never;
@@ -1764,6 +2254,86 @@ export interface operations {
             401: components["responses"]["unauthorized"];
             403: components["responses"]["foreign-origin"];
             421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    doctor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Findings"];
+                };
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `model-unavailable`: The model cannot be had. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["busy"];
@@ -1852,6 +2422,710 @@ export interface operations {
             403: components["responses"]["foreign-origin"];
             421: components["responses"]["wrong-host"];
             429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As they stand. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `model-unavailable`: The model cannot be had. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    putLimits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DefaultLimits"];
+            };
+        };
+        responses: {
+            /** @description From the next task on. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    chooseModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChosenModel"];
+            };
+        };
+        responses: {
+            /** @description It is chosen. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    putModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `provider:model`; it may hold slashes. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelSettings"];
+            };
+        };
+        responses: {
+            /** @description It is there. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    deleteModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `provider:model`; it may hold slashes. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not there. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    tryModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TriedModel"];
+            };
+        };
+        responses: {
+            /** @description What came of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trial"];
+                };
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `model-unavailable`: The model cannot be had. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    getShared: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The last part of the link. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SharedTask"];
+                };
+            };
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-share`: There is no such link, or it has ended. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `too-many-requests`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    getSharedArchive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The last part of the link. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The files. */
+            200: {
+                headers: {
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-share`: There is no such link, or it has ended. `no-such-file`: There is no such file. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `too-many-requests`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    getSharedDeliverable: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `bytes=FROM-TO`; one range. */
+                Range?: string | null;
+                /** @description The part only if the file's `ETag` is still this one; else the whole. */
+                "If-Range"?: string | null;
+            };
+            path: {
+                /** @description The last part of the link. */
+                key: string;
+                /** @description The file's name; it may hold slashes. */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    "Accept-Ranges"?: string;
+                    "Content-Disposition"?: string;
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The part that was asked for. */
+            206: {
+                headers: {
+                    "Content-Disposition"?: string;
+                    "Content-Range"?: string;
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-share`: There is no such link, or it has ended. `no-such-file`: There is no such file. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `range-not-satisfiable`: The file does not reach that far. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `too-many-requests`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    listSharedEvents: {
+        parameters: {
+            query?: {
+                /** @description The number of the last event that is known already. */
+                after?: number;
+                /** @description Events of the page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The last part of the link. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-share`: There is no such link, or it has ended. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    getSharedPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The last part of the link. */
+                key: string;
+                /** @description The file's name; it may hold slashes. */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-share`: There is no such link, or it has ended. `no-such-file`: There is no such file. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `too-many-requests`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             500: components["responses"]["internal"];
             503: components["responses"]["busy"];
         };
@@ -2086,6 +3360,53 @@ export interface operations {
             };
             /** @description `in-hand`: The task is in hand. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    getArchive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The files. */
+            200: {
+                headers: {
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. `no-such-file`: There is no such file. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3157,6 +4478,192 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+        };
+    };
+    listShares: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that hold. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shares"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    share: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewShare"];
+            };
+        };
+        responses: {
+            /** @description The link. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeShare"];
+                };
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-now`: The task does not take this as it stands. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+            /** @description `disk-full`: The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unshare: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+                /** @description The link's `id`. */
+                share: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is taken back. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-share`: There is no such link, or it has ended. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `too-many-requests`: Too many requests. `too-many-requests`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
         };
     };
     stopTask: {

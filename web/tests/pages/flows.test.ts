@@ -1,6 +1,10 @@
 // The app as a person uses it, from the first sentence to the last: a real browser, a real server, a script for a model.
 
 import { spawnSync } from 'node:child_process'
+import { readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { closeBrowser, done, open, plan, Server, sh, watch } from './stage'
 
@@ -63,7 +67,7 @@ it('a new task: asked, watched, handed over, looked at', async () => {
   await page.getByRole('dialog').getByRole('button', { name: 'table.csv' }).click()
   await page.getByRole('cell', { name: 'second, really' }).waitFor()
   const saved = page.waitForEvent('download')
-  await page.getByRole('dialog').getByRole('link', { name: 'Save' }).click()
+  await page.getByRole('dialog').getByRole('link', { name: 'Save', exact: true }).click()
   expect((await saved).suggestedFilename()).toBe('table.csv')
   const all = page.waitForEvent('download')
   await page.getByRole('dialog').getByRole('link', { name: 'Save all' }).click()
@@ -204,7 +208,7 @@ it('a link shows the task to somebody without a token, and ends when it is taken
   await guest.getByText('Shared words.').waitFor()
   await guest.getByRole('button', { name: /^Run / }).click()
   await expect.poll(() => guest.locator('.xterm-accessibility').textContent()).toContain('from ~/work')
-  expect(await guest.getByRole('textbox').count()).toBe(0)
+  expect(await guest.locator('textarea:not(.xterm-helper-textarea), input[type=text]').count()).toBe(0)
   await guest.getByRole('button', { name: 'Open notes.md' }).click()
   await guest.getByRole('dialog').getByRole('heading', { name: 'Notes for all' }).waitFor()
   await guest.keyboard.press('Escape')
@@ -248,6 +252,80 @@ it('the record is checked in the page, and an altered one is found out', async (
   await page.getByText(/does not hold at record/).waitFor()
   await page.getByText('What it says does not match its digest.').waitFor()
   await done(page)
+})
+
+it('a model is put into the settings, tried, and taken out; its key is kept and not shown', async () => {
+  const page = await open(server, '/settings/models')
+  await page.getByRole('button', { name: 'Add a model' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Name of the model').fill('little')
+  await dialog.getByLabel('Address', { exact: true }).fill('http://127.0.0.1:1/v1')
+  await dialog.getByLabel('Key', { exact: true }).fill('sk-page-0123456789')
+  await dialog.getByLabel('Input', { exact: true }).fill('0.5')
+  await dialog.getByRole('button', { name: 'Save', exact: true }).click()
+  await page.getByRole('radio', { name: /openai:little/ }).waitFor()
+  const file = join(server.home, 'data/config.toml')
+  expect([readFileSync(file, 'utf8').includes('api_key = "sk-page-0123456789"'), statSync(file).mode & 0o777]).toEqual([true, 0o600])
+  expect(JSON.stringify(await server.get('/v1/settings'))).not.toContain('sk-page')
+  await page.getByRole('button', { name: 'More about openai:little' }).click()
+  await page.getByRole('button', { name: 'Change' }).click()
+  expect(await dialog.getByLabel('Key', { exact: true }).getAttribute('placeholder')).toBe('A key is kept; a new one replaces it')
+  expect(await page.content()).not.toContain('sk-page')
+  await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: 'More about openai:little' }).click()
+  await page.getByRole('button', { name: 'Take it out' }).click()
+  await expect.poll(() => page.getByRole('radio', { name: /openai:little/ }).count()).toBe(0)
+  expect(readFileSync(file, 'utf8')).not.toContain('sk-page')
+
+  await page.locator('.model', { hasText: 'script:demo' }).getByRole('button', { name: 'Try' }).click()
+  await page.getByText('Thenar can work with this model.').waitFor()
+  await done(page)
+})
+
+it('usual limits hold for a task that says nothing, and the machine is examined', async () => {
+  const page = await open(server, '/settings/budget')
+  const all = page.getByRole('group', { name: 'For every task that says nothing else' })
+  await all.getByLabel('Steps').fill('77')
+  await all.getByRole('button', { name: 'Save' }).click()
+  await expect.poll(async () => (await server.get<{ limits: { max_steps: number } }>('/v1/settings')).limits.max_steps).toBe(77)
+  const id = await server.task(server.script({ calls: [{ name: 'idle' }] }), 'Say nothing of limits')
+  expect((await server.get<{ max_steps: number }>(`/v1/tasks/${id}`)).max_steps).toBe(77)
+  await all.getByLabel('Steps').fill('')
+  await all.getByRole('button', { name: 'Save' }).click()
+  await page.getByRole('link', { name: 'About' }).click()
+  await page.getByText(/^Thenar \d+\./).waitFor()
+  await page.getByRole('button', { name: 'Examine' }).click()
+  await page.getByText(/Tasks can(not)? be run here/).waitFor()
+  await done(page)
+})
+
+it('words are shown while the model says them, and the reply takes their place', async () => {
+  const pieces = ['Word by ', 'word it ', 'comes.']
+  let goOn: (() => void) | undefined
+  const model = createServer((_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    const chunk = (delta: object, finish: string | null = null) => response.write(`data: ${JSON.stringify({ id: 'a', object: 'chat.completion.chunk', model: 'm', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`)
+    chunk({ role: 'assistant', content: pieces[0] })
+    goOn = () => {
+      for (const piece of pieces.slice(1)) chunk({ content: piece })
+      chunk({}, 'stop')
+      response.end('data: [DONE]\n\n')
+    }
+  })
+  await new Promise<void>((resolve) => model.listen(0, '127.0.0.1', resolve))
+  const address = model.address() as AddressInfo
+  await server.put('/v1/settings/models/openai:slow', { base_url: `http://127.0.0.1:${address.port}/v1` })
+  const id = await server.task('openai:slow', 'Speak slowly')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByText('Word by', { exact: true }).waitFor()
+  expect(await page.locator('.words').count()).toBe(1)
+  goOn?.()
+  await page.getByText('Word by word it comes.').waitFor()
+  await expect.poll(() => page.locator('.words').count()).toBe(0)
+  expect(await page.getByText('Word by word it comes.').count()).toBe(1)
+  await done(page)
+  model.closeAllConnections()
+  model.close()
 })
 
 it('tasks are found by search and state', async () => {

@@ -51,6 +51,8 @@ const screens: [name: string, path: () => string, ready: (page: Page) => Promise
   ['an approval', () => `/tasks/${approving}`, (page) => page.getByRole('button', { name: 'Allow' }).waitFor()],
   ['the record', () => `/tasks/${finished}/record`, (page) => page.getByText('The record is whole').waitFor()],
   ['settings: models', () => '/settings/models', (page) => page.getByText('script:demo').waitFor()],
+  ['settings: budget', () => '/settings/budget', (page) => page.getByText('For every task that says nothing else').waitFor()],
+  ['settings: about', () => '/settings/about', (page) => page.getByText('Is this machine able?').waitFor()],
   ['settings: appearance', () => '/settings/appearance', (page) => page.getByText('Light or dark').waitFor()],
   ['a task that is not there', () => '/tasks/none', (page) => page.getByText('To the first page').waitFor()]
 ]

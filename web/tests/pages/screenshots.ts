@@ -11,6 +11,7 @@ import { closeBrowser, open, PROGRAM, Server } from './stage'
 const out = fileURLToPath(new URL('../out/', import.meta.url))
 const server = new Server()
 let demo = ''
+let shared = ''
 
 const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 }
 const DARK: BrowserContextOptions = { colorScheme: 'dark' }
@@ -25,6 +26,7 @@ beforeAll(async () => {
   await server.start()
   const asking = await server.task(server.script({ calls: [{ name: 'message_ask_user', arguments: { text: 'Should the summary be for the **board** or for the **team**?' } }] }), 'Summarise the minutes of last week')
   const running = await server.task(server.script({ calls: [{ name: 'shell_exec', arguments: { command: 'sleep 240' } }] }), 'Sort the photos of the trip by place')
+  shared = (await server.post<{ path: string }>(`/v1/tasks/${demo}/shares`, { what: 'everything', expires: '1d' })).path
   await Promise.all([server.until(asking, 'waiting'), server.until(running, 'running')])
 }, 300_000)
 afterAll(async () => {
@@ -49,6 +51,15 @@ const pictures: [name: string, path: () => string, options: BrowserContextOption
   ['preview-pdf', () => `/tasks/${demo}`, {}, (page) => page.getByRole('button', { name: 'Open report.pdf' }).click()],
   ['preview-sheet', () => `/tasks/${demo}`, DARK, (page) => page.getByRole('button', { name: 'Open report.xlsx' }).click()],
   ['record', () => `/tasks/${demo}/record`, {}],
+  ['shared', () => shared, {}],
+  ['shared-phone-dark', () => shared, { ...PHONE, ...DARK }],
+  ['share', () => `/tasks/${demo}`, {}, (page) => page.getByRole('button', { name: 'Share', exact: true }).click()],
+  ['settings-add', () => '/settings/models', {}, (page) => page.getByRole('button', { name: 'Add a model' }).click()],
+  ['settings-budget', () => '/settings/budget', {}],
+  ['settings-about', () => '/settings/about', {}, async (page) => {
+    await page.getByRole('button', { name: 'Examine' }).click()
+    await page.getByText(/Tasks can(not)? be run here/).waitFor()
+  }],
   ['settings', () => '/settings/models', {}],
   ['settings-dark', () => '/settings/appearance', DARK]
 ]

@@ -102,6 +102,12 @@ export class Server {
     return (await response.json()) as T
   }
 
+  async put(path: string, body: unknown): Promise<void> {
+    const headers = { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' }
+    const response = await fetch(this.url + path, { method: 'PUT', headers, body: JSON.stringify(body) })
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
+  }
+
   /** Makes a task of a script, past the page. */
   async task(model: string, brief: string): Promise<string> {
     return (await this.post<{ id: string }>('/v1/tasks', { task: brief, model })).id

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agent::{Command, Input, Instance, NewFork, NewTask, Start, Summary};
-use event::{TaskId, TaskOptions};
+use event::{MicroUsd, TaskId, TaskOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -30,10 +30,12 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
     let chosen = choice::client(&name, &config)?;
     check_price(&chosen, args.limits.max_cost.is_some())?;
     let instance = house::open(&config)?;
+    // A usual cap is for models whose price is known; one that was asked for is kept or refused.
+    let usual_cost = config.limits.max_cost.filter(|_| chosen.priced).map(|usd| MicroUsd((usd * 1e6).round() as u64));
     let options = TaskOptions {
-        max_steps: args.limits.max_steps,
-        max_cost: args.limits.max_cost,
-        max_time_ms: args.limits.max_time,
+        max_steps: args.limits.max_steps.or(config.limits.max_steps),
+        max_cost: args.limits.max_cost.or(usual_cost),
+        max_time_ms: args.limits.max_time.or(config.limits.max_time),
         yes: args.yes,
         workspace: args.workspace.as_deref().map(|path| text_of(&house::lendable(path, &config)?)).transpose()?,
         out: None,

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::Serve;
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen};
+use crate::settings::Edge;
 use crate::shelf::Shelf;
 use crate::{browser, config, env, house};
 
@@ -66,8 +67,8 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
         let sweeping = tokio::spawn(sweep);
         let hosts = args.host.clone();
         let clock = env::now_ms;
-        let (limits, withheld) = (HttpLimits::default(), env::secrets());
-        let app = App { instance, runner: runner.clone(), index, models, token, hosts, limits, withheld, clock };
+        let (limits, house) = (HttpLimits::default(), Arc::new(Edge::default()));
+        let app = App { instance, runner: runner.clone(), index, models, house, token, hosts, limits, clock };
         let served = server::serve(listener, app, ended).await.map_err(failed("answer requests"));
         screen.say("Stopping: tasks are put down, their computers run on.");
         runner.stop("the server was stopped").await;

@@ -72,8 +72,7 @@ pub(crate) fn test(name: Option<&str>, json_wanted: bool, screen: Screen) -> Out
     let chosen = choice::client(&choice::name(name, &config)?, &config)?;
     let name = clean::line(&chosen.name, 80).to_string();
     let output_max = chosen.client.requested_output_max().unwrap_or(OUTPUT_TOKENS_MAX).min(OUTPUT_TOKENS_MAX);
-    let policy = Engine::load(Engine::default_policy())
-        .map_err(|error| Problem::new(Code::Setup, format!("load the built-in policy: {error}")))?;
+    let policy = built_in()?;
     let most = match chosen.client.reserve(INPUT_TOKENS_MAX, CALLS_MAX * output_max) {
         Some(_) if chosen.scripted => "nothing".to_owned(),
         Some(cost) => format!("{cost} at the most"),
@@ -102,6 +101,26 @@ pub(crate) fn test(name: Option<&str>, json_wanted: bool, screen: Screen) -> Out
             .hint("some servers need a switch for tool calls (llama.cpp: --jinja; vLLM: --enable-auto-tool-choice)"),
         false => Problem::new(Code::Setup, "this model does not answer"),
     })
+}
+
+/// The same for whoever reads no terminal.
+pub(crate) fn tried(chosen: Chosen) -> Result<server::Trial, Problem> {
+    let output_max = chosen.client.requested_output_max().unwrap_or(OUTPUT_TOKENS_MAX).min(OUTPUT_TOKENS_MAX);
+    let policy = built_in()?;
+    let mut trial = Trial { chosen, policy, runtime: crate::runtime()?, output_max, lines: Vec::new(), json: true };
+    let usable = trial.all();
+    let test = |line: Line| server::Test {
+        what: line.what.to_owned(),
+        verdict: line.verdict.word().to_owned(),
+        reason: line.reason,
+    };
+    let tests = trial.lines.into_iter().map(test).collect();
+    Ok(server::Trial { model: trial.chosen.name, usable, tests })
+}
+
+fn built_in() -> Result<Engine, Problem> {
+    Engine::load(Engine::default_policy())
+        .map_err(|error| Problem::new(Code::Setup, format!("load the built-in policy: {error}")))
 }
 
 impl Trial {

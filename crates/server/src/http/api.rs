@@ -13,7 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Kind};
-use super::{Shared, archive, events, files, framed, guard, guests, kept, record, say, shares, status, takeover, tasks, terminals};
+use super::{
+    Shared, archive, events, files, framed, guard, guests, kept, record, say, settings, shares, status, takeover,
+    tasks, terminals,
+};
 
 /// What every route may answer.
 const EVERYWHERE: [Kind; 4] = [Kind::ForeignOrigin, Kind::WrongHost, Kind::Internal, Kind::Busy];
@@ -39,6 +42,7 @@ const WITH_TOKEN: [Kind; 2] = [Kind::Unauthorized, Kind::TooManyRequests];
         (name = "terminals", description = "The terminals of its computer."),
         (name = "files", description = "Its workspace, and what it handed over."),
         (name = "shares", description = "Links to a task for people without the token."),
+        (name = "settings", description = "The models, and what a new task begins with."),
         (name = "server", description = "The server itself."),
     ),
 )]
@@ -79,6 +83,13 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(guests::archive))
         .routes(routes!(status::models))
         .routes(routes!(status::budgets))
+        .routes(routes!(settings::show))
+        .routes(routes!(settings::put_model, settings::delete_model))
+        .routes(routes!(settings::choose))
+        .routes(routes!(settings::limits))
+        .routes(routes!(settings::try_out))
+        .routes(routes!(settings::about))
+        .routes(routes!(settings::doctor))
         .routes(routes!(status::health))
         .routes(routes!(status::ready))
         .routes(routes!(status::metrics))

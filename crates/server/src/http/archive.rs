@@ -92,8 +92,15 @@ fn members(task: &Summary) -> Answer<Vec<Member>> {
 
 /// A path that no system unpacks anywhere but below the folder of its choice.
 fn safe(name: &str) -> String {
-    let plain = |c: char| if c.is_control() || matches!(c, '\\' | ':' | '<' | '>' | '"' | '|' | '?' | '*') { '_' } else { c };
-    let part = |part: &str| if part.is_empty() || part.chars().all(|c| c == '.') { "_".to_owned() } else { part.chars().map(plain).collect() };
+    let plain =
+        |c: char| if c.is_control() || matches!(c, '\\' | ':' | '<' | '>' | '"' | '|' | '?' | '*') { '_' } else { c };
+    let part = |part: &str| {
+        if part.is_empty() || part.chars().all(|c| c == '.') {
+            "_".to_owned()
+        } else {
+            part.chars().map(plain).collect()
+        }
+    };
     name.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
@@ -215,7 +222,7 @@ fn stamp(seconds: i64) -> u32 {
     let day = day - (153 * month + 2) / 5 + 1;
     let (month, year) = (if month < 10 { month + 3 } else { month - 9 }, era * 400 + year + i64::from(month >= 10));
     let date = (year - 1_980) << 9 | month << 5 | day;
-    let time = (second / 3_600) << 11 | (second / 60 % 60) << 5 | second % 60 / 2;
+    let time = (second / 3_600) << 11 | (second / 60 % 60) << 5 | (second % 60 / 2);
     u32::try_from(date << 16 | time).unwrap_or(0)
 }
 

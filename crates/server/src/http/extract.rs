@@ -43,7 +43,7 @@ pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error>
 }
 
 /// The same where it may be null.
-pub(super) fn whole_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+pub(crate) fn whole_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     struct Whole(u64);
     impl<'de> serde::Deserialize<'de> for Whole {
         fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

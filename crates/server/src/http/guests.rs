@@ -1,6 +1,8 @@
 //! What somebody sees who has a link to a task and no token: the task's replay and the files it handed over, to be read and
 //! nothing else. Who made the link is in `shares.rs`, what of an event is left out in `veil.rs`.
 
+use std::sync::Arc;
+
 use agent::Summary;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -9,7 +11,6 @@ use axum::response::IntoResponse as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Shared, archive};
 use super::events::{EventPage, Paged, page};
 use super::extract::Asked;
 use super::files::{self, Content, Ranged};
@@ -19,6 +20,7 @@ use super::shares::no_share;
 use super::shown::{Delivered, TaskState, title};
 use super::tasks::summary;
 use super::veil::Veil;
+use super::{Shared, archive, blocking};
 use crate::shares::{Share, What};
 
 const START: &str = "/v1/shared/";
@@ -51,6 +53,11 @@ async fn opened(shared: &Shared, key: &str) -> Answer<(Share, Summary)> {
     if task.created_ms == share.task_created_ms { Ok((share, task)) } else { Err(no_share()) }
 }
 
+async fn veil(shared: &Shared, task: &Summary, what: What) -> Answer<Veil> {
+    let (app, task) = (Arc::clone(&shared.app), task.clone());
+    blocking(move || Ok(Veil::new(&app, &task, what))).await
+}
+
 /// A task by its link
 ///
 /// Needs no token: the link is the key.
@@ -59,7 +66,7 @@ async fn opened(shared: &Shared, key: &str) -> Answer<(Share, Summary)> {
     responses((status = 200, description = "The task.", body = SharedTask), OfShare))]
 pub(super) async fn show(State(shared): State<Shared>, Path(key): Path<String>) -> Answer {
     let (share, task) = opened(&shared, &key).await?;
-    let veil = Veil::new(&shared.app, &task, share.what);
+    let veil = veil(&shared, &task, share.what).await?;
     let told = SharedTask {
         what: share.what,
         expires_ms: share.expires_ms,
@@ -85,7 +92,7 @@ pub(super) async fn events(
     Asked(wanted): Asked<Paged>,
 ) -> Answer {
     let (share, task) = opened(&shared, &key).await?;
-    let veil = Veil::new(&shared.app, &task, share.what);
+    let veil = veil(&shared, &task, share.what).await?;
     page(&shared, share.task, wanted, move |recorded| veil.line(recorded)).await
 }
 

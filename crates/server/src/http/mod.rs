@@ -8,8 +8,8 @@ mod extract;
 mod files;
 mod framed;
 mod guard;
-mod kept;
 mod guests;
+mod kept;
 mod limits;
 mod page;
 mod patience;
@@ -18,6 +18,7 @@ mod problem;
 mod record;
 mod say;
 mod serve;
+mod settings;
 mod shares;
 mod shown;
 mod status;
@@ -38,12 +39,13 @@ use axum::routing::get;
 use tokio::sync::Semaphore;
 
 pub use api::openapi;
+pub(crate) use extract::whole_or_null;
 pub use limits::HttpLimits;
 pub use serve::serve;
 pub use token::Token;
 
 use crate::shares::Shares;
-use crate::{Index, Runner};
+use crate::{House, Index, Runner};
 
 /// What the HTTP door stands before.
 #[derive(Clone)]
@@ -52,12 +54,12 @@ pub struct App {
     pub runner: Runner,
     pub index: Index,
     pub models: Arc<dyn Models>,
+    /// The edge: the configuration, and how this machine is.
+    pub house: Arc<dyn House>,
     pub token: Token,
     /// Names under which the server may be called, besides those of this machine's loopback.
     pub hosts: Vec<String>,
     pub limits: HttpLimits,
-    /// Secrets of this process, such as the keys of models: no link to a task shows them.
-    pub withheld: Vec<String>,
     /// Milliseconds since 1970 (UTC).
     pub clock: fn() -> u64,
 }
@@ -79,6 +81,8 @@ struct Shared {
     /// A place for each watcher of a terminal.
     terminal_watchers: Arc<Semaphore>,
     shares: Arc<Links>,
+    /// The one place for trying a model or the machine.
+    trials: Arc<Semaphore>,
 }
 
 /// The links that were given out, or why they cannot be had.
@@ -98,8 +102,10 @@ pub fn app(state: App) -> Router {
         gate: Arc::new(guard::Gate::new(state.limits)),
         uploads: Arc::new(Semaphore::new(state.limits.uploads_max)),
         terminal_watchers: Arc::new(Semaphore::new(terminals::WATCHERS_MAX)),
+        trials: Arc::new(Semaphore::new(1)),
         shares: Arc::new(Links(
-            Shares::open(state.instance.home().path()).map_err(|error| format!("read the links that were given out: {error}")),
+            Shares::open(state.instance.home().path())
+                .map_err(|error| format!("read the links that were given out: {error}")),
         )),
         app: state,
     };

@@ -55,7 +55,7 @@ pub(super) enum Kind {
 }
 
 /// Kind, name, status, and what it means.
-const KINDS: [(Kind, &str, StatusCode, &str); 29] = [
+const KINDS: [(Kind, &str, StatusCode, &str); 30] = [
     (Kind::Malformed, "malformed", StatusCode::BAD_REQUEST, "The request cannot be read"),
     (Kind::Unauthorized, "unauthorized", StatusCode::UNAUTHORIZED, "No valid access token was shown"),
     (Kind::ForeignOrigin, "foreign-origin", StatusCode::FORBIDDEN, "Another site asked"),
@@ -408,6 +408,12 @@ answers! {
     TakingOver: Malformed NoSuchTask NoSuchTerminal TooSlow NotNow TooLarge UnsupportedMediaType Invalid DiskFull;
     /// The task may not take it.
     Changing: NoSuchTask NotNow DiskFull;
+    /// The configuration may not be one.
+    OfConfiguration: ModelUnavailable;
+    /// The configuration may not take it.
+    Configuring: Malformed TooSlow TooLarge UnsupportedMediaType Invalid;
+    /// Something is tried, one thing at a time.
+    Trying: Malformed TooSlow ModelUnavailable TooLarge UnsupportedMediaType Invalid;
     /// The server may not be ready.
     Ready: Stopping NotReady;
     /// There may be too many links.

@@ -27,7 +27,7 @@ const HOLDS_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1_000;
 pub(super) struct NewShare {
     /// How much it shows.
     what: What,
-    /// How long it holds: a number and a unit, `12h`, `7d`; 366 days at the most.
+    /// How long it holds: a number and a unit, `12h`, `7d`; 366 days at the most, however much is asked for.
     #[schema(pattern = "^[1-9][0-9]{0,5}[smhd]$")]
     expires: String,
 }
@@ -79,13 +79,16 @@ pub(super) async fn create(
     Said(wanted): Said<NewShare>,
 ) -> Answer {
     let id = task_id(&name)?;
-    let holds_ms = milliseconds(&wanted.expires).filter(|ms| *ms <= HOLDS_MS_MAX);
-    let wrong = || Problem::invalid("expires must be a number and a unit, like 12h or 7d, and at most 366d");
-    let holds_ms = holds_ms.ok_or_else(wrong)?;
+    let wrong = || Problem::invalid("expires must be a number and a unit, like 12h or 7d");
+    let holds_ms = milliseconds(&wanted.expires).ok_or_else(wrong)?.min(HOLDS_MS_MAX);
     let task = summary(&shared, &id).await?;
     let now_ms = (shared.app.clock)();
-    let wish =
-        Wish { task: id, task_created_ms: task.created_ms, what: wanted.what, expires_ms: now_ms.saturating_add(holds_ms) };
+    let wish = Wish {
+        task: id,
+        task_created_ms: task.created_ms,
+        what: wanted.what,
+        expires_ms: now_ms.saturating_add(holds_ms),
+    };
     let shares = Arc::clone(&shared.shares);
     let made = blocking(move || {
         shares.get()?.add(wish, now_ms).map_err(|refused| match refused {
@@ -119,9 +122,8 @@ pub(super) async fn list(State(shared): State<Shared>, Path(name): Path<String>)
 pub(super) async fn revoke(State(shared): State<Shared>, Path((name, share)): Path<(String, String)>) -> Answer {
     let id = task_id(&name)?;
     let shares = Arc::clone(&shared.shares);
-    let some = blocking(move || {
-        shares.get()?.revoke(&id, &share).map_err(|error| Problem::io("take a link back", &error))
-    });
+    let some =
+        blocking(move || shares.get()?.revoke(&id, &share).map_err(|error| Problem::io("take a link back", &error)));
     if some.await? { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(no_share()) }
 }
 

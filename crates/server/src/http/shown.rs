@@ -1,8 +1,9 @@
 //! Tasks as they are shown: the shapes that go over the wire, made from a summary. Paths of this machine are not in them.
 
 use agent::Summary;
-use event::{AcceptanceItem, ComputerPart, Deliverable, Digest, EffectId, MicroUsd, Plan, StopCause, TaskId, Usage};
-use event::{AcceptanceItem, AutorunFile, Deliverable, Digest, EffectId, MicroUsd, Plan, StopCause, TaskId, Usage};
+use event::{
+    AcceptanceItem, AutorunFile, ComputerPart, Deliverable, Digest, EffectId, MicroUsd, Plan, StopCause, TaskId, Usage,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

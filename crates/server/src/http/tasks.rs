@@ -69,9 +69,9 @@ pub(super) async fn create(State(shared): State<Shared>, headers: HeaderMap, req
 
 async fn create_with(shared: &Shared, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> Answer {
     wanted.check()?;
-    let options = wanted.options()?;
+    wanted.check_limits()?;
     let app = Arc::clone(&shared.app);
-    let (id, new) = blocking(move || make(&app, key, wanted, options, inputs)).await?;
+    let (id, new) = blocking(move || make(&app, key, wanted, inputs)).await?;
     if new && let Err(refused) = shared.app.runner.begin(&id, Start::Fresh) {
         tracing::warn!(task.id = %id, %refused, "the new task waits on record");
     }
@@ -82,19 +82,13 @@ async fn create_with(shared: &Shared, key: Option<TaskId>, wanted: Wanted, input
 }
 
 /// Puts the task on record, or finds the one that this key has made; `true` where it is new.
-fn make(
-    app: &App,
-    key: Option<TaskId>,
-    wanted: Wanted,
-    options: TaskOptions,
-    inputs: Vec<Input>,
-) -> Answer<(TaskId, bool)> {
+fn make(app: &App, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> Answer<(TaskId, bool)> {
     let names: Vec<String> = inputs.iter().map(Input::name).collect();
     let same = |id: &TaskId| {
         let made = app.instance.summary(id)?;
         let model = wanted.model.as_ref().is_none_or(|model| *model == made.model);
-        let limits = (made.options.yes, made.inputs) == (options.yes, names.clone());
-        if made.brief == wanted.task && model && limits {
+        let rest = (made.options.yes, made.inputs) == (wanted.yes, names.clone());
+        if made.brief == wanted.task && model && rest {
             return Ok((id.clone(), false));
         }
         let detail = format!("the Idempotency-Key has made task {id}, and that was asked for in other words");
@@ -107,9 +101,10 @@ fn make(
     }
     app.runner.room()?;
     let opened = app.models.open(wanted.model.as_deref())?;
-    if options.max_cost.is_some() && !opened.priced {
+    if wanted.max_cost_usd.is_some() && !opened.priced {
         return Err(unpriced(&opened.name));
     }
+    let options = wanted.options(app.house.settings()?.limits, opened.priced)?;
     let id = match key {
         Some(id) => id,
         None => app.instance.new_id()?,
@@ -121,7 +116,7 @@ fn make(
         model: opened.name,
         scripted: opened.scripted,
         output_tokens_max: opened.client.requested_output_max(),
-        options: TaskOptions { out: Some(out.to_string_lossy().into_owned()), ..options.clone() },
+        options: TaskOptions { out: Some(out.to_string_lossy().into_owned()), ..options },
         inputs,
         id: Some(id.clone()),
     };

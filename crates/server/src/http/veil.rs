@@ -46,9 +46,10 @@ pub(super) struct Veil {
 }
 
 impl Veil {
+    /// Blocks: secrets are asked for anew each time.
     pub(super) fn new(app: &App, task: &Summary, what: What) -> Self {
-        let secrets = app.withheld.iter().map(String::as_str).chain([app.token.reveal()]);
-        let secrets = secrets.filter(|secret| secret.len() >= SECRET_CHARS_MIN).map(|secret| (secret.to_owned(), COVERED));
+        let secrets = app.house.withheld().into_iter().chain([app.token.reveal().to_owned()]);
+        let secrets = secrets.filter(|secret| secret.len() >= SECRET_CHARS_MIN).map(|secret| (secret, COVERED));
         let places = [
             (Some(task.workspace.to_string_lossy().into_owned()), "/workspace"),
             (task.options.workspace.clone(), "/workspace"),
@@ -57,7 +58,8 @@ impl Veil {
             (Some(task.folder.to_string_lossy().into_owned()), "task"),
             (Some(app.instance.home().path().to_string_lossy().into_owned()), "data"),
         ];
-        let places = places.into_iter().filter_map(|(path, shown)| Some((path?, shown))).filter(|(path, _)| path.len() > 1);
+        let places =
+            places.into_iter().filter_map(|(path, shown)| Some((path?, shown))).filter(|(path, _)| path.len() > 1);
         let mut covers: Vec<_> = secrets.chain(places).collect();
         covers.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
         Self { what, covers }
@@ -106,9 +108,11 @@ impl Veil {
 /// What was asked for, said, planned and handed over; nothing of how.
 fn output(event: &Event) -> Option<Event> {
     match event {
-        Event::TaskCreated(_) | Event::Resumed { .. } | Event::MessageReceived { .. } | Event::TaskEnded { .. } => {
-            Some(without_places(event.clone()))
-        }
+        Event::TaskCreated(_)
+        | Event::Forked { .. }
+        | Event::Resumed { .. }
+        | Event::MessageReceived { .. }
+        | Event::TaskEnded { .. } => Some(without_places(event.clone())),
         Event::ModelReplied { reply, .. } if reply.message.text.is_empty() => None,
         Event::ModelReplied { id, reply, cost: _ } => {
             let message = AssistantMessage { text: reply.message.text.clone(), ..AssistantMessage::default() };
@@ -134,7 +138,15 @@ fn output(event: &Event) -> Option<Event> {
         | Event::LimitReached { .. }
         | Event::TimeReached { .. }
         | Event::StopRequested { .. }
-        | Event::AutorunChanged { .. } => None,
+        | Event::AutorunChanged { .. }
+        | Event::CheckpointTaken { .. }
+        | Event::CheckpointMissed { .. }
+        | Event::CheckpointsLetGo { .. }
+        | Event::RestoreBegun { .. }
+        | Event::WorkspaceRestored { .. }
+        | Event::ComputerSlept { .. }
+        | Event::TakenOver { .. }
+        | Event::HandedBack { .. } => None,
     }
 }
 
@@ -142,12 +154,12 @@ fn output(event: &Event) -> Option<Event> {
 fn without_places(mut event: Event) -> Event {
     let placeless = |options: &mut TaskOptions| (options.workspace, options.out) = (None, None);
     if let Event::TaskCreated(created) = &mut event {
-        let TaskCreated { options, boot, autorun, .. } = created.as_mut();
+        let TaskCreated { options, boot, autorun, forked_from, .. } = created.as_mut();
         placeless(options);
         boot.clear();
-        *autorun = None;
+        (*autorun, *forked_from) = (None, None);
     }
-    if let Event::OptionsChanged { options } = &mut event {
+    if let Event::OptionsChanged { options } | Event::Forked { options } = &mut event {
         placeless(options);
     }
     if let Event::Resumed { boot, .. } | Event::EffectStarted { boot, .. } = &mut event {

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::extract::whole_or_null;
 use super::problem::{Answer, Problem};
+use crate::DefaultLimits;
 
 /// Characters of a task's text, and of a message.
 pub(super) const TEXT_CHARS_MAX: usize = 65_536;
@@ -51,19 +52,33 @@ impl Wanted {
     /// Checks the words; the limits are checked by [`Self::options`].
     pub(super) fn check(&self) -> Answer<()> {
         check_text("task", &self.task)?;
-        let model = self.model.as_deref().unwrap_or("-");
-        if model.is_empty() || model.chars().count() > MODEL_CHARS_MAX {
-            return Err(Problem::invalid("model must have 1 to 200 characters"));
-        }
-        Ok(())
+        self.model.as_deref().map_or(Ok(()), check_model)
     }
 
-    /// The options of the task.
-    pub(super) fn options(&self) -> Answer<TaskOptions> {
-        let Self { max_steps, max_cost_usd, max_time, .. } = self.clone();
+    /// The options of the task; what is not said is as the settings have it. A limit in dollars that only they know of is
+    /// for models whose price is known.
+    pub(super) fn options(&self, usual: DefaultLimits, priced: bool) -> Answer<TaskOptions> {
         let options = TaskOptions { yes: self.yes, ..TaskOptions::default() };
-        Bounds { max_steps, max_cost_usd, max_time }.over(options, 0)
+        let bounds = Bounds {
+            max_steps: self.max_steps.or(usual.max_steps),
+            max_cost_usd: self.max_cost_usd.or(usual.max_cost_usd.filter(|_| priced)),
+            max_time: self.max_time.clone().or(usual.max_time),
+        };
+        bounds.over(options, 0)
     }
+
+    /// Checks the limits.
+    pub(super) fn check_limits(&self) -> Answer<()> {
+        self.options(DefaultLimits::default(), false).map(drop)
+    }
+}
+
+/// A model's name by its length; whether there is one is for others to say.
+pub(super) fn check_model(name: &str) -> Answer<()> {
+    if name.is_empty() || name.chars().count() > MODEL_CHARS_MAX {
+        return Err(Problem::invalid("model must have 1 to 200 characters"));
+    }
+    Ok(())
 }
 
 /// A text that says something, and not too much.
@@ -93,6 +108,13 @@ pub(super) struct Bounds {
     /// A number and a unit: `90s`, `20m`, `8h`, `2d`. From now on.
     #[schema(pattern = "^[1-9][0-9]{0,5}[smhd]$")]
     pub(super) max_time: Option<String>,
+}
+
+impl From<DefaultLimits> for Bounds {
+    fn from(limits: DefaultLimits) -> Self {
+        let DefaultLimits { max_steps, max_cost_usd, max_time } = limits;
+        Self { max_steps, max_cost_usd, max_time }
+    }
 }
 
 impl Bounds {

@@ -1,13 +1,14 @@
 //! The HTTP door without a socket: a server on a stage of its own, and requests as its owner's program sends them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use agent::Unavailable;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use event::TaskId;
 use serde_json::{Value, json};
-use server::{App, HttpLimits, RunnerLimits, Token, app};
+use server::{App, Change, Findings, House, HttpLimits, KnownModel, RunnerLimits, Settings, Token, Trial, app};
 use testkit::{Answer, ModelServer, Turn};
 use tower::ServiceExt as _;
 
@@ -15,6 +16,47 @@ use crate::rig::Rig;
 
 /// A secret that the server knows of.
 pub(crate) const WITHHELD: &str = "model-key-of-the-owner-1234";
+
+/// A configuration in memory, and a machine that is well.
+#[derive(Debug, Default)]
+pub(crate) struct OneHouse {
+    settings: Mutex<Settings>,
+    /// What it was told of models, with their keys.
+    pub(crate) told: Mutex<Vec<String>>,
+}
+
+impl House for OneHouse {
+    fn settings(&self) -> Result<Settings, Unavailable> {
+        Ok(self.settings.lock().unwrap().clone())
+    }
+
+    fn change(&self, change: Change) -> Result<(), Unavailable> {
+        let mut settings = self.settings.lock().unwrap();
+        match change {
+            Change::Choose(name) => settings.model = name,
+            Change::Forget(name) => settings.models.retain(|model| model.name != name),
+            Change::Limits(limits) => settings.limits = limits,
+            Change::Model(name, wanted) => {
+                self.told.lock().unwrap().extend(wanted.api_key.clone());
+                let has_key = wanted.api_key.is_some();
+                settings.models.push(KnownModel { name, has_key, base_url: wanted.base_url, ..KnownModel::default() });
+            }
+        }
+        Ok(())
+    }
+
+    fn try_out(&self, model: &str) -> Result<Trial, Unavailable> {
+        Ok(Trial { model: model.to_owned(), usable: true, tests: Vec::new() })
+    }
+
+    fn findings(&self) -> Result<Findings, Unavailable> {
+        Ok(Findings { able: true, findings: Vec::new() })
+    }
+
+    fn withheld(&self) -> Vec<String> {
+        vec![WITHHELD.to_owned()]
+    }
+}
 
 /// A server whose model says one word and is done.
 pub(crate) struct Door {
@@ -45,11 +87,11 @@ pub(crate) fn door_before(server: ModelServer, runner: RunnerLimits, http: HttpL
         instance: Arc::clone(&rig.instance),
         runner: rig.runner.clone(),
         index: rig.index.clone(),
+        house: Arc::new(OneHouse::default()),
         models: Arc::new(crate::rig::OneModel { base_url: rig.server.base_url() }),
         token,
         hosts: vec!["thenar.test".to_owned()],
         limits: http,
-        withheld: vec![WITHHELD.to_owned()],
         clock: testkit::clock::now_ms,
     };
     Door { rig, router: app(state.clone()), state, token: shown }

@@ -174,7 +174,6 @@ async fn a_link_is_made_for_a_time_and_not_for_ever() {
     let (door, id) = shown(HttpLimits::default()).await;
     for body in [
         json!({"what": "outputs"}),
-        json!({"what": "outputs", "expires": "367d"}),
         json!({"what": "outputs", "expires": "0d"}),
         json!({"what": "outputs", "expires": ""}),
         json!({"what": "all", "expires": "1d"}),
@@ -182,6 +181,11 @@ async fn a_link_is_made_for_a_time_and_not_for_ever() {
     ] {
         assert_eq!(post(&door, &format!("/v1/tasks/{id}/shares"), body.clone()).await.status, 422, "{body}");
     }
+    let long =
+        post(&door, &format!("/v1/tasks/{id}/shares"), json!({"what": "outputs", "expires": "99999d"})).await.json();
+    let share = &long["share"];
+    let holds_ms = share["expires_ms"].as_u64().unwrap() - share["created_ms"].as_u64().unwrap();
+    assert_eq!(holds_ms, 366 * 24 * 60 * 60 * 1_000);
     assert_eq!(post(&door, "/v1/tasks/none/shares", json!({"what": "outputs", "expires": "1d"})).await.status, 404);
 }
 

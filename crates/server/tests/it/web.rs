@@ -46,7 +46,10 @@ async fn the_record_is_given_whole_and_can_be_checked() {
 async fn all_that_was_handed_over_comes_as_one_archive_that_leads_nowhere_else() {
     let model = ModelServer::playing(vec![
         Turn::call("file_write", &json!({"path": "a.csv", "content": "one,two\n1,2\n"})),
-        Turn::call("file_write", &json!({"path": "sub/b.md", "content": "# Two\n\nAll is well with the three of them.\n"})),
+        Turn::call(
+            "file_write",
+            &json!({"path": "sub/b.md", "content": "# Two\n\nAll is well with the three of them.\n"}),
+        ),
         Turn::call("deliver", &json!({"files": [{"path": "a.csv"}, {"path": "sub/b.md"}]})),
         Turn::say("done"),
     ]);

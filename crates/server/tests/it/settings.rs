@@ -1,0 +1,75 @@
+//! The settings over HTTP: what is taken, what is refused, and that a key goes in and never comes out.
+
+use serde_json::{Value, json};
+
+use crate::door::{Door, ask, door, get, made, post, request};
+
+async fn put(door: &Door, path: &str, body: Value) -> u16 {
+    ask(door, request(door, "PUT", path, &[], Some(&body))).await.status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_goes_in_and_never_comes_out() {
+    let door = door();
+    let wanted = json!({"base_url": "http://10.0.0.5/v1", "api_key": "sk-owner-0123456789", "window": 32768});
+    assert_eq!(put(&door, "/v1/settings/models/openai:meta/llama", wanted).await, 204);
+    let settings = get(&door, "/v1/settings").await;
+    let told = String::from_utf8(settings.body.clone()).unwrap();
+    assert!(told.contains("openai:meta/llama") && !told.contains("sk-owner"), "{told}");
+    assert_eq!(settings.json()["models"][0]["has_key"], true);
+    assert_eq!(put(&door, "/v1/settings/model", json!({"model": "openai:meta/llama"})).await, 204);
+    assert_eq!(get(&door, "/v1/settings").await.json()["model"], "openai:meta/llama");
+    let gone = ask(&door, request(&door, "DELETE", "/v1/settings/models/openai:meta/llama", &[], None)).await;
+    assert_eq!(gone.status, 204);
+    assert!(get(&door, "/v1/settings").await.json()["models"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_are_none_are_refused() {
+    let door = door();
+    let name = "/v1/settings/models/openai:x";
+    for (path, body) in [
+        (name, json!({"base_url": "file:///etc/passwd"})),
+        (name, json!({"base_url": "http://a\nb"})),
+        (name, json!({"api_key": ""})),
+        (name, json!({"api_key": "two words"})),
+        (name, json!({"api_key": "two\nlines"})),
+        (name, json!({"input_price": -1})),
+        (name, json!({"window": 0})),
+        ("/v1/settings/limits", json!({"max_steps": 0})),
+        ("/v1/settings/limits", json!({"max_time": "soon"})),
+        ("/v1/settings/limits", json!({"max_cost_usd": -1})),
+        ("/v1/settings/limits", json!({"more": 1})),
+        ("/v1/settings/model", json!({"model": ""})),
+    ] {
+        assert_eq!(put(&door, path, body.clone()).await, 422, "{path} {body}");
+    }
+    let nobody = request(&door, "PUT", name, &[("authorization", "")], Some(&json!({})));
+    assert_eq!(ask(&door, nobody).await.status, 401);
+    assert!(get(&door, "/v1/settings").await.json()["models"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_says_nothing_gets_the_usual_limits() {
+    let door = door();
+    let limits = json!({"max_steps": 7, "max_time": "8h", "max_cost_usd": 2});
+    assert_eq!(put(&door, "/v1/settings/limits", limits).await, 204);
+    let id = made(&door).await;
+    let task = get(&door, &format!("/v1/tasks/{id}")).await.json();
+    // The price of this model is not known, so a cap in dollars could not be kept: it is left out and not refused.
+    assert_eq!(
+        (&task["max_steps"], &task["max_time_ms"], &task["max_cost_usd"]),
+        (&json!(7), &json!(28_800_000), &Value::Null)
+    );
+    let own = post(&door, "/v1/tasks", json!({"task": "say done", "max_steps": 3})).await.json();
+    assert_eq!((&own["max_steps"], &own["max_time_ms"]), (&json!(3), &json!(28_800_000)));
+    assert_eq!(post(&door, "/v1/tasks", json!({"task": "say done", "max_cost_usd": 1})).await.status, 409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_and_the_machine_are_tried() {
+    let door = door();
+    assert_eq!(post(&door, "/v1/settings/try", json!({"model": "openai:x"})).await.json()["usable"], true);
+    assert_eq!(post(&door, "/v1/doctor", json!({})).await.json()["able"], true);
+    assert_eq!(get(&door, "/v1/about").await.json()["version"], env!("CARGO_PKG_VERSION"));
+}
