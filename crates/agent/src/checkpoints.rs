@@ -86,8 +86,8 @@ impl Instance {
     }
 }
 
-fn find<'a>(kept: &'a Kept, id: &TaskId, number: u64) -> Result<&'a Checkpoint, Error> {
-    let missing = || Error::Invalid(format!("task {id} has no checkpoint {number}, or it was let go"));
+pub(crate) fn find<'a>(kept: &'a Kept, id: &TaskId, number: u64) -> Result<&'a Checkpoint, Error> {
+    let missing = || Error::NoCheckpoint { id: id.to_string(), number };
     kept.numbered(number).ok_or_else(missing)
 }
 

@@ -17,8 +17,8 @@ const WITHHELD: &str = "[Thenar] Your provider's filter withheld the rest of you
 
 /// What a model is told whose task is a copy of another one from here on.
 const FORKED: &str = "[Thenar] From here on this is a task of its own, begun as a copy of the one above. The files in /workspace are as \
-                      they were at this point. Not here are that task's running processes, terminals and pages, its /tmp and home \
-                      folder, and the full outputs of its commands. What it had handed over is not this task's: deliver again \
+                      they were at this point. Not here are that task's running processes, terminals and pages, its /tmp and its \
+                      home folder. What it had handed over is not this task's: deliver again \
                       what this one should hand over.";
 
 /// What a model is told whose computer was ended while the task waited.

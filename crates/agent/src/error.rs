@@ -8,6 +8,9 @@ pub enum Error {
     /// No such task: look at the list.
     #[error("there is no task {0}")]
     NoSuchTask(String),
+    /// The task has no such checkpoint, or it was let go: look which there are.
+    #[error("task {id} has no checkpoint {number}, or it was let go")]
+    NoCheckpoint { id: String, number: u64 },
     /// What was asked for cannot be: correct it.
     #[error("{0}")]
     Invalid(String),
@@ -59,6 +62,7 @@ impl Error {
                 Some("a newer thenar wrote this event: update thenar; nothing was changed".to_owned())
             }
             Self::Journal(error @ journal::Error::Newer { .. }) => error.hint(),
+            Self::NoCheckpoint { id, .. } => Some(format!("thenar task checkpoints {id} lists those there are")),
             Self::Kept(error) => error.hint().map(str::to_owned),
             Self::NotKept(_) => Some("to go back all the same, and lose what is there now: --throw-away".to_owned()),
             Self::Computer(error) => error.hint().map(str::to_owned),

@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use event::{BlobRef, Digest, Event, ForkOrigin, Label, TaskCreated, TaskId, TaskOptions};
+use event::{BlobRef, Digest, EffectId, Event, ForkOrigin, Label, TaskCreated, TaskId, TaskOptions};
 use sandbox::checkpoint::{Id, Place, Restore, Store};
 
+use crate::checkpoints::find;
 use crate::home::TaskFolder;
 use crate::instance::make_folder;
 use crate::limits::MESSAGE_BYTES_MAX;
@@ -35,6 +36,8 @@ struct Past {
     /// As they are to stand in the new record, without the first.
     drafts: Vec<journal::Draft>,
     head: Digest,
+    /// The number that the next effect would have had.
+    next_effect: u64,
 }
 
 impl Instance {
@@ -57,8 +60,7 @@ impl Instance {
         root: &Path,
     ) -> Result<(), Error> {
         let state = self.state(from, folder)?;
-        let missing = || Error::Invalid(format!("task {from} has no checkpoint {}, or it was let go", fork.at));
-        let checkpoint = *state.kept.numbered(fork.at).ok_or_else(missing)?;
+        let checkpoint = *find(&state.kept, from, fork.at)?;
         let past = past(from, folder, checkpoint.at_seq)?;
         make_folder(root)?;
         let workspace = root.join("workspace");
@@ -77,6 +79,9 @@ impl Instance {
             let text = format!("{} of its files cannot be made here, {} first", restored.differing, path.display());
             return Err(Error::Invalid(text));
         }
+        // The history names them.
+        let known = |call: &str| call.parse().is_ok_and(|effect: EffectId| effect.0 < past.next_effect);
+        sandbox::give_outputs(&folder.computer(), &root.join("computer"), known).map_err(Error::Kept)?;
         let mut writer = journal::Writer::create(root, id.as_str())?;
         let blobs = journal::Blobs::open(folder.root());
         for blob in [&past.created.system, &past.created.tools, &past.created.policy] {
@@ -132,5 +137,5 @@ fn past(id: &TaskId, folder: &TaskFolder, at_seq: u64) -> Result<Past, Error> {
         let text = "this checkpoint was taken in the middle of a turn, when the workspace was set back: choose another";
         return Err(Error::Invalid(text.to_owned()));
     }
-    Ok(Past { created, drafts, head: Digest(head) })
+    Ok(Past { created, drafts, head: Digest(head), next_effect: state.next_effect })
 }

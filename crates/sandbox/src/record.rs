@@ -1,6 +1,7 @@
 //! What a computer leaves on disk: the ledger of its calls and a spool for each. Readable with no keeper alive; nothing
 //! here talks to one.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
@@ -52,6 +53,33 @@ pub fn output_bytes(dir: &Path, call: &str) -> Result<u64> {
     check_id(call)?;
     let about = fs::metadata(spool_path(dir, call));
     Ok(about.map_err(Error::io(format!("look at the output of call {call}")))?.len())
+}
+
+/// Gives the folder of another computer the outputs of those calls that are over and `wanted`, as further names of the same files: nobody writes to
+/// them any more. The other computer knows nothing of the calls themselves.
+///
+/// # Errors
+/// If the calls of the first cannot be read, or a name cannot be made in the second.
+pub fn give_outputs(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    let (mut over, mut terminals) = (Vec::new(), HashSet::new());
+    let read = ledger::each_entry(from, |_, entry| match entry {
+        Entry::Ended { call, .. } if wanted(&call) && check_id(&call).is_ok() => over.push(call),
+        // What a terminal put out is of many calls, later ones among them.
+        Entry::Named { call, .. } => drop(terminals.insert(call)),
+        Entry::Ended { .. } | Entry::Ordered { .. } | Entry::Typed { .. } => {}
+    });
+    let failed = || Error::io(format!("give outputs of {} to {}", from.display(), to.display()));
+    read.and_then(|()| prepare(to)).map_err(failed())?;
+    for call in over.into_iter().filter(|call| !terminals.contains(call)) {
+        let (one, other) = (spool_path(from, &call), spool_path(to, &call));
+        match fs::hard_link(&one, &other) {
+            Ok(()) => {}
+            // Not every call has one; on some file systems a file has one name.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => fs::copy(&one, &other).map(drop).map_err(failed())?,
+        }
+    }
+    Ok(())
 }
 
 /// Ids become names of files, here and inside the box.

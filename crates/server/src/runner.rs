@@ -411,6 +411,7 @@ async fn carry(shared: &Shared, id: &TaskId, start: Start, mut commands: mpsc::R
             | agent::Error::Policy(_)
             | agent::Error::Event { .. }
             | agent::Error::Model { .. }
+            | agent::Error::NoCheckpoint { .. }
             | agent::Error::NotKept(_)
             | agent::Error::Journal(
                 journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. } | journal::Error::Newer { .. },

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use event::{Event, ToolFact, ToolStatus};
+use sandbox::checkpoint::{Compression, Id, Side, Store};
 
 use super::{STEPS, log};
 use crate::rig::Stage;
@@ -30,6 +31,28 @@ pub(super) fn all_kept(stage: &Stage) -> Result<()> {
         told.iter().all(|told| *told == Told::Well),
         "a command did not end well though its keeper lived: {told:?}"
     );
+    kept_by_turns(&task)
+}
+
+/// Every checkpoint on record is whole, and has the log as its turn left it: no line of the turn missing, none of the next in it.
+fn kept_by_turns(task: &Path) -> Result<()> {
+    let mut state = agent::State::default();
+    events(task)?.iter().for_each(|(_, event)| state.apply(event, 0));
+    let kept = &state.kept.checkpoints;
+    ensure!(
+        kept.last().is_some_and(|kept| kept.checkpoint.turn == STEPS as u64),
+        "the last turn is not kept: {kept:?}"
+    );
+    let store = Store::at(task.join("checkpoints"));
+    for checkpoint in kept.iter().map(|kept| &kept.checkpoint) {
+        let (number, id) = (checkpoint.number, Id(checkpoint.digest.0));
+        store
+            .export(&id, Compression::None, &mut std::io::sink())
+            .with_context(|| format!("read checkpoint {number}"))?;
+        let piece = store.read_file(Side::At(id), Path::new("log"), 0, 1 << 20)?.context("a checkpoint has no log")?;
+        let lines = String::from_utf8_lossy(&piece.bytes).lines().count() as u64;
+        ensure!(lines == checkpoint.turn, "checkpoint {number} of turn {} has {lines} lines", checkpoint.turn);
+    }
     Ok(())
 }
 

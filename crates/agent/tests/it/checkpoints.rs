@@ -101,7 +101,7 @@ fn the_person_goes_back_and_forth_and_the_agent_is_told_once() {
     assert_eq!(events.len(), 2, "there was nothing new to keep");
     assert_eq!(rig.workspace_file(&id, "mine"), "by hand");
     let _ = rig.instance.restore(&id, 1, true, "you").unwrap();
-    assert!(matches!(rig.instance.restore(&id, 9, false, "you"), Err(Error::Invalid(_))));
+    assert!(matches!(rig.instance.restore(&id, 9, false, "you"), Err(Error::NoCheckpoint { number: 9, .. })));
     rig.tell(&id, Command::Message { text: "look again".to_owned() });
     assert_eq!(rig.resume(&id).state, "done");
     let told = |request: usize| body(&rig, request).matches("set the workspace back to checkpoint 1").count();

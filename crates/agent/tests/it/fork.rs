@@ -106,9 +106,28 @@ fn what_cannot_be_forked_leaves_nothing_behind() {
     let tasks = rig.instance.home().tasks();
     let there = || std::fs::read_dir(&tasks).unwrap().count();
     let before = there();
-    assert!(matches!(rig.instance.fork(&id, &fork(9, None)), Err(Error::Invalid(_))));
+    assert!(matches!(rig.instance.fork(&id, &fork(9, None)), Err(Error::NoCheckpoint { number: 9, .. })));
     assert!(matches!(rig.instance.fork(&id, &fork(2, Some(" "))), Err(Error::Invalid(_))));
     let taken = NewFork { id: Some(id.clone()), ..fork(2, None) };
     assert!(matches!(rig.instance.fork(&id, &taken), Err(Error::Invalid(_))));
     assert_eq!(there(), before);
+}
+
+#[test]
+fn outputs_that_the_history_names_are_there_and_later_ones_are_not() {
+    let turns = vec![
+        Turn::exec("echo the whole of it; echo one > a"),
+        Turn::exec("echo later; echo two > a"),
+        Turn::say("done"),
+    ];
+    let mut rig = Rig::new(ModelServer::playing(turns.clone()).unwrap());
+    let id = rig.create(TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "done");
+    let look = Turn::exec("cat /run/thenar/output/e2.log; ls /run/thenar/output");
+    rig.server = ModelServer::playing(vec![turns[0].clone(), look, Turn::say("done")]).unwrap();
+    let new = rig.instance.fork(&id, &fork(1, None)).unwrap();
+    assert_eq!(rig.run(&new).state, "done");
+    let seen = &rig.results(&new)[1].text;
+    assert!(seen.contains("the whole of it") && seen.contains("e2.log") && !seen.contains("later"), "{seen}");
+    rig.check(&new);
 }

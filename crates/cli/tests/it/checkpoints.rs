@@ -57,3 +57,15 @@ fn it_is_tried_another_way_at_once_or_later() {
     assert_eq!((&now["state"], &now["text"]), (&json!("done"), &json!("Written.")));
     desk.run(&["task", "show", now["id"].as_str().unwrap()]).code(0).says("begun as task t-kept was at checkpoint 2");
 }
+
+#[test]
+fn a_backup_has_the_checkpoints() {
+    let desk = Desk::new();
+    written(&desk);
+    let copy = desk.path("copy");
+    desk.run(&["backup", copy.to_str().unwrap()]).code(0);
+    let desk = desk.with_home(copy);
+    desk.run(&["task", "diff", "t-kept", "--from", "2"]).code(0).puts_out("nothing differs\n");
+    desk.run(&["task", "restore", "t-kept", "--at", "1"]).code(0);
+    assert_eq!(fs::read_to_string(desk.task("t-kept").join("workspace/notes.md")).unwrap(), "one\n");
+}

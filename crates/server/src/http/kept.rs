@@ -11,7 +11,7 @@ use event::{Checkpoint, Event, TaskId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::extract::{Said, task_id};
+use super::extract::{Said, task_id, whole};
 use super::problem::{Answer, Forking, Kind, OfTask, Problem, Restoring};
 use super::shown::Task;
 use super::tasks::summary;
@@ -43,6 +43,7 @@ struct Listed {
 #[schema(as = Restore)]
 pub(super) struct Back {
     /// Its number.
+    #[serde(deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     checkpoint: u64,
 }
@@ -53,6 +54,7 @@ pub(super) struct Back {
 #[schema(as = Fork)]
 pub(super) struct Wanted {
     /// Its number.
+    #[serde(deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     checkpoint: u64,
     /// What the new task is told first: how it should go on otherwise.

@@ -30,6 +30,7 @@ pub(super) enum Kind {
     NoSuchFile,
     NoSuchTerminal,
     NoSuchShare,
+    NoSuchCheckpoint,
     NothingAwaited,
     MethodNotAllowed,
     TooSlow,
@@ -55,12 +56,18 @@ pub(super) enum Kind {
 }
 
 /// Kind, name, status, and what it means.
-const KINDS: [(Kind, &str, StatusCode, &str); 30] = [
+const KINDS: [(Kind, &str, StatusCode, &str); 31] = [
     (Kind::Malformed, "malformed", StatusCode::BAD_REQUEST, "The request cannot be read"),
     (Kind::Unauthorized, "unauthorized", StatusCode::UNAUTHORIZED, "No valid access token was shown"),
     (Kind::ForeignOrigin, "foreign-origin", StatusCode::FORBIDDEN, "Another site asked"),
     (Kind::NoSuchRoute, "no-such-route", StatusCode::NOT_FOUND, "There is nothing at this address"),
     (Kind::NoSuchTask, "no-such-task", StatusCode::NOT_FOUND, "There is no such task"),
+    (
+        Kind::NoSuchCheckpoint,
+        "no-such-checkpoint",
+        StatusCode::NOT_FOUND,
+        "There is no such checkpoint, or it was let go",
+    ),
     (Kind::NoSuchFile, "no-such-file", StatusCode::NOT_FOUND, "There is no such file"),
     (Kind::NoSuchTerminal, "no-such-terminal", StatusCode::NOT_FOUND, "No such terminal is there"),
     (Kind::NoSuchShare, "no-such-share", StatusCode::NOT_FOUND, "There is no such link, or it has ended"),
@@ -226,6 +233,10 @@ impl From<agent::Error> for Problem {
             agent::Error::Journal(journal::Error::NotFound { .. }) => Self::no_task("there is no such task"),
             agent::Error::Computer(error) => Self::computer(error),
             agent::Error::Io { source, .. } => of_disk(source).unwrap_or_else(|| Self::internal(error)),
+            agent::Error::NoCheckpoint { .. } => {
+                let hint = "GET /v1/tasks/{id}/checkpoints lists those there are";
+                Self::new(Kind::NoSuchCheckpoint, error.to_string(), hint)
+            }
             agent::Error::NotKept(_) => Self::new(Kind::NotNow, error.to_string(), "make the workspace smaller first"),
             agent::Error::Journal(_)
             | agent::Error::Kept(_)
@@ -397,9 +408,9 @@ answers! {
     Resuming: Malformed NoSuchTask TooSlow NotNow ModelUnavailable PriceUnknown TooLarge UnsupportedMediaType Invalid
         QueueFull Stopping DiskFull;
     /// A checkpoint of the task is named, and nobody may have it in hand.
-    Restoring: Malformed NoSuchTask TooSlow InHand NotNow TooLarge UnsupportedMediaType Invalid DiskFull;
+    Restoring: Malformed NoSuchTask NoSuchCheckpoint TooSlow InHand NotNow TooLarge UnsupportedMediaType Invalid DiskFull;
     /// A checkpoint of the task is named, and the new one may be put into the queue.
-    Forking: Malformed NoSuchTask TooSlow TooLarge UnsupportedMediaType Invalid QueueFull Stopping DiskFull;
+    Forking: Malformed NoSuchTask NoSuchCheckpoint TooSlow TooLarge UnsupportedMediaType Invalid QueueFull Stopping DiskFull;
     /// The terminal is named in the address.
     OfTerminal: NoSuchTask NoSuchTerminal NotNow;
     /// The terminal may not be in the person's hands.

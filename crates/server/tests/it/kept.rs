@@ -37,7 +37,7 @@ async fn a_person_goes_back_over_http() {
     assert_eq!((told.status, told.json()["state"].as_str()), (200, Some("done")), "{}", told.json());
     assert_eq!(file(&door, id.as_str()).await, "one");
     let told = post(&door, &format!("/v1/tasks/{id}/restore"), json!({ "checkpoint": 7 })).await;
-    assert_eq!((told.status, told.json()["type"].as_str()), (422, Some("/v1/problems#invalid")));
+    assert_eq!((told.status, told.json()["type"].as_str()), (404, Some("/v1/problems#no-such-checkpoint")));
     let told = post(&door, "/v1/tasks/t-none/restore", json!({ "checkpoint": 1 })).await;
     assert_eq!(told.status, 404);
 }
@@ -58,8 +58,10 @@ async fn it_is_tried_another_way_over_http() {
     assert_eq!((file(&door, &name).await, file(&door, id.as_str()).await), ("two".to_owned(), "two".to_owned()));
     let asked = String::from_utf8(door.rig.server.seen().pop().unwrap().body).unwrap();
     assert!(asked.contains("otherwise"), "{asked}");
-    for wrong in [json!({ "checkpoint": 9 }), json!({ "checkpoint": 1, "message": " " }), json!({})] {
-        assert_eq!(post(&door, &path, wrong).await.status, 422);
+    for (wrong, status) in
+        [(json!({ "checkpoint": 9 }), 404), (json!({ "checkpoint": 1, "message": " " }), 422), (json!({}), 422)]
+    {
+        assert_eq!(post(&door, &path, wrong).await.status, status);
     }
     assert_eq!(get(&door, &format!("/v1/tasks/{id}")).await.json()["forked_from"], Value::Null);
 }
