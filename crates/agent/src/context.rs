@@ -3,7 +3,9 @@
 //! It only ever appends. An item that the model has read is never edited, reordered or removed, so each request begins
 //! with the bytes of the one before it, in this process and in the one that resumes it.
 
-use event::{ComputerPart, Confidentiality, Effect, Event, FinishReason, Integrity, Item, Label, Source};
+use std::collections::BTreeMap;
+
+use event::{ComputerPart, Confidentiality, Effect, EffectId, Event, FinishReason, Integrity, Item, Label, Source};
 
 /// Characters of one item; tools cap their own results well below.
 pub(crate) const ITEM_CHARS_MAX: usize = 400_000;
@@ -47,12 +49,21 @@ pub struct Context {
     /// The person's own words, for telling an argument they wrote from one that the model made.
     person: Vec<String>,
     put_down: bool,
+    /// Places that were asked for, in words.
+    reaches: BTreeMap<EffectId, String>,
 }
 
 impl Context {
     /// A context with these standing instructions.
     pub fn new(system: impl Into<String>) -> Self {
-        Self { system: system.into(), pending: Vec::new(), label: Label::system(), person: Vec::new(), put_down: false }
+        Self {
+            system: system.into(),
+            pending: Vec::new(),
+            label: Label::system(),
+            person: Vec::new(),
+            put_down: false,
+            reaches: BTreeMap::new(),
+        }
     }
 
     /// The label of whatever the model composes now.
@@ -114,6 +125,19 @@ impl Context {
                 }
                 vec![entry(Item::Assistant { message: reply.message.clone() }, self.label(), seq)]
             }
+            Event::EffectRequested { effect: Effect::Reach(reach) } => {
+                self.reaches.insert(reach.id, format!("{}, port {}", reach.host, reach.port));
+                Vec::new()
+            }
+            Event::ApprovalAnswered { id, allowed, .. } => {
+                if let Some(place) = self.reaches.get(id) {
+                    let may = if *allowed { "may now" } else { "may not" };
+                    let text =
+                        format!("[Thenar] Asked by Thenar, the person says: your computer {may} connect to {place}.");
+                    self.pending.push(entry(user(text, &Label::system()), Label::system(), seq));
+                }
+                Vec::new()
+            }
             Event::TaskEnded { .. } => {
                 self.put_down = true;
                 Vec::new()
@@ -123,7 +147,6 @@ impl Context {
             | Event::EffectRequested { effect: Effect::Tool(_) }
             | Event::EffectDecided { .. }
             | Event::ApprovalRequested { .. }
-            | Event::ApprovalAnswered { .. }
             | Event::EffectStarted { .. }
             | Event::ModelAttemptFailed { .. }
             | Event::ModelFailed { .. }
@@ -134,6 +157,11 @@ impl Context {
             | Event::CheckpointMissed { .. }
             | Event::CheckpointsLetGo { .. }
             | Event::RestoreBegun { .. }
+            | Event::ConnectionOpened { .. }
+            | Event::ConnectionClosed { .. }
+            | Event::ConnectionRefused { .. }
+            | Event::ConnectionsCounted { .. }
+            | Event::GrantEnded { .. }
             | Event::PutDown { .. }
             | Event::TimeReached { .. }
             | Event::TakenOver { .. }

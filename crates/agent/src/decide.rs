@@ -175,7 +175,7 @@ fn next(state: &State, limits: &Limits) -> Action {
             return action;
         }
     }
-    if state.question.is_some() {
+    if state.question.is_some() || state.network.asking().is_some() {
         return Action::AwaitPerson;
     }
     // What the person said meanwhile is answered before the task ends.

@@ -320,10 +320,14 @@ impl Instance {
             toolset: self.setup.toolset.clone(),
             limits: self.setup.limits.clone(),
             deadline_unix_ms: state.deadline_ms(),
-            env: std::collections::BTreeMap::new(),
+            env: sandbox::egress::ENVIRONMENT
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             keeper: self.setup.keeper.clone(),
             forbidden: self.setup.forbidden.clone(),
             build: self.setup.build,
+            egress: true,
         };
         let out = options.out.clone().map(PathBuf::from);
         tools::Place::new(folder.root().to_owned(), spec, out, Arc::new(AtomicBool::new(false)))
@@ -337,6 +341,7 @@ fn check(task: &NewTask) -> Result<(), Error> {
     if task.brief.len() > BRIEF_BYTES_MAX {
         return Err(Error::Invalid("the task is longer than 256 KiB: give long material as --input".to_owned()));
     }
+    crate::allow::allow_list(&task.options.allow_net)?;
     if task.inputs.len() > INPUT_FILES_MAX {
         return Err(Error::Invalid(format!("more than {INPUT_FILES_MAX} input files: give a folder as --workspace")));
     }

@@ -6,12 +6,14 @@
 //!
 //! Nothing here talks to a screen, a socket of the network or a provider's dialect.
 
+mod allow;
 mod backup;
 mod checkpoints;
 mod context;
 mod control;
 mod decide;
 mod delete;
+mod egress;
 mod error;
 mod faults;
 mod follow;
@@ -22,6 +24,7 @@ mod instance;
 mod keeping;
 mod limits;
 mod models;
+mod network;
 mod onlook;
 mod prompt;
 mod record;
@@ -33,6 +36,7 @@ mod terminals;
 mod trace;
 mod watch;
 
+pub use allow::{PLACES_NAMED_MAX, allow_list};
 pub use backup::CopiedTask;
 pub use checkpoints::Side;
 pub use context::{Context, Entry};
@@ -48,6 +52,7 @@ pub use limits::{BRIEF_BYTES_MAX, INPUT_FILES_MAX, MESSAGE_BYTES_MAX, STEPS_DEFA
 /// What an onlooker hears of a reply; they know the models only through this crate.
 pub use model::Delta;
 pub use models::{Models, Offered, Opened, Unavailable};
+pub use network::Network;
 pub use onlook::Onlooker;
 pub use prompt::SYSTEM;
 pub use run::Start;

@@ -77,3 +77,39 @@ pub(crate) const KEPT_AGAIN_TURNS: u64 = 10;
 
 /// How long the end of a task waits for its last checkpoint.
 pub(crate) const KEEP_WAIT_MS: u64 = 30_000;
+
+/// Places that one task may ask for.
+pub(crate) const PLACES_MAX: usize = 256;
+
+/// Places that the person is asked about at one time.
+pub(crate) const QUESTIONS_MAX: usize = 5;
+
+/// How long a connection waits for the person's word.
+pub(crate) const REACH_WAIT_MS: u64 = 10 * 60 * 1_000;
+
+/// How often it is looked whether a program still waits for one.
+pub(crate) const GONE_LOOK_MS: u64 = 250;
+
+/// What the threads of the proxy may have said and the loop not heard.
+pub(crate) const NETWORK_QUEUED_MAX: usize = 256;
+
+/// Connections to one place that stand on the record one by one, each time the task is taken up; the others are counted.
+pub(crate) const CONNECTIONS_NAMED_MAX: u64 = 200;
+
+/// Refusals of one place that do.
+pub(crate) const REFUSALS_NAMED_MAX: u64 = 20;
+
+/// What may pass to and from one place.
+pub(crate) const GRANT: sandbox::egress::Ceilings = sandbox::egress::Ceilings {
+    bytes_up: 256 * 1024 * 1024,
+    bytes_down: 16 * 1024 * 1024 * 1024,
+    connections: 32,
+    holds: std::time::Duration::from_secs(24 * 60 * 60),
+};
+
+/// What a task may send to all places together, looked at when a place is first permitted.
+pub(crate) const TASK_BYTES_UP_MAX: u64 = 1024 * 1024 * 1024;
+
+/// How long the ends of a task's last connections are waited for, and for how long nothing may come.
+pub(crate) const NETWORK_REST_MS: u64 = 1_000;
+pub(crate) const NETWORK_REST_TURN_MS: u64 = 20;

@@ -5,6 +5,7 @@
 
 mod flight;
 mod keep;
+mod network;
 mod sleep;
 pub(crate) mod waits;
 
@@ -20,6 +21,7 @@ use tracing::Instrument as _;
 
 use self::flight::{Flight, land};
 use self::keep::Keeping;
+use self::network::Traffic;
 use crate::Error;
 use crate::control::{Answer, Command, Door, Incoming, heard};
 use crate::decide::{Action, Limits, decide};
@@ -95,19 +97,22 @@ impl Instance {
         }
         let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let _door = Door::open(&folder.control(), sender)?;
-        let place = self.place(&folder, &record.state);
         let keeping = Keeping::new(Keeper::of(&folder, &record.state), record.state.kept.last);
+        let traffic = Traffic::new();
+        let place = Arc::new(self.place(&folder, &record.state).with_gate(traffic.gate()));
         let mut run = Run {
             record,
             keeping,
             policy: &self.policy,
             client,
-            place: Arc::new(place),
+            place,
+            traffic,
             boot: &self.setup.boot,
             watcher,
             faults,
         };
         run.keep_from_before().await?;
+        run.take_up_network(start)?;
         run.drive(commands, door_commands).await?;
         if run.record.state.ended.is_some() {
             run.end_computer();
@@ -125,6 +130,7 @@ pub(crate) struct Run<'a> {
     pub(crate) policy: &'a Engine,
     pub(crate) client: Arc<model::Client>,
     pub(crate) place: Arc<tools::Place>,
+    pub(crate) traffic: Traffic,
     pub(crate) boot: &'a str,
     pub(crate) watcher: &'a mut dyn Watcher,
     pub(crate) faults: &'a mut dyn Faults,
@@ -180,13 +186,17 @@ impl Run<'_> {
                         return Ok(());
                     }
                 }
+                Some(heard) = self.traffic.next() => self.heard_network(heard)?,
                 landed = land(&mut flight), if flight.is_some() => flight = self.landed(landed, flight.take())?,
                 (at_seq, look) = keep::kept(&mut self.keeping) => self.kept(at_seq, look)?,
                 () = tokio::time::sleep(Duration::from_millis(wait.unwrap_or(0))), if wait.is_some() => {
                     let at_ms = self.record.now();
                     self.append(vec![Event::TimeReached { at_ms }])?;
                 }
-                _ = heartbeat.tick() => self.record.beat(),
+                _ = heartbeat.tick() => {
+                    self.record.beat();
+                    self.count_network()?;
+                }
             }
             if self.must_land() {
                 self.ground(flight.take()).await?;
@@ -255,6 +265,7 @@ impl Run<'_> {
             Action::Append(event) => {
                 if matches!(*event, Event::TaskEnded { .. }) {
                     self.keep_at_end().await?;
+                    self.end_network().await?;
                 }
                 let events = self.with_autorun(*event).await;
                 self.append(events)?;
@@ -383,8 +394,13 @@ impl Run<'_> {
 
     fn command(&mut self, command: Command) -> Result<Answer, Error> {
         let (answer, events) = heard(&self.record.state, command);
-        if !events.is_empty() {
-            self.append(events)?;
+        for event in events {
+            self.append(vec![event.clone()])?;
+            match event {
+                Event::ApprovalAnswered { id, .. } => self.reach_answered(id)?,
+                Event::OptionsChanged { .. } => self.review_grants()?,
+                _ => {}
+            }
         }
         Ok(answer)
     }
@@ -404,7 +420,7 @@ impl Run<'_> {
         let committed = state.committed().0;
         let budget_left = state.options.max_cost.map(|max| event::MicroUsd(max.0.saturating_sub(committed)));
         let (task, model) = (self.record.id.clone(), self.record.model().to_owned());
-        Facts { task, model, tool, yes: state.options.yes, budget_left }
+        Facts { task, model, tool, yes: state.options.yes, declared: false, budget_left }
     }
 
     fn limits(&self) -> Limits {

@@ -15,6 +15,7 @@ use event::{
 
 pub use self::kept::{Kept, KeptCheckpoint};
 use crate::limits::{RESUME_FRUITLESS_MS, RESUMES_FRUITLESS_MAX};
+use crate::network::Network;
 
 /// A task as its events left it.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +83,8 @@ pub struct State {
     resumed_without_progress: bool,
     /// The engine's own hand-over of unfinished work.
     pub hand_over: Option<Call>,
+    /// The computer's network.
+    pub network: Network,
 }
 
 /// How a task ended.
@@ -177,6 +180,7 @@ impl State {
         {
             self.moved_ms = time_ms;
         }
+        self.network.apply(event, time_ms);
         match event {
             Event::TaskCreated(created) => {
                 (self.created_ms, self.taken_up_ms) = (time_ms, time_ms);
@@ -249,6 +253,12 @@ impl State {
                 self.processes.clear();
             }
             Event::LimitReached { limit, .. } => self.limits_reached.push(*limit),
+            // All that these say is the network's.
+            Event::ConnectionOpened { .. }
+            | Event::ConnectionClosed { .. }
+            | Event::ConnectionRefused { .. }
+            | Event::ConnectionsCounted { .. }
+            | Event::GrantEnded { .. } => {}
             Event::TimeReached { .. } => {}
             Event::StopRequested { by } => self.stop = Some(by.clone()),
             Event::TakenOver { what } => self.taken_over = Some(what.clone()),
@@ -291,7 +301,7 @@ impl State {
         self.ended.is_none()
             && (self.question.is_some() && self.turn_complete()
                 || self.stands_aside()
-                || self.all_calls().any(|call| matches!(call.stage, Stage::Asking { .. })))
+                || self.open_approval().is_some())
     }
 
     /// Whether the agent begins nothing because the person has a part of the computer. What had begun goes on to its end.
@@ -302,7 +312,7 @@ impl State {
 
     /// The approval the task waits for.
     pub fn open_approval(&self) -> Option<(EffectId, Digest, &str)> {
-        self.all_calls().find_map(|call| match &call.stage {
+        let of_call = self.all_calls().find_map(|call| match &call.stage {
             Stage::Asking { call, digest, question } => Some((call.id, *digest, question.as_str())),
             Stage::Pending
             | Stage::Requested(_)
@@ -310,7 +320,8 @@ impl State {
             | Stage::Denied { .. }
             | Stage::Started { .. }
             | Stage::Finished => None,
-        })
+        });
+        of_call.or_else(|| self.network.asking())
     }
 
     /// Whether too many resumes in a row died at once and brought nothing.
@@ -396,8 +407,12 @@ impl State {
     fn requested(&mut self, effect: &Effect) {
         self.next_effect = self.next_effect.max(effect.id().0 + 1);
         // The work goes on: what was handed over of it is not all any more.
-        self.hand_over = None;
+        if !matches!(effect, Effect::Reach(_)) {
+            self.hand_over = None;
+        }
         match effect {
+            // It comes beside whatever is under way.
+            Effect::Reach(_) => {}
             Effect::Model(call) => {
                 self.calls.clear();
                 self.last_words = None;

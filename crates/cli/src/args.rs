@@ -82,6 +82,7 @@ The model is taken from --model, else THENAR_MODEL, else config.toml, else OPENA
 
 Examples:
   thenar run \"Summarise these three reports on one page\" --input a.pdf --input b.pdf --input c.pdf
+  thenar run --allow-net '*.wikipedia.org' \"How old is the bridge in it?\" --input bridge.jpg
   thenar run --model openai:gpt-4.1 --max-cost 0.50 --max-time 20m \"Clean it\" --input list.xlsx
   thenar run --json --yes \"…\" > result.json      for scripts: one JSON object on standard output")]
 pub(crate) struct Run {
@@ -102,6 +103,8 @@ pub(crate) struct Run {
     /// Answer yes to what the policy lets be answered so
     #[arg(long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
     /// Let the running server do it; Ctrl-C leaves it at work there
     #[arg(long)]
     pub(crate) on_server: bool,
@@ -172,6 +175,14 @@ Examples:
   thenar task diff ID                     what has changed since the newest checkpoint
   thenar task diff ID --to 5 --patch      what the turn of checkpoint 5 did, line by line
   thenar task diff ID --from 2 --to 7";
+
+#[derive(Debug, Args)]
+pub(crate) struct Reach {
+    /// Let programs in its computer reach this host: example.org, example.org:8443, *.example.org (again for more; you are
+    /// asked about others)
+    #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',')]
+    pub(crate) allow_net: Vec<String>,
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
@@ -294,6 +305,8 @@ pub(crate) enum Task {
         last: bool,
         #[command(flatten)]
         limits: Limits,
+        #[command(flatten)]
+        reach: Reach,
         /// Print one JSON object at the end instead of text
         #[arg(long)]
         json: bool,

@@ -11,9 +11,12 @@ pub(crate) const HOME: &str = "THENAR_HOME";
 /// The model to use, as `provider:model`, where the command line names none.
 pub(crate) const MODEL: &str = "THENAR_MODEL";
 
-/// Who makes each task's computer: `native` (our own launcher, the default) or `bwrap` (bubblewrap; no browser then). There is
-/// no falling back from one to the other.
+/// Who makes each task's computer: `native` (our own launcher, the default) or `bwrap` (bubblewrap; no browser and no
+/// way out then). There is no falling back from one to the other.
 pub(crate) const COMPUTER: &str = "THENAR_COMPUTER";
+
+/// What programs in the computers of new tasks may reach, as of `--allow-net`, separated by commas.
+pub(crate) const ALLOW_NET: &str = "THENAR_ALLOW_NET";
 
 /// The toolset's folder. Default: `$XDG_CACHE_HOME/thenar/toolset/HASH`, else below `~/.cache`.
 pub(crate) const TOOLSET: &str = "THENAR_TOOLSET";

@@ -69,7 +69,9 @@ fn command(command: Command, screen: Screen) -> Result<commands::Ended, Problem>
             Task::Restore { id, at, throw_away } => commands::checkpoints::restore(&id, at, throw_away, screen),
             Task::Fork { id, at, out, json, text } => commands::run::fork(&id, at, out.as_deref(), text, json, screen),
             Task::ExportFiles { id, at, file } => commands::checkpoints::export(&id, at, &file, screen),
-            Task::Resume { id, last: _, limits, json } => commands::run::resume(id.as_deref(), &limits, json, screen),
+            Task::Resume { id, last: _, limits, reach, json } => {
+                commands::run::resume(id.as_deref(), &limits, &reach, json, screen)
+            }
         },
         Command::Journal(journal) => match journal {
             Journal::Show { id, json } => commands::journal::show(&id, json),

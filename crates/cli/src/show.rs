@@ -232,6 +232,18 @@ impl Watcher for Show {
                 }
                 self.finished(*id, result);
             }
+            Event::ConnectionRefused { connection, refused } => {
+                let place = format!("{}:{}", connection.host, connection.port);
+                let text = format!(
+                    "  not connected: {} ({})",
+                    clean::line(&place, LINE_CHARS),
+                    clean::line(&refused.reason, LINE_CHARS)
+                );
+                self.dim(&text);
+            }
+            Event::GrantEnded { refused, .. } => {
+                self.dim(&format!("  cut off from a host: {}", clean::line(&refused.reason, LINE_CHARS)));
+            }
             Event::LimitReached { .. } => self.dim("  a limit is reached: handing over what there is"),
             Event::StopRequested { .. } => self.dim("  stopping"),
             Event::ComputerSlept { .. } => self.dim("  its computer sleeps: nobody came for long"),
@@ -267,6 +279,9 @@ impl Watcher for Show {
             | Event::CheckpointTaken { .. }
             | Event::CheckpointsLetGo { .. }
             | Event::RestoreBegun { .. }
+            | Event::ConnectionOpened { .. }
+            | Event::ConnectionClosed { .. }
+            | Event::ConnectionsCounted { .. }
             | Event::TaskEnded { .. } => {}
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{AcceptanceItem, Deliverable, Digest, EffectId, Label, MicroUsd, Plan};
+use crate::{AcceptanceItem, Deliverable, Digest, EffectId, Label, MicroUsd, Plan, Reach};
 
 /// Something the agent wants done outside itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -14,6 +14,7 @@ use crate::{AcceptanceItem, Deliverable, Digest, EffectId, Label, MicroUsd, Plan
 pub enum Effect {
     Model(ModelCall),
     Tool(ToolCall),
+    Reach(Reach),
 }
 
 impl Effect {
@@ -22,6 +23,7 @@ impl Effect {
         match self {
             Self::Model(call) => call.id,
             Self::Tool(call) => call.id,
+            Self::Reach(reach) => reach.id,
         }
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    BlobRef, Changes, Checkpoint, Decision, Digest, Effect, EffectId, FailureKind, ForkOrigin, Label, MicroUsd, Reply,
-    TaskId, ToolResult,
+    BlobRef, Changes, Checkpoint, Closed, Connection, Counted, Decision, Digest, Effect, EffectId, FailureKind,
+    ForkOrigin, Label, MicroUsd, Refusal, Reply, TaskId, ToolResult,
 };
 
 /// One fact of a task's journal.
@@ -87,6 +87,16 @@ pub enum Event {
     },
     /// The task waited for so long that its computer was ended, with all that ran in it. The next tool call has a new one.
     ComputerSlept { waited_ms: u64 },
+    /// A program in the computer opens a connection; how it ended follows.
+    ConnectionOpened { connection: Connection },
+    /// A connection is over.
+    ConnectionClosed { closed: Closed },
+    /// A program wanted a connection and did not get it.
+    ConnectionRefused { connection: Connection, refused: Refusal },
+    /// So many more connections than are named one by one.
+    ConnectionsCounted { counted: Counted },
+    /// The place may not be reached any more: its connections were cut, and new ones are refused.
+    GrantEnded { id: EffectId, refused: Refusal },
     /// The task is over, or put down until it is resumed.
     TaskEnded { state: EndState, cause: StopCause, reason: String, text: String },
 }
@@ -152,6 +162,9 @@ pub struct TaskOptions {
     /// Where deliverables go. Absolute.
     #[schema(required)]
     pub out: Option<String>,
+    /// What programs in the computer may reach, as `HOST[:PORT][=ADDRESS[:PORT]]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_net: Vec<String>,
 }
 
 /// A part of the computer with which a person can work in the agent's place.
@@ -245,6 +258,11 @@ impl Event {
             Self::RestoreBegun { .. } => "restore_begun",
             Self::WorkspaceRestored { .. } => "workspace_restored",
             Self::ComputerSlept { .. } => "computer_slept",
+            Self::ConnectionOpened { .. } => "connection_opened",
+            Self::ConnectionClosed { .. } => "connection_closed",
+            Self::ConnectionRefused { .. } => "connection_refused",
+            Self::ConnectionsCounted { .. } => "connections_counted",
+            Self::GrantEnded { .. } => "grant_ended",
             Self::TaskEnded { .. } => "task_ended",
         }
     }
@@ -280,6 +298,11 @@ impl Event {
             | Self::RestoreBegun { .. }
             | Self::WorkspaceRestored { .. }
             | Self::ComputerSlept { .. }
+            | Self::ConnectionOpened { .. }
+            | Self::ConnectionClosed { .. }
+            | Self::ConnectionRefused { .. }
+            | Self::ConnectionsCounted { .. }
+            | Self::GrantEnded { .. }
             | Self::TimeReached { .. } => false,
         }
     }

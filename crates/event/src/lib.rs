@@ -4,7 +4,7 @@
 //! is made at the edge of the house and only described here.
 //!
 //! How the nouns fit: a person's words become [`Event::TaskCreated`]; the agent wants [`Effect`]s (a model call, a tool
-//! call); each is requested, decided, started and finished, in that order, under one [`EffectId`]. What is known of a
+//! call, a place to reach); each is requested, decided, started and finished, in that order, under one [`EffectId`]. What is known of a
 //! datum (who could have written it, who may see it, where it came from) is its [`Label`].
 
 mod checkpoint;
@@ -16,6 +16,7 @@ mod ids;
 mod label;
 mod message;
 mod money;
+mod network;
 mod schema;
 
 pub use checkpoint::{Changes, Checkpoint, ForkOrigin};
@@ -29,6 +30,7 @@ pub use ids::{EffectId, InvalidId, TaskId};
 pub use label::{Confidentiality, Integrity, Label, SOURCES_MAX, Source};
 pub use message::{AssistantMessage, FinishReason, Item, Reply, ToolRequest, Usage};
 pub use money::MicroUsd;
+pub use network::{Closed, Connection, Counted, Reach, Refusal, Way};
 
 /// Serialises to canonical JSON: keys in code-point order, no insignificant space.
 ///

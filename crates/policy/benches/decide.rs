@@ -36,6 +36,7 @@ fn facts() -> Facts {
         model: "script:demo".to_owned(),
         tool: Some(tool),
         yes: false,
+        declared: false,
         budget_left: Some(MicroUsd(1_000_000)),
     }
 }

@@ -2,7 +2,7 @@
 //! on cost, the tier that a tool declares for itself, that a rule which fails allows nothing, and what an answer is
 //! worth. Nobody is asked here: that somebody must be is one of the outcomes.
 
-use event::{Decision, Digest, Effect, ModelCall, Outcome, Tier, ToolCall};
+use event::{Decision, Digest, Effect, ModelCall, Outcome, Reach, Tier, ToolCall};
 
 use crate::example;
 use crate::request;
@@ -72,7 +72,7 @@ impl Engine {
         let decision = self.settle(&effect, facts, answer);
         let permit = match effect {
             Effect::Model(call) => Permit::issue(call, &decision),
-            Effect::Tool(_) => None,
+            Effect::Tool(_) | Effect::Reach(_) => None,
         };
         Verdict { decision, permit }
     }
@@ -83,7 +83,18 @@ impl Engine {
         let decision = self.settle(&effect, facts, answer);
         let permit = match effect {
             Effect::Tool(call) => Permit::issue(call, &decision),
-            Effect::Model(_) => None,
+            Effect::Model(_) | Effect::Reach(_) => None,
+        };
+        Verdict { decision, permit }
+    }
+
+    /// Decides whether a place may be reached, the person's answer included if there is one, and permits it if so.
+    pub fn authorize_reach(&self, reach: Reach, facts: &Facts, answer: Option<&Answer>) -> Verdict<Reach> {
+        let effect = Effect::Reach(reach);
+        let decision = self.settle(&effect, facts, answer);
+        let permit = match effect {
+            Effect::Reach(reach) => Permit::issue(reach, &decision),
+            Effect::Model(_) | Effect::Tool(_) => None,
         };
         Verdict { decision, permit }
     }
@@ -227,5 +238,6 @@ fn wanted(effect: &Effect) -> String {
     match effect {
         Effect::Model(call) => format!("a call to the model {:?}", call.model),
         Effect::Tool(call) => format!("the tool {:?}", call.tool),
+        Effect::Reach(reach) => format!("a connection to {}, port {}", reach.host, reach.port),
     }
 }

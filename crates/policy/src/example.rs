@@ -2,15 +2,15 @@
 //! author means or is not used. They are no second set of rules: nothing is decided by them.
 //!
 //! One line each: `//@ allow|ask|deny {…}`. The object names a `tool` (with `arguments`, `labels` and the tool's facts
-//! `leaves`, `reversible`, `sinks`, `tier`; `unknown` if it is one nobody knows) or a `model` (with `reserved`), may add
-//! `yes` and `budget_left`, and with `rules` names the very rules that must speak. What is left out is harmless: a tool
+//! `leaves`, `reversible`, `sinks`, `tier`; `unknown` if it is one nobody knows), a `model` (with `reserved`) or a `host` (with
+//! `port`, 443 by itself, and `declared` if the person named it for the task), may add `yes` and `budget_left`, and with `rules` names the very rules that must speak. What is left out is harmless: a tool
 //! that stays inside, the person's own words, the task's own model, no cap.
 
 use std::collections::BTreeMap;
 
 use event::{
-    Confidentiality, Digest, Effect, EffectId, Integrity, Label, MicroUsd, ModelCall, Outcome, Source, TaskId, Tier,
-    ToolCall,
+    Confidentiality, Digest, Effect, EffectId, Integrity, Label, MicroUsd, ModelCall, Outcome, Reach, Source, TaskId,
+    Tier, ToolCall,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -80,6 +80,9 @@ struct Case {
     sinks: Vec<String>,
     tier: Option<Tier>,
     model: Option<String>,
+    host: Option<String>,
+    port: Option<u16>,
+    declared: bool,
     /// What the model would read, as in `labels`.
     label: String,
     reserved: Option<u64>,
@@ -102,11 +105,12 @@ impl Case {
             model: MODEL.to_owned(),
             tool: (self.tool.is_some() && !self.unknown).then_some(tool),
             yes: self.yes,
+            declared: self.declared,
             budget_left: self.budget_left.map(MicroUsd),
         };
         let id = EffectId(1);
-        let effect = match (self.tool, self.model) {
-            (Some(tool), None) => {
+        let effect = match (self.tool, self.model, self.host) {
+            (Some(tool), None, None) => {
                 if let Some(name) = self.labels.keys().find(|name| !self.arguments.contains_key(*name)) {
                     return Err(format!("a label for the argument {name:?}, which is not there"));
                 }
@@ -117,7 +121,7 @@ impl Case {
                 }
                 Effect::Tool(ToolCall { id, turn: 1, call_id: String::new(), tool, arguments: self.arguments, labels })
             }
-            (None, Some(model)) => Effect::Model(ModelCall {
+            (None, Some(model), None) => Effect::Model(ModelCall {
                 id,
                 turn: 1,
                 model,
@@ -128,7 +132,8 @@ impl Case {
                 reserved: self.reserved.map(MicroUsd),
                 label: label(&self.label)?,
             }),
-            (None, None) | (Some(_), Some(_)) => return Err("either a tool or a model must be named".to_owned()),
+            (None, None, Some(host)) => Effect::Reach(Reach { id, host, port: self.port.unwrap_or(443) }),
+            _ => return Err("a tool, a model or a host must be named, and only one of them".to_owned()),
         };
         Ok((effect, facts))
     }

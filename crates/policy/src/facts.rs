@@ -15,6 +15,8 @@ pub struct Facts {
     pub tool: Option<ToolFacts>,
     /// The person said beforehand: yes to whatever may be answered so.
     pub yes: bool,
+    /// The person named the place that is to be reached, for this task; false where nothing is.
+    pub declared: bool,
     /// What is left under the task's cap, earlier reservations taken off; absent where there is no cap.
     pub budget_left: Option<MicroUsd>,
 }

@@ -28,6 +28,9 @@ pub(crate) fn build(effect: &Effect, facts: &Facts) -> Result<Request, String> {
             };
             (call.tool.as_str(), resource, of_tool(call, facts)?)
         }
+        Effect::Reach(reach) => {
+            ("network_connect", uid("Host", &format!("{}:{}", reach.host, reach.port))?, of_reach()?)
+        }
     };
     fields.push(("tool".to_owned(), tool(facts)?));
     fields.push((
@@ -37,6 +40,7 @@ pub(crate) fn build(effect: &Effect, facts: &Facts) -> Result<Request, String> {
             ("left".to_owned(), money(facts.budget_left)),
         ])?,
     ));
+    fields.push(("network".to_owned(), network(effect, facts)?));
     fields.push(("yes".to_owned(), RestrictedExpression::new_bool(facts.yes)));
     let context = Context::from_pairs(fields).map_err(|error| error.to_string())?;
     let principal = uid("Task", facts.task.as_str())?;
@@ -63,15 +67,6 @@ fn of_model(call: &ModelCall, facts: &Facts) -> Result<Fields, String> {
 }
 
 fn of_tool(call: &ToolCall, facts: &Facts) -> Result<Fields, String> {
-    let model = record(vec![
-        ("name".to_owned(), text("")),
-        ("chosen".to_owned(), RestrictedExpression::new_bool(false)),
-        ("priced".to_owned(), RestrictedExpression::new_bool(false)),
-        ("reserved".to_owned(), number(0)),
-        ("input_tokens_max".to_owned(), number(0)),
-        ("output_tokens_max".to_owned(), number(0)),
-        ("body_bytes".to_owned(), number(0)),
-    ])?;
     let levels: BTreeMap<&str, Level> =
         call.arguments.keys().map(|name| (name.as_str(), Level::of_argument(call, name))).collect();
     let sinks = facts.tool.iter().flat_map(|tool| &tool.sinks);
@@ -80,11 +75,47 @@ fn of_tool(call: &ToolCall, facts: &Facts) -> Result<Fields, String> {
     let labels: Result<Fields, String> =
         levels.iter().map(|(name, one)| Ok(((*name).to_owned(), level(*one)?))).collect();
     Ok(vec![
-        ("model".to_owned(), model),
+        ("model".to_owned(), no_model()?),
         ("label".to_owned(), level(joined)?),
         ("sink".to_owned(), level(sink)?),
         ("arguments".to_owned(), object(&call.arguments, ARGUMENT_DEPTH_MAX)?),
         ("labels".to_owned(), record(labels?)?),
+    ])
+}
+
+fn of_reach() -> Result<Fields, String> {
+    Ok(vec![
+        ("model".to_owned(), no_model()?),
+        ("label".to_owned(), level(Level::LEAST)?),
+        ("sink".to_owned(), level(Level::LEAST)?),
+        ("arguments".to_owned(), record(Vec::new())?),
+        ("labels".to_owned(), record(Vec::new())?),
+    ])
+}
+
+fn no_model() -> Result<RestrictedExpression, String> {
+    record(vec![
+        ("name".to_owned(), text("")),
+        ("chosen".to_owned(), RestrictedExpression::new_bool(false)),
+        ("priced".to_owned(), RestrictedExpression::new_bool(false)),
+        ("reserved".to_owned(), number(0)),
+        ("input_tokens_max".to_owned(), number(0)),
+        ("output_tokens_max".to_owned(), number(0)),
+        ("body_bytes".to_owned(), number(0)),
+    ])
+}
+
+/// The place to be reached; nowhere for every other effect.
+fn network(effect: &Effect, facts: &Facts) -> Result<RestrictedExpression, String> {
+    let (host, port) = match effect {
+        Effect::Reach(reach) => (reach.host.as_str(), reach.port),
+        Effect::Model(_) | Effect::Tool(_) => ("", 0),
+    };
+    record(vec![
+        ("host".to_owned(), text(host)),
+        ("port".to_owned(), number(u64::from(port))),
+        ("address".to_owned(), RestrictedExpression::new_bool(host.parse::<core::net::IpAddr>().is_ok())),
+        ("declared".to_owned(), RestrictedExpression::new_bool(facts.declared)),
     ])
 }
 

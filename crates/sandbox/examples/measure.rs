@@ -72,6 +72,7 @@ fn spec(folder: &Path) -> ComputerSpec {
         keeper: find_keeper().unwrap(),
         forbidden: Vec::new(),
         build: Default::default(),
+        egress: false,
     }
 }
 

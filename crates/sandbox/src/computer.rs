@@ -7,12 +7,14 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::Span;
 use tracing::field::Empty;
 
 use crate::browser::{Browser, BrowserLine};
+use crate::egress::{Egress, EgressGate, Lease, Listeners};
 use crate::request::{Recorded, Request, Status};
 use crate::spec::{ComputerSpec, Workspace};
 use crate::wire::{self, Answer, Ask, Question, Started};
@@ -119,6 +121,7 @@ impl Computer {
             | Answer::Browser { .. }
             | Answer::Terminals(_)
             | Answer::Look(_)
+            | Answer::Egress
             | Answer::Marked { .. } => Ok(None),
         }
     }
@@ -180,6 +183,23 @@ impl Computer {
         told(&span, || self.ask(Ask::Kill { call: call.to_owned() }, ANSWER_WAIT).map(drop))
     }
 
+    /// Serves the computer's way out, as `gate` decides, until the handle is dropped. Whoever served it before no longer does.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the computer was made without one.
+    pub fn egress(&self, gate: Arc<dyn EgressGate>) -> Result<Egress> {
+        let failed = |what: &'static str| Error::io(format!("{what} of {}", self.dir.display()));
+        let (answer, line) = self.ask_on(Ask::Egress, ANSWER_WAIT)?;
+        if !matches!(answer, Answer::Egress) {
+            return Err(Error::Refused(format!("the keeper answered {answer:?} when asked for the way out")));
+        }
+        let lent = wire::receive_descriptors(&line).map_err(failed("take the listeners"))?;
+        let all =
+            lent.try_into().map_err(|_| Error::Refused("the keeper lent other listeners than known".to_owned()))?;
+        let lease = Lease { listeners: Listeners { all }, line };
+        Egress::serve(lease, gate).map_err(failed("serve the listeners"))
+    }
+
     /// Ends everything inside; the keeper leaves within a second. Gone already is as good.
     ///
     /// # Errors
@@ -216,6 +236,7 @@ impl Computer {
             | Answer::Status(_)
             | Answer::Terminals(_)
             | Answer::Look(_)
+            | Answer::Egress
             | Answer::Browser { .. }
             | Answer::Marked { .. } => Ok((answer, stream)),
         }

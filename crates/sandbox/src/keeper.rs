@@ -4,6 +4,7 @@ mod browser;
 mod call;
 mod connection;
 mod marks;
+mod outlets;
 mod room;
 mod screen;
 mod table;
@@ -28,6 +29,7 @@ use crate::sys::{self, Forked};
 use crate::wire::{self, Answer, Ask, Started};
 use crate::{ComputerSpec, init, record};
 use connection::Connection;
+use outlets::Outlets;
 use table::Table;
 use warden::Warden;
 
@@ -89,7 +91,7 @@ fn keep() -> io::Result<()> {
     }
     rustix::process::setsid()?;
     let Some(_lock) = record::lock(&spec.dir)? else { return tell(&Started::Busy) };
-    let (listener, ledger, launched, group) = match make(&spec) {
+    let (listener, ledger, launched, group, outlets) = match make(&spec) {
         Ok(made) => made,
         Err(Failure::Launch { reason, hint }) => return tell(&Started::Launch { reason, hint }),
         Err(Failure::Workspace { path, reason }) => return tell(&Started::Workspace { path, reason }),
@@ -104,6 +106,7 @@ fn keep() -> io::Result<()> {
     let mut keeper = Keeper {
         table: Table::new(&spec, ledger, launched.control, warden),
         browsers: browser::Browsers::new(&spec.dir, launched.shared),
+        outlets,
         deadline_unix_ms: spec.deadline_unix_ms,
         idle: Duration::from_millis(spec.limits.idle_ms),
         init_fd: launched.init_fd,
@@ -124,18 +127,23 @@ fn tell(started: &Started) -> io::Result<()> {
     Ok(())
 }
 
-fn make(spec: &ComputerSpec) -> Result<(UnixListener, Ledger, Launched, Group), Failure> {
+fn make(spec: &ComputerSpec) -> Result<(UnixListener, Ledger, Launched, Group, Outlets), Failure> {
     record::prepare(&spec.dir).map_err(Failure::at("make the computer's folder"))?;
     let ledger = Ledger::open(&spec.dir, call::now_ms()).map_err(Failure::at("read the ledger of earlier calls"))?;
     let program = launch::own_program().map_err(Failure::at("open the keeper's own program"))?;
     let mut group = Group::make(&spec.limits);
     let launched = launch::launch(spec, &program, &mut group)?;
+    // While PID 1 makes itself ready; nothing runs in there before.
+    let outlets = match launched.shared.as_ref().filter(|_| spec.egress) {
+        Some(shared) => Outlets::new(launch::listeners::make(shared)?),
+        None => Outlets::none(),
+    };
     group.holds.second_lock = wait_until_ready(launched.control.as_fd()).map_err(Failure::at("wait for PID 1"))?;
     group.holds.driver = spec.build.driver;
     group.holds.write(&spec.dir).map_err(Failure::at("write down what the computer is"))?;
     let listener = wire::listen(&spec.dir).map_err(Failure::at("make the computer's socket"))?;
     listener.set_nonblocking(true).map_err(Failure::at("make the computer's socket"))?;
-    Ok((listener, ledger, launched, group))
+    Ok((listener, ledger, launched, group, outlets))
 }
 
 /// True if the second lock on files is on.
@@ -153,6 +161,7 @@ fn wait_until_ready(control: BorrowedFd<'_>) -> io::Result<bool> {
 struct Keeper {
     table: Table,
     browsers: browser::Browsers,
+    outlets: Outlets,
     deadline_unix_ms: Option<u64>,
     idle: Duration,
     init_fd: OwnedFd,
@@ -175,6 +184,7 @@ enum Source {
     Connection(usize),
     Call(String),
     Browser,
+    Outlets,
 }
 
 impl Keeper {
@@ -205,12 +215,14 @@ impl Keeper {
                 match source {
                     Source::Control => died |= !self.table.reports()?,
                     Source::Init => died = true,
-                    Source::Listener | Source::Warden | Source::Connection(_) | Source::Call(_) | Source::Browser => {}
+                    Source::Listener | Source::Warden | Source::Connection(_) => {}
+                    Source::Call(_) | Source::Browser | Source::Outlets => {}
                 }
             }
             if self.browsers.pump() {
                 self.used = Instant::now();
             }
+            self.outlets.look();
             for source in &ready {
                 if let Source::Call(call) = source {
                     self.table.pump(call);
@@ -252,6 +264,10 @@ impl Keeper {
             sources.push((Source::Browser, flags));
             fds.push(PollFd::from_borrowed_fd(fd, flags));
         }
+        for (fd, flags) in self.outlets.sources() {
+            sources.push((Source::Outlets, flags));
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        }
         match rustix::event::poll(&mut fds, Some(&timespec(self.patience()))) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
@@ -268,6 +284,7 @@ impl Keeper {
         }
         let due =
             self.connections.iter().filter_map(Connection::due).chain(self.table.due()).chain(self.browsers.due());
+        let due = due.chain(self.outlets.due());
         due.map(|due| due.saturating_duration_since(Instant::now())).fold(wait, Duration::min)
     }
 
@@ -311,6 +328,10 @@ impl Keeper {
                 self.table.be_alone();
                 self.browsers.connect(which, connection);
                 self.used = Instant::now();
+                false
+            }
+            Some(Ask::Egress) => {
+                self.outlets.lend(connection);
                 false
             }
             Some(Ask::EndBrowser) => {

@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod bwrap;
 mod inside;
+pub(crate) mod listeners;
 mod lockdown;
 mod mounts;
 mod owner;

@@ -5,8 +5,9 @@
 //! outside (socket, table of calls, spools, deadline; it outlives its caller) and `thenar-init`, PID 1 inside. What became of a
 //! call can be read from disk with neither of them alive: [`recorded`], [`read_output`].
 //!
-//! It does not decide what may run, holds no secrets, gives no network, and knows nothing of tasks or journals. There is no
-//! mode without the box. Everything here is synchronous.
+//! Its network is its own and leads nowhere but to the listeners of [`egress`], where somebody else decides.
+//!
+//! It does not decide what may run, holds no secrets, and knows nothing of tasks or journals. There is no mode without the box. Everything here is synchronous.
 
 mod backup;
 mod browser;
@@ -15,6 +16,7 @@ mod computer;
 mod confinement;
 mod door;
 mod driver;
+pub mod egress;
 mod error;
 mod find;
 mod folder;

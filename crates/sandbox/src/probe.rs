@@ -75,6 +75,7 @@ fn trial(scratch: &Path, keeper: &Path, build: Build) -> ComputerSpec {
         env: BTreeMap::new(),
         keeper: keeper.to_owned(),
         forbidden: Vec::new(),
+        egress: false,
         build,
     }
 }

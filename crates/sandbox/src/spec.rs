@@ -32,6 +32,9 @@ pub struct ComputerSpec {
     /// Who makes it. One that lives already stays as it was made.
     #[serde(default)]
     pub build: Build,
+    /// Listeners inside that [`crate::Computer::egress`] serves. Without them there is no way out at all.
+    #[serde(default)]
+    pub egress: bool,
 }
 
 /// The only lasting folder that commands can write.

@@ -1,11 +1,15 @@
 //! How a caller talks to the keeper: one connection per question, one frame each way. It keeps no state and opens no network socket.
 
-use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::browser::Browser;
@@ -70,6 +74,8 @@ pub(crate) enum Ask {
         which: Browser,
     },
     EndBrowser,
+    /// Lends the listeners of the computer's network for as long as the connection lives.
+    Egress,
     /// Puts an id on the record without a call.
     Mark {
         id: String,
@@ -91,6 +97,8 @@ pub(crate) enum Answer {
         /// What the browser before it complained about when it ended.
         last_words: String,
     },
+    /// The listeners follow, beside one byte.
+    Egress,
     /// Whether the id was new.
     Marked {
         new: bool,
@@ -172,4 +180,31 @@ pub(crate) fn listen(dir: &Path) -> io::Result<UnixListener> {
         _ => {}
     }
     UnixListener::bind(name)
+}
+
+/// The most descriptors that travel together.
+const DESCRIPTORS_MAX: usize = 8;
+
+/// Sends descriptors beside one byte.
+pub(crate) fn send_descriptors(to: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut beside = SendAncillaryBuffer::new(&mut space);
+    if !beside.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    rustix::net::sendmsg(to, &[IoSlice::new(b"d")], &mut beside, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Takes descriptors that came beside one byte.
+pub(crate) fn receive_descriptors(from: &UnixStream) -> io::Result<Vec<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    rustix::net::recvmsg(from, &mut [IoSliceMut::new(&mut [0])], &mut beside, flags)?;
+    let rights = beside.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(sent) => Some(sent),
+        _ => None,
+    });
+    Ok(rights.flatten().collect())
 }

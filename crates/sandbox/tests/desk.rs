@@ -35,6 +35,7 @@ impl Desk {
                 .into(),
             forbidden: Vec::new(),
             build: driver().into(),
+            egress: false,
         };
         Self { folder, spec }
     }

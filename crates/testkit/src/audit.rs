@@ -16,6 +16,8 @@ struct Seen {
     refused_by_person: BTreeSet<EffectId>,
     started: BTreeSet<EffectId>,
     finished: BTreeSet<EffectId>,
+    connections: BTreeSet<u64>,
+    last_connection: u64,
     calls_open: usize,
     /// The last event of a turn so far; the checkpoints so far; one that is being restored.
     turn_end: u64,
@@ -52,7 +54,6 @@ impl Seen {
     fn check(&mut self, event: &Event, problem: &mut impl FnMut(String)) {
         match event {
             Event::Resumed { .. } => self.ended = false,
-            Event::TaskEnded { .. } => self.ended = true,
             Event::EffectRequested { effect } => {
                 let id = effect.id();
                 if self.requested.last().is_some_and(|last| *last >= id) {
@@ -67,7 +68,7 @@ impl Seen {
                     Effect::Model(_) if self.calls_open > 0 => {
                         problem(format!("{id} is requested while {} tool calls have no result", self.calls_open));
                     }
-                    Effect::Tool(_) | Effect::Model(_) => {}
+                    Effect::Tool(_) | Effect::Model(_) | Effect::Reach(_) => {}
                 }
             }
             Event::EffectDecided { id, decision } => {
@@ -120,7 +121,18 @@ impl Seen {
                     self.calls_open = self.calls_open.saturating_sub(1);
                 }
             }
-            Event::TaskCreated(_)
+            Event::ConnectionOpened { .. }
+            | Event::ConnectionRefused { .. }
+            | Event::ConnectionClosed { .. }
+            | Event::GrantEnded { .. } => self.network(event, problem),
+            Event::TaskEnded { .. } => {
+                self.ended = true;
+                if !self.connections.is_empty() {
+                    problem(format!("connections {:?} outlive the task", self.connections));
+                }
+            }
+            Event::ConnectionsCounted { .. }
+            | Event::TaskCreated(_)
             | Event::Forked { .. }
             | Event::OptionsChanged { .. }
             | Event::MessageReceived { .. }
@@ -176,6 +188,32 @@ impl Seen {
             }
         } else if let (Event::EffectStarted { id, .. }, Some(number)) = (event, self.restoring) {
             problem(format!("{id} starts while the workspace is on its way to checkpoint {number}"));
+        }
+    }
+
+    /// A connection is opened under a grant that holds, closed once, and numbered in order.
+    fn network(&mut self, event: &Event, problem: &mut impl FnMut(String)) {
+        if let Event::ConnectionOpened { connection } | Event::ConnectionRefused { connection, .. } = event {
+            if connection.number <= self.last_connection {
+                problem(format!("connection {} does not follow the ones before it", connection.number));
+            }
+            self.last_connection = connection.number;
+        }
+        if let Event::ConnectionOpened { connection } = event {
+            if connection.effect.is_none_or(|id| !self.started.contains(&id) || self.finished.contains(&id)) {
+                problem(format!("connection {} is opened under no grant", connection.number));
+            }
+            self.connections.insert(connection.number);
+        }
+        if let Event::ConnectionClosed { closed } = event
+            && !self.connections.remove(&closed.number)
+        {
+            problem(format!("connection {} is closed and was not open", closed.number));
+        }
+        if let Event::GrantEnded { id, .. } = event
+            && (!self.started.contains(id) || !self.finished.insert(*id))
+        {
+            problem(format!("the grant {id} ends and did not hold"));
         }
     }
 

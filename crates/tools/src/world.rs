@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event::{AcceptanceItem, Deliverable, EffectId};
+use sandbox::egress::{Egress, EgressGate};
 use sandbox::{Computer, ComputerSpec, Workspace};
 
 use crate::browsing::Held;
@@ -34,37 +35,81 @@ pub struct Place {
     pub out: Option<PathBuf>,
     /// Set to end the running call: its command is killed and the call ends as interrupted.
     pub cancel: Arc<AtomicBool>,
-    open: Mutex<Option<Computer>>,
+    open: Mutex<Option<Open>>,
     /// The line to the computer's browser, once a tool has needed it.
     browser: Mutex<Option<Arc<Held>>>,
+    /// Who decides what the computer may reach; without, it reaches nothing.
+    gate: Option<Arc<dyn EgressGate>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    computer: Computer,
+    /// Its way out, while it is served.
+    egress: Option<Egress>,
 }
 
 impl Place {
     /// A place whose computer is not opened yet.
     pub fn new(task_dir: PathBuf, spec: ComputerSpec, out: Option<PathBuf>, cancel: Arc<AtomicBool>) -> Self {
-        Self { task_dir, spec, out, cancel, open: Mutex::new(None), browser: Mutex::new(None) }
+        Self { task_dir, spec, out, cancel, open: Mutex::new(None), browser: Mutex::new(None), gate: None }
+    }
+
+    /// The same, whose computer has a way out as far as the gate lets it.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Arc<dyn EgressGate>) -> Self {
+        self.gate = Some(gate);
+        self
     }
 
     /// The task's computer, opened now if it was not.
     pub fn computer(&self) -> Result<Computer, sandbox::Error> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(computer) = &*open {
-            return Ok(computer.clone());
+        let mut open = self.open();
+        if let Some(open) = &*open {
+            return Ok(open.computer.clone());
         }
         let computer = Computer::open(&self.spec)?;
-        *open = Some(computer.clone());
+        *open = Some(self.serve(&computer));
         Ok(computer)
+    }
+
+    /// Takes hold of the task's computer if it lives, for what runs in it to reach what it may.
+    pub fn attach(&self) {
+        let mut open = self.open();
+        if open.is_none()
+            && let Ok(Some(computer)) = Computer::attach(&self.spec.dir)
+        {
+            *open = Some(self.serve(&computer));
+        }
+    }
+
+    /// Takes the computer's way out, to be ended.
+    pub fn end_egress(&self) -> Option<Egress> {
+        self.open().as_mut().and_then(|open| open.egress.take())
+    }
+
+    fn serve(&self, computer: &Computer) -> Open {
+        let egress = self.gate.as_ref().filter(|_| self.spec.egress).map(|gate| computer.egress(Arc::clone(gate)));
+        let egress = egress.and_then(|served| {
+            // A computer of an earlier version has none. What is not served is refused inside.
+            served.inspect_err(|error| tracing::warn!(%error, "the computer has no way out")).ok()
+        });
+        Open { computer: computer.clone(), egress }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The task's computer if a tool has opened it.
     pub fn opened(&self) -> Option<Computer> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.open().as_ref().map(|open| open.computer.clone())
     }
 
     /// Lets go of a computer that does not answer any more, and of its browser: the next call opens another.
     pub fn forget(&self) {
         self.let_go_of_browser();
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.open().take();
     }
 
     /// The browser that this place has a line to.

@@ -30,54 +30,12 @@ export type StopCause = Schemas['StopCause']
 export type ComputerPart = Schemas['ComputerPart']
 export type TaskOptions = Schemas['TaskOptions']
 
-/** A host and port that a program in the computer wants to reach. */
-export interface Reach {
-  effect: 'reach'
-  id: EffectId
-  host: string
-  port: number
-}
-export interface Connection {
-  number: number
-  effect?: EffectId
-  way: 'http' | 'tls' | 'connect' | 'socks'
-  host: string
-  port: number
-}
-export interface Refusal {
-  rule: string
-  reason: string
-}
-export interface Closed {
-  number: number
-  address?: string
-  tls_name?: string
-  bytes_up: number
-  bytes_down: number
-  ms: number
-  refused?: Refusal
-}
-export interface Counted {
-  host: string
-  port: number
-  opened: number
-  refused: number
-  bytes_up: number
-  bytes_down: number
-}
-
-export type Effect = Schemas['Effect'] | Reach
-
-/** What a computer's network brings to the record. */
-type NetworkEvent =
-  | { event: 'effect_requested'; effect: Reach }
-  | { event: 'connection_opened'; connection: Connection }
-  | { event: 'connection_closed'; closed: Closed }
-  | { event: 'connection_refused'; connection: Connection; refused: Refusal }
-  | { event: 'connections_counted'; counted: Counted }
-  | { event: 'grant_ended'; id: EffectId; refused: Refusal }
-
-export type Event = Schemas['Event'] | NetworkEvent
+export type Connection = Schemas['Connection']
+export type Refusal = Schemas['Refusal']
+export type Closed = Schemas['Closed']
+export type Counted = Schemas['Counted']
+export type Effect = Schemas['Effect']
+export type Event = Schemas['Event']
 
 /** An event with its place on the record. */
 export interface Recorded {

@@ -55,6 +55,7 @@ fn spec(programs: &Programs, folder: &TempDir) -> Result<ComputerSpec> {
         keeper: programs.keeper.clone(),
         forbidden: Vec::new(),
         build: Default::default(),
+        egress: false,
     })
 }
 

@@ -42,6 +42,7 @@ impl Desk {
             env: BTreeMap::new(),
             keeper: keeper.to_owned(),
             forbidden: Vec::new(),
+            egress: false,
             build: Default::default(),
         };
         let place = Place::new(folder.path().to_owned(), spec, None, Arc::new(AtomicBool::new(false)));
@@ -72,6 +73,7 @@ impl Desk {
             model: "none".to_owned(),
             tool: tools::facts(tool),
             yes: false,
+            declared: false,
             budget_left: None,
         };
         let verdict = self.policy.authorize_tool(call, &facts, None);

@@ -14,6 +14,7 @@ mod crash;
 mod faults;
 mod fork;
 mod labels;
+mod network;
 mod person;
 mod rig;
 mod saw;

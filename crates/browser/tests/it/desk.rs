@@ -32,6 +32,7 @@ impl Desk {
             keeper: sandbox::find_keeper().unwrap(),
             forbidden: Vec::new(),
             build: Default::default(),
+            egress: false,
         };
         std::fs::create_dir(folder.path().join("workspace")).unwrap();
         let pages: BTreeMap<&str, &str> = pages.iter().copied().collect();

@@ -43,6 +43,7 @@ fn answers(scratch: &Path, build: Build) -> Result<String, String> {
         env: BTreeMap::new(),
         keeper: sandbox::find_keeper().map_err(text)?,
         forbidden: Vec::new(),
+        egress: false,
         build,
     };
     let computer = Computer::open(&spec).map_err(text)?;

@@ -39,6 +39,7 @@ fn imports(scratch: &Path, toolset: &Path, build: Build) -> Result<(), String> {
         keeper: sandbox::find_keeper().map_err(text)?,
         forbidden: Vec::new(),
         build,
+        egress: false,
     };
     let computer = Computer::open(&spec).map_err(text)?;
     let argv = ["python3", "-c", IMPORTS].map(str::to_owned).to_vec();

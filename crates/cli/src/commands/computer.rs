@@ -112,6 +112,7 @@ fn run(config: &Config, folder: &Path, workspace: Option<&Path>, argv: Vec<Strin
         keeper: sandbox::find_keeper().map_err(failed)?,
         forbidden: house::forbidden(config)?,
         build: config.computer.build()?,
+        egress: false,
     };
     let computer = Computer::open(&spec).map_err(failed)?;
     let runtime = crate::runtime()?;

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::answers::Answers;
-use crate::args::{Limits, Run};
+use crate::args::{Limits, Reach, Run};
 use crate::choice::{self, Chosen};
 use crate::exit::{Code, Outcome, Problem, of_state};
 use crate::screen::{Look, Screen};
@@ -39,6 +39,7 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
         yes: args.yes,
         workspace: args.workspace.as_deref().map(|path| text_of(&house::lendable(path, &config)?)).transpose()?,
         out: None,
+        allow_net: allow_net(&args.reach, &[])?,
     };
     let id = match &args.id {
         Some(id) => TaskId::new(id.as_str()).map_err(|error| Problem::new(Code::Usage, error.to_string()))?,
@@ -65,7 +66,7 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
 }
 
 /// `thenar task resume`.
-pub(crate) fn resume(id: Option<&str>, limits: &Limits, json: bool, screen: Screen) -> Outcome {
+pub(crate) fn resume(id: Option<&str>, limits: &Limits, reach: &Reach, json: bool, screen: Screen) -> Outcome {
     let config = config::read()?;
     let instance = house::open(&config)?;
     let id = match id {
@@ -73,7 +74,8 @@ pub(crate) fn resume(id: Option<&str>, limits: &Limits, json: bool, screen: Scre
         None => last_resumable(&instance)?,
     };
     let summary = instance.summary(&id).map_err(house::about(&id))?;
-    let raised = limits.max_steps.is_some() || limits.max_cost.is_some() || limits.max_time.is_some();
+    let more_net = !reach.allow_net.is_empty();
+    let raised = more_net || limits.max_steps.is_some() || limits.max_cost.is_some() || limits.max_time.is_some();
     if summary.state == "done" && !summary.unread {
         screen.say(&format!("Task {id} is done already. Say more with `thenar task send {id} \"…\"`, then resume."));
         finish(&summary, "", json, screen);
@@ -87,6 +89,11 @@ pub(crate) fn resume(id: Option<&str>, limits: &Limits, json: bool, screen: Scre
             max_cost: limits.max_cost.or(summary.options.max_cost),
             // Counted from the task's creation; the person means from now on.
             max_time_ms: time.or(summary.options.max_time_ms),
+            allow_net: if more_net {
+                allow_net(reach, &summary.options.allow_net)?
+            } else {
+                summary.options.allow_net.clone()
+            },
             ..summary.options.clone()
         };
         check_price(&chosen, options.max_cost.is_some())?;
@@ -119,6 +126,14 @@ pub(crate) fn fork(id: &str, at: u64, out: Option<&Path>, text: Option<String>, 
     }
     screen.say(&format!("It is as task {from} was at checkpoint {at}. To go on with it: thenar task resume {new}"));
     Ok(Code::Done)
+}
+
+/// What the computer may reach: what is named here, and there was before; for a new task, what the environment says.
+fn allow_net(reach: &Reach, before: &[String]) -> Result<Vec<String>, Problem> {
+    let always = env::var(env::ALLOW_NET).unwrap_or_default();
+    let always = always.split(',').map(str::trim).filter(|place| !place.is_empty()).map(str::to_owned);
+    let all: Vec<String> = before.iter().chain(&reach.allow_net).cloned().chain(always).collect();
+    agent::allow_list(&all).map_err(|error| Problem::new(Code::Usage, error.to_string()))
 }
 
 fn last_resumable(instance: &Instance) -> Result<TaskId, Problem> {

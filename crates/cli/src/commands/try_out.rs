@@ -307,7 +307,8 @@ impl Trial {
             label: Label::person(),
         };
         let task = TaskId::new("test").map_err(|error| failed(error.to_string()))?;
-        let facts = Facts { task, model: self.chosen.name.clone(), tool: None, yes: false, budget_left: None };
+        let facts =
+            Facts { task, model: self.chosen.name.clone(), tool: None, yes: false, declared: false, budget_left: None };
         let verdict = self.policy.authorize_model(call, &facts, None);
         let refused = || failed(format!("the policy refused: {}", verdict.decision.reason));
         let permit = verdict.permit.ok_or_else(refused)?;

@@ -60,6 +60,7 @@ fn what_an_engine_left_that_died_at_the_very_end_is_cleared_by_the_next_one() {
         keeper: sandbox::find_keeper().unwrap(),
         forbidden: Vec::new(),
         build: Default::default(),
+        egress: false,
     };
     sandbox::Computer::open(&spec).unwrap();
     assert!(desk.has_computer("t-one"));

@@ -49,7 +49,7 @@ pub(crate) fn permit_for(model: &str, conversation: &Conversation) -> Permit<Mod
         label: Label::person(),
     };
     let task = TaskId::new("test").unwrap();
-    let facts = Facts { task, model: model.to_owned(), tool: None, yes: false, budget_left: None };
+    let facts = Facts { task, model: model.to_owned(), tool: None, yes: false, declared: false, budget_left: None };
     let policy = Engine::load(Engine::default_policy()).unwrap();
     policy.authorize_model(call, &facts, None).permit.unwrap()
 }

@@ -47,6 +47,7 @@ fn facts() -> impl Strategy<Value = Facts> {
     (prop::option::of(tool), any::<bool>(), prop::option::of(any::<u64>())).prop_map(|(tool, yes, left)| Facts {
         tool,
         yes,
+        declared: false,
         budget_left: left.map(MicroUsd),
         ..inside()
     })

@@ -71,8 +71,8 @@ fn an_example_that_is_none_is_an_error() {
     check("//@", &format!("{at}must begin with allow, ask or deny"));
     check("//@ deny", at);
     check("//@ deny {\"tool\": \"ls\"", at);
-    check("//@ deny {}", &format!("{at}either a tool or a model"));
-    check("//@ deny {\"tool\": \"ls\", \"model\": \"a:b\"}", &format!("{at}either a tool or a model"));
+    check("//@ deny {}", &format!("{at}a tool, a model or a host"));
+    check("//@ deny {\"tool\": \"ls\", \"model\": \"a:b\"}", &format!("{at}a tool, a model or a host"));
     check("//@ deny {\"tool\": \"ls\", \"leave\": true}", &format!("{at}unknown field `leave`"));
     check(
         "//@ deny {\"tool\": \"ls\", \"arguments\": {\"a\": 1}, \"labels\": {\"a\": \"odd\"}}",

@@ -56,6 +56,7 @@ pub(crate) fn inside() -> Facts {
         model: MODEL.to_owned(),
         tool: Some(tool),
         yes: false,
+        declared: false,
         budget_left: None,
     }
 }

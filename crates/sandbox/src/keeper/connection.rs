@@ -142,7 +142,7 @@ impl Connection {
                 }
                 Err(reason) => Err(reason),
             },
-            Ask::Browser { .. } | Ask::EndBrowser => Err("this is for the keeper itself".to_owned()),
+            Ask::Browser { .. } | Ask::EndBrowser | Ask::Egress => Err("this is for the keeper itself".to_owned()),
             Ask::Shutdown => {
                 self.state = State::UntilTheEnd;
                 return;

@@ -6,10 +6,12 @@ mod desk;
 
 mod browser;
 mod driver;
+mod egress;
 mod exec;
 mod files;
 mod life;
 mod limits;
+mod site;
 mod terminal;
 mod workspace;
 

@@ -146,6 +146,11 @@ fn output(event: &Event) -> Option<Event> {
         | Event::WorkspaceRestored { .. }
         | Event::ComputerSlept { .. }
         | Event::TakenOver { .. }
+        | Event::ConnectionOpened { .. }
+        | Event::ConnectionClosed { .. }
+        | Event::ConnectionRefused { .. }
+        | Event::ConnectionsCounted { .. }
+        | Event::GrantEnded { .. }
         | Event::HandedBack { .. } => None,
     }
 }

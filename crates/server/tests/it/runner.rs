@@ -138,6 +138,7 @@ fn the_computer_of_a_task_that_is_over_is_ended_at_the_next_look() {
         keeper: sandbox::find_keeper().unwrap(),
         forbidden: Vec::new(),
         build: Default::default(),
+        egress: false,
     };
     sandbox::Computer::open(&spec).unwrap();
     rig.runner.take_up(&rig.index, testkit::clock::now_ms());

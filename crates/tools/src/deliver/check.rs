@@ -111,6 +111,7 @@ pub(super) fn run(
         dir: staging.computer(),
         workspace: Workspace::Own(staging.files()),
         env: BTreeMap::new(),
+        egress: false,
         limits: Limits { idle_ms: CHECK_IDLE_MS, ..task.limits.clone() },
         ..task.clone()
     };

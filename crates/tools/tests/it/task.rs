@@ -46,6 +46,7 @@ impl Task {
             limits: Limits::default(),
             forbidden: Vec::new(),
             build: Default::default(),
+            egress: false,
             deadline_unix_ms: None,
             env: BTreeMap::new(),
             keeper: sandbox::find_keeper().expect("thenar-keeper is built"),
@@ -135,6 +136,7 @@ impl Task {
             model: "script:test".to_owned(),
             tool: Some(tool),
             yes: true,
+            declared: false,
             budget_left: None,
         };
         self.policy.authorize_tool(call.clone(), &facts, None).permit.expect("the default policy allows it")

@@ -1,0 +1,206 @@
+//! The places that a person names for a task: `HOST[:PORT][=ADDRESS[:PORT]]`. Reading and matching only; who may connect is for
+//! policy to say.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use sandbox::egress::Host;
+
+use crate::Error;
+
+/// Places that may be named for one task.
+pub const PLACES_NAMED_MAX: usize = 200;
+/// The ports that a host without one means.
+const WEB: [u16; 2] = [80, 443];
+
+/// One place, or many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    host: Pattern,
+    /// None: those of the web.
+    port: Option<u16>,
+    /// Where it is, whatever its name resolves to.
+    at: Option<(IpAddr, Option<u16>)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pattern {
+    Host(Host),
+    /// Every name below this one.
+    Below(String),
+    Every,
+}
+
+impl Allowed {
+    /// Reads one.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let wrong = |why: &str| {
+            let how = "write HOST, HOST:PORT, *.DOMAIN, or HOST:PORT=ADDRESS where it has a private one";
+            Error::Invalid(format!("allow-net {text:?}: {why}; {how}"))
+        };
+        let (place, at) = match text.split_once('=') {
+            None => (text, None),
+            Some((place, at)) => (place, Some(at)),
+        };
+        let (name, port) = match place.rsplit_once(':') {
+            Some((name, number)) if name.starts_with('*') => {
+                let port = number.parse().ok().filter(|port| *port != 0).ok_or_else(|| wrong("that is no port"))?;
+                (name, Some(port))
+            }
+            _ => (place, None),
+        };
+        let (host, port) = if name == "*" {
+            (Pattern::Every, port)
+        } else if let Some(domain) = name.strip_prefix("*.") {
+            match Host::parse(domain).map_err(wrong)? {
+                Host::Name(domain) => (Pattern::Below(domain), port),
+                Host::Address(_) => return Err(wrong("an address has nothing below it")),
+            }
+        } else {
+            // Port 0 stands for none named: it cannot be written.
+            let (host, port) = match Host::parse_with_port(place, None) {
+                Ok((host, port)) => (host, Some(port)),
+                Err(_) => (Host::parse(place).map_err(wrong)?, None),
+            };
+            (Pattern::Host(host), port)
+        };
+        let at = match at {
+            None => None,
+            Some(_) if !matches!(host, Pattern::Host(_)) => return Err(wrong("only one host can have an address")),
+            Some(at) => Some(match Host::parse_with_port(at, None) {
+                Ok((Host::Address(at), port)) => (at, Some(port)),
+                Ok((Host::Name(_), _)) => return Err(wrong("what follows = is no address")),
+                Err(_) => match Host::parse(at).map_err(wrong)? {
+                    Host::Address(at) => (at, None),
+                    Host::Name(_) => return Err(wrong("what follows = is no address")),
+                },
+            }),
+        };
+        Ok(Self { host, port, at })
+    }
+
+    fn covers(&self, host: &Host, port: u16) -> bool {
+        let host_fits = match (&self.host, host) {
+            (Pattern::Every, _) => true,
+            (Pattern::Host(named), _) => named == host,
+            (Pattern::Below(domain), Host::Name(name)) => {
+                name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+            }
+            (Pattern::Below(_), Host::Address(_)) => false,
+        };
+        host_fits && self.port.map_or(WEB.contains(&port), |named| named == port)
+    }
+
+    /// Where this leads, if the person said so: an address that is named as the host is one.
+    fn leads_to(&self, port: u16) -> Option<SocketAddr> {
+        match (&self.at, &self.host) {
+            (Some((at, at_port)), _) => Some(SocketAddr::new(*at, at_port.unwrap_or(port))),
+            (None, Pattern::Host(Host::Address(address))) => Some(SocketAddr::new(*address, port)),
+            (None, _) => None,
+        }
+    }
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.host, self.port) {
+            (Pattern::Host(host), Some(port)) => out.write_str(&host.with_port(port))?,
+            (Pattern::Host(host), None) => write!(out, "{host}")?,
+            (Pattern::Below(domain), None) => write!(out, "*.{domain}")?,
+            (Pattern::Below(domain), Some(port)) => write!(out, "*.{domain}:{port}")?,
+            (Pattern::Every, None) => out.write_str("*")?,
+            (Pattern::Every, Some(port)) => write!(out, "*:{port}")?,
+        }
+        match &self.at {
+            None => Ok(()),
+            Some((at, None)) => write!(out, "={at}"),
+            Some((at, Some(port))) => write!(out, "={}", SocketAddr::new(*at, *port)),
+        }
+    }
+}
+
+/// Whether the person named this place, and where it leads if they said that too.
+pub(crate) fn named(allowed: &[String], host: &Host, port: u16) -> Option<Option<SocketAddr>> {
+    let all = || allowed.iter().filter_map(|text| Allowed::parse(text).ok());
+    // One that says where the place is counts for more than a wider one that does not.
+    let mut covering: Vec<Allowed> = all().filter(|allowed| allowed.covers(host, port)).collect();
+    covering.sort_by_key(|allowed| allowed.leads_to(port).is_none());
+    covering.first().map(|allowed| allowed.leads_to(port))
+}
+
+/// The list in its one form, each place once.
+pub fn allow_list(texts: &[String]) -> Result<Vec<String>, Error> {
+    if texts.len() > PLACES_NAMED_MAX {
+        return Err(Error::Invalid(format!("more than {PLACES_NAMED_MAX} places in allow-net: use *.DOMAIN")));
+    }
+    let mut all: Vec<String> = Vec::new();
+    for text in texts {
+        let one = Allowed::parse(text)?.to_string();
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(allowed: &str, host: &str, port: u16, expected: Option<Option<&str>>) {
+        let list = [Allowed::parse(allowed).unwrap().to_string()];
+        let found = named(&list, &Host::parse(host).unwrap(), port);
+        let expected = expected.map(|at| at.map(|at| at.parse().unwrap()));
+        assert_eq!(found, expected, "{allowed} for {host}:{port}");
+    }
+
+    #[test]
+    fn a_place_is_named_by_host_and_port() {
+        check("Example.ORG.", "example.org", 443, Some(None));
+        check("example.org", "example.org", 80, Some(None));
+        check("example.org", "example.org", 22, None);
+        check("example.org", "www.example.org", 443, None);
+        check("example.org:22", "example.org", 22, Some(None));
+        check("example.org:22", "example.org", 443, None);
+        check("*.example.org", "www.example.org", 443, Some(None));
+        check("*.example.org", "example.org", 443, None);
+        check("*.example.org", "notexample.org", 443, None);
+        check("*.example.org:8443", "a.b.example.org", 8443, Some(None));
+        check("*", "example.org", 80, Some(None));
+        check("*", "example.org", 25, None);
+    }
+
+    #[test]
+    fn only_an_address_that_was_named_is_gone_to_unseen() {
+        check("*", "127.0.0.1", 80, Some(None));
+        check("127.0.0.1:8080", "127.0.0.1", 8080, Some(Some("127.0.0.1:8080")));
+        check("0x7f.1:8080", "127.0.0.1", 8080, Some(Some("127.0.0.1:8080")));
+        check("127.0.0.1:8080", "127.0.0.1", 8081, None);
+        check("db.example:5432=10.0.0.7", "db.example", 5432, Some(Some("10.0.0.7:5432")));
+        check("shop.example:443=127.0.0.1:8443", "shop.example", 443, Some(Some("127.0.0.1:8443")));
+        check("shop.example=[::1]:8443", "shop.example", 443, Some(Some("[::1]:8443")));
+        let both = ["*".to_owned(), "a.example=10.0.0.1".to_owned()];
+        let at = named(&both, &Host::parse("a.example").unwrap(), 443);
+        assert_eq!(at, Some(Some("10.0.0.1:443".parse().unwrap())));
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        for bad in [
+            "",
+            "a b",
+            "example.org:0",
+            "*.1.2.3.4",
+            "*x.example",
+            "*=10.0.0.1",
+            "a.example=b.example",
+            "http://a.example",
+            "*:0",
+        ] {
+            assert!(Allowed::parse(bad).is_err(), "{bad}");
+        }
+        let twice = ["a.example".to_owned(), "A.Example.".to_owned()];
+        assert_eq!(allow_list(&twice).unwrap(), ["a.example"]);
+    }
+}

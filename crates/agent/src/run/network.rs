@@ -1,0 +1,423 @@
+//! The loop's side of the network: policy is asked about each place once, the person where policy says so, and every connection is
+//! put on the record. Bytes pass elsewhere.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::{Connection, Counted, Effect, EffectId, Event, Outcome, Reach};
+use sandbox::egress::{Admitted, Attempt, Closed, Grant, Host, Refusal, Way};
+use tokio::sync::mpsc;
+
+use super::{Run, Start};
+use crate::Error;
+use crate::egress::{Answer, Gate, Heard};
+use crate::limits::{
+    APPROVAL_VALID_MS, CONNECTIONS_NAMED_MAX, GRANT, NETWORK_QUEUED_MAX, NETWORK_REST_MS, NETWORK_REST_TURN_MS,
+    PLACES_MAX, QUESTIONS_MAX, REFUSALS_NAMED_MAX, TASK_BYTES_UP_MAX,
+};
+use crate::network::{Place, Stage};
+use crate::watch::Patience;
+
+/// What the loop holds of the network while it runs.
+pub(crate) struct Traffic {
+    sender: mpsc::Sender<Heard>,
+    heard: mpsc::Receiver<Heard>,
+    grants: BTreeMap<Place, Arc<Grant>>,
+    /// Programs that wait for a word on a place.
+    waiting: BTreeMap<EffectId, Vec<(Attempt, Answer)>>,
+    /// How many connections and refusals of each place stand on the record one by one.
+    named: BTreeMap<Place, (u64, u64)>,
+    /// Those that do not, since they were last counted.
+    counted: BTreeMap<Place, Counted>,
+    /// Where those that are open go.
+    unnamed: BTreeMap<u64, Place>,
+    /// Numbers of connections that stand on no record; the others are counted from 1.
+    next_unnamed: u64,
+}
+
+impl Traffic {
+    pub(crate) fn new() -> Self {
+        let (sender, heard) = mpsc::channel(NETWORK_QUEUED_MAX);
+        let (grants, waiting, named) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (counted, unnamed) = (BTreeMap::new(), BTreeMap::new());
+        Self { sender, heard, grants, waiting, named, counted, unnamed, next_unnamed: u64::MAX }
+    }
+
+    /// The gate of this task's computer.
+    pub(crate) fn gate(&self) -> Arc<Gate> {
+        Arc::new(Gate::new(self.sender.clone()))
+    }
+
+    /// The next that a thread of the proxy says.
+    pub(super) async fn next(&mut self) -> Option<Heard> {
+        self.heard.recv().await
+    }
+
+    fn count(&mut self, place: &Place) -> &mut Counted {
+        self.counted.entry(place.clone()).or_insert_with(|| Counted {
+            host: place.0.clone(),
+            port: place.1,
+            opened: 0,
+            refused: 0,
+            bytes_up: 0,
+            bytes_down: 0,
+        })
+    }
+}
+
+impl Run<'_> {
+    /// Begins to serve the network of a computer that an engine before this one left at work.
+    pub(super) fn take_up_network(&mut self, start: Start) -> Result<(), Error> {
+        // Those of a copy are the other task's, and stay there.
+        self.close_open("egress.engine_gone", "the engine that carried it ended")?;
+        if start == Start::Fresh {
+            return Ok(());
+        }
+        let place = Arc::clone(&self.place);
+        // Whoever needs the computer meanwhile waits for this.
+        drop(tokio::task::spawn_blocking(move || place.attach()));
+        Ok(())
+    }
+
+    /// Takes what a thread of the proxy says.
+    pub(super) fn heard_network(&mut self, heard: Heard) -> Result<(), Error> {
+        match heard {
+            Heard::Wanted(attempt, answer) => self.wanted(attempt, answer),
+            Heard::Refused(attempt, refusal) => self.refuse(&attempt, &refusal, None),
+            Heard::Closed(closed) => self.closed(closed),
+        }
+    }
+
+    fn wanted(&mut self, attempt: Attempt, answer: Answer) -> Result<(), Error> {
+        let place = place(&attempt);
+        let known = self.record.state.network.reaches.get(&place).cloned();
+        let Some(asked) = known else {
+            let reach = Reach { id: EffectId(self.record.state.next_effect), host: place.0, port: place.1 };
+            if let Some(refusal) = self.hopeless(&attempt).or_else(|| self.too_many_questions(&attempt, &reach)) {
+                return self.refuse_told(&attempt, refusal, None, answer);
+            }
+            self.append(vec![Event::EffectRequested { effect: Effect::Reach(reach.clone()) }])?;
+            return self.decide_reach(reach, Some((attempt, answer)));
+        };
+        if asked.stage == Stage::Requested
+            && let Some(refusal) = self.too_many_questions(&attempt, &asked.reach)
+        {
+            return self.refuse_told(&attempt, refusal, Some(asked.reach.id), answer);
+        }
+        let refusal = match asked.stage {
+            Stage::Granted { .. } if self.traffic.grants.contains_key(&place) => return self.admit(attempt, answer),
+            // Granted under an engine that is gone: asked again.
+            Stage::Requested | Stage::Answered { .. } | Stage::Granted { .. } => {
+                return self.decide_reach(asked.reach, Some((attempt, answer)));
+            }
+            Stage::Asking { .. } => {
+                return self.ask_person(asked.reach.id, attempt, answer);
+            }
+            Stage::Denied(decision) => Refusal::new(&decision.rules.join(", "), decision.reason),
+            Stage::Ended(refused) => Refusal { rule: refused.rule, reason: refused.reason },
+        };
+        self.refuse_told(&attempt, refusal, Some(asked.reach.id), answer)
+    }
+
+    /// Refuses a program that waits for the answer.
+    fn refuse_told(
+        &mut self,
+        attempt: &Attempt,
+        refusal: Refusal,
+        id: Option<EffectId>,
+        answer: Answer,
+    ) -> Result<(), Error> {
+        self.refuse(attempt, &refusal, id)?;
+        answer.give(Err(refusal));
+        Ok(())
+    }
+
+    /// The person would have to be asked, and is asked enough already.
+    fn too_many_questions(&self, attempt: &Attempt, reach: &Reach) -> Option<Refusal> {
+        let declared = self.named_at(&attempt.host, attempt.port).is_some();
+        let facts = policy::Facts { declared, ..self.facts(None) };
+        let full = self.record.state.network.questions() >= QUESTIONS_MAX;
+        let asks = || self.policy.decide(&Effect::Reach(reach.clone()), &facts).outcome == Outcome::Ask;
+        (full && asks()).then(|| {
+            let why = format!("the person is asked about {QUESTIONS_MAX} other places: try again later");
+            Refusal::new("egress.questions", why)
+        })
+    }
+
+    /// What is refused without troubling policy or the person.
+    fn hopeless(&self, attempt: &Attempt) -> Option<Refusal> {
+        let network = &self.record.state.network;
+        if self.named_at(&attempt.host, attempt.port).is_none_or(|at| at.is_none())
+            && let Some(refusal) = sandbox::egress::never_open(&attempt.host)
+        {
+            return Some(refusal);
+        }
+        if network.reaches.len() >= PLACES_MAX {
+            return Some(Refusal::new("egress.places", format!("the task has asked for {PLACES_MAX} places already")));
+        }
+        None
+    }
+
+    /// Whether the person named the place, and where it leads if they said so.
+    fn named_at(&self, host: &Host, port: u16) -> Option<Option<SocketAddr>> {
+        crate::allow::named(&self.record.state.options.allow_net, host, port)
+    }
+
+    /// Asks policy about a place that is on the record.
+    fn decide_reach(&mut self, reach: Reach, wanted: Option<(Attempt, Answer)>) -> Result<(), Error> {
+        let (id, place) = (reach.id, (reach.host.clone(), reach.port));
+        let Ok(host) = Host::parse(&reach.host) else { return Ok(()) };
+        let named = self.named_at(&host, reach.port);
+        let facts = policy::Facts { declared: named.is_some(), ..self.facts(None) };
+        let answer = self.record.state.network.reaches.get(&place).and_then(|asked| match asked.stage {
+            Stage::Answered { digest, allowed: false, .. } => Some((digest, false)),
+            _ => asked.answer().filter(|(_, at_ms)| self.holds(*at_ms)).map(|(digest, _)| (digest, true)),
+        });
+        let answer = answer.map(|(effect_digest, allowed)| policy::Answer { effect_digest, allowed });
+        let verdict = self.policy.authorize_reach(reach, &facts, answer.as_ref());
+        let decision = verdict.decision;
+        let (outcome, digest, why) = (decision.outcome, decision.effect_digest, decision.reason.clone());
+        let rules = decision.rules.join(", ");
+        let mut events = vec![Event::EffectDecided { id, decision }];
+        match (outcome, verdict.permit) {
+            (Outcome::Allow, Some(permit)) => {
+                let reach = permit.redeem();
+                events.push(Event::EffectStarted { id, boot: self.boot.to_owned() });
+                self.append(events)?;
+                let spent = self.record.state.network.passed.get(&place).copied().unwrap_or_default();
+                let all_up: u64 = self.record.state.network.passed.values().map(|passed| passed.0).sum();
+                let mut ceilings = GRANT;
+                let left_up = ceilings.bytes_up.saturating_sub(spent.0);
+                ceilings.bytes_up = left_up.min(TASK_BYTES_UP_MAX.saturating_sub(all_up));
+                ceilings.bytes_down = ceilings.bytes_down.saturating_sub(spent.1);
+                let grant = Arc::new(Grant::new(reach.id.0, named.flatten(), ceilings));
+                self.traffic.grants.insert(place, grant);
+                let waiting = self.traffic.waiting.remove(&id).unwrap_or_default();
+                for (attempt, answer) in waiting.into_iter().chain(wanted) {
+                    self.admit(attempt, answer)?;
+                }
+                Ok(())
+            }
+            (Outcome::Ask, _) => {
+                let question = format!("{why}\nconnect to {}", host.with_port(place.1));
+                events.push(Event::ApprovalRequested { id, effect_digest: digest, question });
+                self.append(events)?;
+                match wanted {
+                    Some((attempt, answer)) => self.ask_person(id, attempt, answer),
+                    None => Ok(()),
+                }
+            }
+            (Outcome::Allow | Outcome::Deny, _) => {
+                self.append(events)?;
+                let refusal = Refusal::new(&rules, why);
+                let waiting = self.traffic.waiting.remove(&id).unwrap_or_default();
+                for (attempt, answer) in waiting.into_iter().chain(wanted) {
+                    self.refuse_told(&attempt, refusal.clone(), Some(id), answer)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn holds(&self, at_ms: u64) -> bool {
+        self.record.now().saturating_sub(at_ms) <= APPROVAL_VALID_MS
+    }
+
+    /// A program waits for the person's word, if there is somebody to give it now.
+    fn ask_person(&mut self, id: EffectId, attempt: Attempt, answer: Answer) -> Result<(), Error> {
+        if self.watcher.waiting(&self.record.state) == Patience::Stay {
+            self.traffic.waiting.entry(id).or_default().push((attempt, answer));
+            return Ok(());
+        }
+        let why = "the person has to allow it first, and is asked: the task waits for their word after this step";
+        self.refuse_told(&attempt, Refusal::new("egress.asking", why), Some(id), answer)
+    }
+
+    /// The person has said something about a place.
+    pub(super) fn reach_answered(&mut self, id: EffectId) -> Result<(), Error> {
+        let network = &self.record.state.network;
+        let asked = network.place(id).and_then(|place| network.reaches.get(place)).cloned();
+        match asked {
+            Some(asked) if asked.reach.id == id => self.decide_reach(asked.reach, None),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The person gave the task other options: what may not be reached any more is cut off.
+    pub(super) fn review_grants(&mut self) -> Result<(), Error> {
+        for (place, grant) in self.traffic.grants.clone() {
+            let Some(asked) = self.record.state.network.reaches.get(&place).cloned() else { continue };
+            let Ok(host) = Host::parse(&place.0) else { continue };
+            let named = self.named_at(&host, place.1);
+            let facts = policy::Facts { declared: named.is_some(), ..self.facts(None) };
+            let answer = asked.answer().filter(|(_, at_ms)| self.holds(*at_ms));
+            let answer = answer.map(|(effect_digest, _)| policy::Answer { effect_digest, allowed: true });
+            let verdict = self.policy.authorize_reach(asked.reach.clone(), &facts, answer.as_ref());
+            if verdict.decision.outcome != Outcome::Allow {
+                self.end_grant(
+                    asked.reach.id,
+                    &grant,
+                    Refusal::new("egress.revoked", "it may not be reached any more"),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_grant(&mut self, id: EffectId, grant: &Grant, why: Refusal) -> Result<(), Error> {
+        let refused = of(&why);
+        grant.end(why);
+        if let Some(place) = self.record.state.network.place(id).cloned()
+            && self.traffic.grants.remove(&place).is_some()
+        {
+            self.append(vec![Event::GrantEnded { id, refused }])?;
+        }
+        Ok(())
+    }
+
+    /// Lets a connection pass under the grant of its place, once that it does is on the record.
+    fn admit(&mut self, attempt: Attempt, answer: Answer) -> Result<(), Error> {
+        let place = place(&attempt);
+        let Some(grant) = self.traffic.grants.get(&place).cloned() else { return Ok(()) };
+        let id = EffectId(grant.id());
+        if let Some(why) = grant.ended().cloned() {
+            self.end_grant(id, &grant, why.clone())?;
+            return self.refuse_told(&attempt, why, Some(id), answer);
+        }
+        if !answer.is_awaited() {
+            return Ok(());
+        }
+        let named = self.traffic.named.entry(place.clone()).or_default();
+        named.0 += 1;
+        let number = if named.0 <= CONNECTIONS_NAMED_MAX {
+            let number = self.record.state.network.last_number + 1;
+            self.append(vec![Event::ConnectionOpened { connection: connection(&attempt, number, Some(id)) }])?;
+            number
+        } else {
+            let number = self.traffic.next_unnamed;
+            self.traffic.next_unnamed -= 1;
+            self.traffic.count(&place).opened += 1;
+            self.traffic.unnamed.insert(number, place);
+            number
+        };
+        let (sync, back) = (self.record.sync_handle(), self.traffic.sender.clone());
+        // The first of a place waits for the disk, as all that leaves; the others find it done.
+        tokio::task::spawn_blocking(move || {
+            let admitted = match sync.sync() {
+                Ok(()) => Ok(Admitted { number, grant }),
+                Err(error) => Err(Refusal::new("egress.record", format!("the record could not be written: {error}"))),
+            };
+            let refused = admitted.as_ref().err().cloned();
+            if !answer.give(admitted) || refused.is_some() {
+                // Nobody will tell of its end.
+                let (address, tls_name) = (None, None);
+                let closed = Closed { number, address, tls_name, bytes_up: 0, bytes_down: 0, ms: 0, refused };
+                let _ = back.blocking_send(Heard::Closed(closed));
+            }
+        });
+        Ok(())
+    }
+
+    fn refuse(&mut self, attempt: &Attempt, refusal: &Refusal, id: Option<EffectId>) -> Result<(), Error> {
+        let place = place(attempt);
+        // Places without end must not fill the memory either.
+        let known = self.traffic.named.len() < PLACES_MAX || self.traffic.named.contains_key(&place);
+        let place = if known { place } else { (String::new(), 0) };
+        let named = self.traffic.named.entry(place.clone()).or_default();
+        named.1 += 1;
+        if !known || named.1 > REFUSALS_NAMED_MAX {
+            self.traffic.count(&place).refused += 1;
+            return Ok(());
+        }
+        let number = self.record.state.network.last_number + 1;
+        let connection = connection(attempt, number, id);
+        self.append(vec![Event::ConnectionRefused { connection, refused: of(refusal) }])
+    }
+
+    fn closed(&mut self, closed: Closed) -> Result<(), Error> {
+        if let Some(place) = self.traffic.unnamed.remove(&closed.number) {
+            let counted = self.traffic.count(&place);
+            counted.bytes_up += closed.bytes_up;
+            counted.bytes_down += closed.bytes_down;
+        } else if self.record.state.network.open.contains(&closed.number) {
+            self.append(vec![Event::ConnectionClosed { closed: told(closed) }])?;
+        }
+        let ended = self.traffic.grants.values().find(|grant| grant.ended().is_some()).cloned();
+        match ended.as_ref().and_then(|grant| grant.ended().cloned().map(|why| (grant, why))) {
+            Some((grant, why)) => self.end_grant(EffectId(grant.id()), grant, why),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts on the record what was only counted.
+    pub(super) fn count_network(&mut self) -> Result<(), Error> {
+        let counted = std::mem::take(&mut self.traffic.counted);
+        if counted.is_empty() {
+            return Ok(());
+        }
+        self.append(counted.into_values().map(|counted| Event::ConnectionsCounted { counted }).collect())
+    }
+
+    /// Cuts every connection, and records how each ended: nothing happens after the end of a task.
+    pub(super) async fn end_network(&mut self) -> Result<(), Error> {
+        let mut egress = self.place.end_egress();
+        if egress.is_none() && self.record.state.network.open.is_empty() && self.traffic.unnamed.is_empty() {
+            return self.count_network();
+        }
+        if let Some(egress) = &mut egress {
+            egress.end();
+        }
+        self.traffic.waiting.clear();
+        let rest = tokio::time::Instant::now() + Duration::from_millis(NETWORK_REST_MS);
+        let lives = || egress.as_ref().is_some_and(|egress| egress.open() > 0);
+        while tokio::time::Instant::now() < rest {
+            let next = tokio::time::timeout(Duration::from_millis(NETWORK_REST_TURN_MS), self.traffic.next());
+            match next.await {
+                Ok(Some(Heard::Closed(closed))) => self.closed(closed)?,
+                Ok(Some(Heard::Wanted(..) | Heard::Refused(..))) => {}
+                Ok(None) => break,
+                Err(_) if lives() => {}
+                Err(_) => break,
+            }
+        }
+        self.close_open("egress.over", "the task is over")
+    }
+
+    /// Records the end of connections of which nobody will tell.
+    pub(super) fn close_open(&mut self, rule: &str, why: &str) -> Result<(), Error> {
+        self.count_network()?;
+        let refused = Some(Refusal::new(rule, why));
+        let end = |number: &u64| {
+            let (address, tls_name, refused) = (None, None, refused.clone());
+            let closed = Closed { number: *number, address, tls_name, bytes_up: 0, bytes_down: 0, ms: 0, refused };
+            Event::ConnectionClosed { closed: told(closed) }
+        };
+        let ends: Vec<Event> = self.record.state.network.open.iter().map(end).collect();
+        if ends.is_empty() { Ok(()) } else { self.append(ends) }
+    }
+}
+
+fn place(attempt: &Attempt) -> Place {
+    (attempt.host.to_string(), attempt.port)
+}
+
+fn connection(attempt: &Attempt, number: u64, effect: Option<EffectId>) -> Connection {
+    let way = match attempt.way {
+        Way::Http => event::Way::Http,
+        Way::Tls => event::Way::Tls,
+        Way::Connect => event::Way::Connect,
+        Way::Socks => event::Way::Socks,
+    };
+    Connection { number, effect, way, host: attempt.host.to_string(), port: attempt.port }
+}
+
+fn of(refusal: &Refusal) -> event::Refusal {
+    event::Refusal { rule: refusal.rule.clone(), reason: refusal.reason.clone() }
+}
+
+fn told(closed: Closed) -> event::Closed {
+    let Closed { number, address, tls_name, bytes_up, bytes_down, ms, refused } = closed;
+    event::Closed { number, address, tls_name, bytes_up, bytes_down, ms, refused: refused.as_ref().map(of) }
+}

@@ -1,0 +1,83 @@
+//! What the record holds of a computer's network: which places were asked for, each connection, how much passed. What was said
+//! on them is not in here.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::EffectId;
+
+/// A place that programs in the computer want to reach: permitted once, and then for all connections there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reach {
+    pub id: EffectId,
+    /// A name in its one form, or an address.
+    pub host: String,
+    pub port: u16,
+}
+
+/// How a program asked for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// A request in plain HTTP.
+    Http,
+    /// TLS, to the address that stands for the name.
+    Tls,
+    /// A tunnel through the HTTP proxy.
+    Connect,
+    /// Through the SOCKS proxy.
+    Socks,
+}
+
+/// A connection that a program asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Connection {
+    /// Counted from 1 within the task.
+    pub number: u64,
+    /// The reach under which it runs; absent where it was refused before anybody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<EffectId>,
+    pub way: Way,
+    pub host: String,
+    pub port: u16,
+}
+
+/// Why a connection was refused or cut off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Refusal {
+    /// The rule that spoke.
+    pub rule: String,
+    /// In plain words.
+    pub reason: String,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Closed {
+    pub number: u64,
+    /// The address that was dialled, if it came so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The name that its TLS asked for, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_name: Option<String>,
+    /// From the computer.
+    pub bytes_up: u64,
+    /// To the computer.
+    pub bytes_down: u64,
+    pub ms: u64,
+    /// Why it was cut off, or came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refusal>,
+}
+
+/// Connections to one place that were too many to be named one by one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Counted {
+    pub host: String,
+    pub port: u16,
+    pub opened: u64,
+    pub refused: u64,
+    pub bytes_up: u64,
+    pub bytes_down: u64,
+}

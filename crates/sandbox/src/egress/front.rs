@@ -1,0 +1,320 @@
+//! One connection of a program, from its first byte to its end: which place it wants, whether it may, and the way there. Of what
+//! passes it keeps nothing.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::dns::{self, Names};
+use super::head::{self, Bad, Head};
+use super::hello::{self, HELLO_BYTES_MAX, Hello};
+use super::relay::{self, Passed, Upward};
+use super::socks::{self, Reply};
+use super::{Admitted, Attempt, Closed, EgressGate, Host, Refusal, Way, dial};
+
+/// How long a program may take to say what it wants.
+const FIRST_WAIT: Duration = Duration::from_secs(30);
+/// How long it may take to read a refusal.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// Of what is said after an answer so much is taken, so that the answer is not lost with the connection.
+const LEFTOVER_BYTES_MAX: usize = 1024 * 1024;
+/// A refusal in TLS, before there is any: access denied.
+const TLS_REFUSAL: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 49];
+
+/// Where a connection came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    Proxy,
+    Http,
+    Tls,
+    Socks,
+}
+
+/// What all connections of a computer have in common.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) gate: Arc<dyn EgressGate>,
+    pub(crate) names: Mutex<Names>,
+}
+
+/// Serves a connection to its end.
+pub(crate) fn serve(world: &World, door: Door, client: &Arc<TcpStream>) {
+    let front = Front { world, client, since: Instant::now() };
+    // Whoever breaks off has heard all there was to say.
+    let _ = relay::waiting(client, FIRST_WAIT).and_then(|()| match door {
+        Door::Proxy | Door::Http => front.http(door),
+        Door::Tls => front.tls(),
+        Door::Socks => front.socks(),
+    });
+    let _ = client.shutdown(std::net::Shutdown::Both);
+}
+
+struct Front<'a> {
+    world: &'a World,
+    client: &'a Arc<TcpStream>,
+    since: Instant,
+}
+
+/// A connection that was permitted, open on both sides.
+struct Open {
+    admitted: Admitted,
+    server: Arc<TcpStream>,
+    address: SocketAddr,
+}
+
+impl Front<'_> {
+    fn http(&self, door: Door) -> io::Result<()> {
+        let (head, rest) = match head::read(&**self.client, self.since + FIRST_WAIT) {
+            Ok(heard) => heard,
+            Err(Bad::Silent) => return Ok(()),
+            Err(Bad::Form(why)) => return self.say(400, &Refusal::new("egress.request", why)),
+        };
+        if door == Door::Proxy && head.method == "CONNECT" {
+            return match Host::parse_with_port(&head.target, None) {
+                Ok((host, port)) => self.tunnel(self.meant(host), port, rest),
+                Err(why) => self.say(400, &Refusal::new("egress.request", why)),
+            };
+        }
+        match self.place(door, &head) {
+            Ok((attempt, path)) => self.request(&attempt, head, &path, rest),
+            Err((Some(attempt), refusal)) => {
+                self.world.gate.refused(&attempt, &refusal);
+                self.say(403, &refusal)
+            }
+            Err((None, refusal)) => self.say(400, &refusal),
+        }
+    }
+
+    /// Which place a request is for, and its path there.
+    fn place(&self, door: Door, head: &Head) -> Result<(Attempt, String), (Option<Attempt>, Refusal)> {
+        let bad = |why: &str| (None, Refusal::new("egress.request", why));
+        let said = head.host().map_err(bad)?;
+        if door == Door::Http {
+            let said = said.ok_or_else(|| bad("the request names no host"))?;
+            let (host, port) = Host::parse_with_port(said, Some(80)).map_err(bad)?;
+            if !head.target.starts_with('/') && head.target != "*" {
+                return Err(bad("the request is one for a proxy, and this is none"));
+            }
+            let attempt = Attempt { way: Way::Http, host, port };
+            self.looked_up(&attempt, 80, "the request asks for")?;
+            return Ok((attempt, head.target.clone()));
+        }
+        let rest = head.target.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://"));
+        let rest = rest.map(|_| &head.target[7..]).ok_or_else(|| bad("a proxy is asked for http:// addresses"))?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let (host, port) = Host::parse_with_port(authority, Some(80)).map_err(bad)?;
+        if said.is_some_and(|said| Host::parse_with_port(said, Some(80)) != Ok((host.clone(), port))) {
+            return Err(bad("the request names two hosts"));
+        }
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Ok((Attempt { way: Way::Http, host: self.meant(host), port }, path))
+    }
+
+    /// Compares what a program asks for with the name that it looked up, where that is known.
+    fn looked_up(&self, attempt: &Attempt, port: u16, how: &str) -> Result<(), (Option<Attempt>, Refusal)> {
+        let looked_up = self.local().and_then(|address| self.name(address));
+        let differs = looked_up.as_ref().is_some_and(|name| attempt.host != Host::Name(name.clone()));
+        if !differs && attempt.port == port {
+            return Ok(());
+        }
+        let rule = if attempt.way == Way::Tls { "egress.tls_name" } else { "egress.host" };
+        let name = looked_up.unwrap_or_else(|| format!("port {port}"));
+        let why = format!("{how} {}, and the connection was made to {name}", attempt.host.with_port(attempt.port));
+        Err((Some(attempt.clone()), Refusal::new(rule, why)))
+    }
+
+    /// One request in plain HTTP. The next one needs a connection of its own: no second host slips in behind the first.
+    fn request(&self, attempt: &Attempt, head: Head, path: &str, rest: Vec<u8>) -> io::Result<()> {
+        let mut body = match head.body() {
+            Ok(body) => body,
+            Err(why) => return self.say(400, &Refusal::new("egress.request", why)),
+        };
+        let own = match body.feed(&rest) {
+            Ok(own) => own,
+            Err(why) => return self.say(400, &Refusal::new("egress.request", why)),
+        };
+        let open = match self.open(attempt) {
+            Ok(open) => open,
+            Err(refusal) => return self.say(403, &refusal),
+        };
+        let authority = if attempt.port == 80 {
+            attempt.host.with_port(80).replace(":80", "")
+        } else {
+            attempt.host.with_port(attempt.port)
+        };
+        let mut first = head.written(&authority, path);
+        first.extend_from_slice(&rest[..own]);
+        self.pass(open, first, Upward::Rest(body))?;
+        self.part()
+    }
+
+    fn tunnel(&self, host: Host, port: u16, rest: Vec<u8>) -> io::Result<()> {
+        let attempt = Attempt { way: Way::Connect, host, port };
+        match self.open(&attempt) {
+            Err(refusal) => self.say(403, &refusal),
+            Ok(open) => {
+                let told = (&**self.client).write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
+                self.pass_told(told, open, rest, attempt.host)
+            }
+        }
+    }
+
+    fn socks(&self) -> io::Result<()> {
+        let Some((host, port)) = socks::wanted(&**self.client)? else { return Ok(()) };
+        let attempt = Attempt { way: Way::Socks, host: self.meant(host), port };
+        match self.open(&attempt) {
+            Err(refusal) => {
+                let lost = matches!(&*refusal.rule, "egress.unreachable" | "egress.unresolved");
+                socks::answer(&**self.client, if lost { Reply::Failed } else { Reply::NotPermitted })
+            }
+            Ok(open) => {
+                let told = socks::answer(&**self.client, Reply::Open);
+                self.pass_told(told, open, Vec::new(), attempt.host)
+            }
+        }
+    }
+
+    /// TLS that came to an address which stands for a name.
+    fn tls(&self) -> io::Result<()> {
+        let mut heard = Vec::new();
+        let mut chunk = [0; 4096];
+        let asked = loop {
+            match hello::read(&heard) {
+                Hello::Tls(name) => break name,
+                Hello::Other => return Ok(()),
+                Hello::More if heard.len() > HELLO_BYTES_MAX || self.since.elapsed() > FIRST_WAIT => return Ok(()),
+                Hello::More => {}
+            }
+            match io::Read::read(&mut &**self.client, &mut chunk)? {
+                0 => return Ok(()),
+                bytes => heard.extend_from_slice(&chunk[..bytes]),
+            }
+        };
+        let looked_up = self.local().and_then(|address| self.name(address));
+        // A program that asks for no name means the one that it looked up.
+        let Some(host) = asked.or(looked_up).and_then(|name| Host::parse(&name).ok()) else {
+            return (&**self.client).write_all(&TLS_REFUSAL);
+        };
+        let attempt = Attempt { way: Way::Tls, host, port: 443 };
+        let opened = match self.looked_up(&attempt, 443, "its TLS asks for") {
+            Ok(()) => self.open(&attempt),
+            Err((_, refusal)) => {
+                self.world.gate.refused(&attempt, &refusal);
+                Err(refusal)
+            }
+        };
+        match opened {
+            Err(_) => (&**self.client).write_all(&TLS_REFUSAL),
+            Ok(open) => self.pass(open, Vec::new(), Upward::For(attempt.host, heard)),
+        }
+    }
+
+    /// Asks whether the connection may be, and makes it.
+    fn open(&self, attempt: &Attempt) -> Result<Open, Refusal> {
+        let admitted = self.world.gate.admit(attempt, &|| is_gone(self.client))?;
+        let (number, grant) = (admitted.number, Arc::clone(&admitted.grant));
+        let dialled = grant.enter(number, self.client).and_then(|()| dial::dial(&attempt.host, attempt.port, &grant));
+        // It may have been ended while the other side took its time.
+        let dialled = dialled.and_then(|dialled| grant.ended().map_or(Ok(dialled), |why| Err(why.clone())));
+        match dialled {
+            Ok((server, address)) => Ok(Open { admitted, server: Arc::new(server), address }),
+            Err(refusal) => {
+                self.close(&admitted, None, Passed { refused: Some(refusal.clone()), ..Passed::default() });
+                Err(refusal)
+            }
+        }
+    }
+
+    fn pass_told(&self, told: io::Result<()>, open: Open, rest: Vec<u8>, host: Host) -> io::Result<()> {
+        if let Err(error) = told {
+            self.close(&open.admitted, Some(open.address), Passed::default());
+            return Err(error);
+        }
+        self.pass(open, Vec::new(), Upward::For(host, rest))
+    }
+
+    /// Passes bytes both ways to the end.
+    fn pass(&self, open: Open, first: Vec<u8>, upward: Upward) -> io::Result<()> {
+        let ready = relay::unwaiting(self.client).and_then(|()| relay::unwaiting(&open.server));
+        let passed = match &ready {
+            Ok(()) => {
+                let (mut client, mut server) = (Arc::clone(self.client), Arc::clone(&open.server));
+                relay::pump(&mut client, &mut server, &open.admitted.grant, first, upward)
+            }
+            Err(_) => Passed::default(),
+        };
+        self.close(&open.admitted, Some(open.address), passed);
+        ready
+    }
+
+    fn close(&self, admitted: &Admitted, address: Option<SocketAddr>, passed: Passed) {
+        admitted.grant.leave(admitted.number);
+        self.world.gate.closed(Closed {
+            number: admitted.number,
+            address: address.map(|address| address.to_string()),
+            tls_name: passed.tls_name,
+            bytes_up: passed.up,
+            bytes_down: passed.down,
+            ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            refused: passed.refused,
+        });
+    }
+
+    /// Tells a program in HTTP what is wrong, also in the one line that most of them show.
+    fn say(&self, code: u16, refusal: &Refusal) -> io::Result<()> {
+        let reason: String = refusal.reason.chars().filter(|sign| !sign.is_control()).take(500).collect();
+        let line: String = reason.chars().map(|sign| if sign.is_ascii() { sign } else { '?' }).take(200).collect();
+        let body = format!("Thenar: not connected: {reason} (rule: {}).\n", refusal.rule);
+        let head = format!(
+            "HTTP/1.1 {code} {line}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+             X-Thenar-Refused: {}\r\nConnection: close\r\n\r\n",
+            body.len(),
+            refusal.rule
+        );
+        relay::waiting(self.client, ANSWER_WAIT)?;
+        let mut client = &**self.client;
+        client.write_all(head.as_bytes())?;
+        client.write_all(body.as_bytes())?;
+        self.part()
+    }
+
+    /// Closes towards a program that may have more to say: to close while something is unread would take the answer back.
+    fn part(&self) -> io::Result<()> {
+        relay::waiting(self.client, ANSWER_WAIT)?;
+        self.client.shutdown(std::net::Shutdown::Write)?;
+        let mut leftover = io::Read::take(&**self.client, LEFTOVER_BYTES_MAX as u64);
+        io::copy(&mut leftover, &mut io::sink()).map(drop)
+    }
+
+    /// The host that a program means: an address that stands for a name is that name.
+    fn meant(&self, host: Host) -> Host {
+        match host {
+            Host::Address(IpAddr::V4(address)) if dns::is_stand_in(address) => {
+                self.name(address).map_or(host, Host::Name)
+            }
+            Host::Name(_) | Host::Address(_) => host,
+        }
+    }
+
+    fn name(&self, address: Ipv4Addr) -> Option<String> {
+        self.world.names.lock().unwrap_or_else(PoisonError::into_inner).name(address).map(str::to_owned)
+    }
+
+    /// The address that the program connected to.
+    fn local(&self) -> Option<Ipv4Addr> {
+        match self.client.local_addr().ok()?.ip() {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        }
+    }
+}
+
+/// Whether a program has closed its end for good, or the line was cut.
+fn is_gone(client: &TcpStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec};
+    let mut fds = [PollFd::new(client, PollFlags::RDHUP)];
+    let now = rustix::event::poll(&mut fds, Some(&Timespec::default()));
+    now.is_ok_and(|ready| ready > 0 && !fds[0].revents().is_empty())
+}

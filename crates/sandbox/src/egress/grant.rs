@@ -1,0 +1,109 @@
+//! The right to connect to one place: how much may pass, and who can end it. It is made by whoever decides; here it is kept to.
+
+use std::collections::BTreeMap;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Refusal;
+
+/// What a grant is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ceilings {
+    /// Bytes from the computer, over all connections together.
+    pub bytes_up: u64,
+    /// Bytes to the computer.
+    pub bytes_down: u64,
+    /// Connections at one time.
+    pub connections: usize,
+    /// How long it holds.
+    pub holds: Duration,
+}
+
+/// The right of one task to connect to one host and port. Shared by its connections; whoever made it can end it.
+#[derive(Debug)]
+pub struct Grant {
+    id: u64,
+    at: Option<SocketAddr>,
+    ceilings: Ceilings,
+    until: Instant,
+    up: AtomicU64,
+    down: AtomicU64,
+    ended: OnceLock<Refusal>,
+    live: Mutex<BTreeMap<u64, Arc<TcpStream>>>,
+}
+
+impl Grant {
+    /// A grant that leads to `at` whatever the name resolves to, or where there is none, to an address of the open internet.
+    pub fn new(id: u64, at: Option<SocketAddr>, ceilings: Ceilings) -> Self {
+        let until = Instant::now() + ceilings.holds;
+        let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { id, at, ceilings, until, up, down, ended: OnceLock::new(), live: Mutex::default() }
+    }
+
+    /// Its number, as whoever made it counts.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The address that was named with it.
+    pub(crate) fn at(&self) -> Option<SocketAddr> {
+        self.at
+    }
+
+    /// Why it is over, if it is.
+    pub fn ended(&self) -> Option<&Refusal> {
+        if Instant::now() >= self.until {
+            self.end(Refusal::new("egress.expired", "the time for which it was permitted is over"));
+        }
+        self.ended.get()
+    }
+
+    /// Ends it, and its connections at once.
+    pub fn end(&self, why: Refusal) {
+        let _ = self.ended.set(why);
+        for stream in self.streams().values() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Counts a connection in.
+    pub(crate) fn enter(&self, number: u64, stream: &Arc<TcpStream>) -> Result<(), Refusal> {
+        let mut live = self.streams();
+        if live.len() >= self.ceilings.connections {
+            let most = self.ceilings.connections;
+            return Err(Refusal::new("egress.connections", format!("{most} connections to it are open already")));
+        }
+        live.insert(number, Arc::clone(stream));
+        drop(live);
+        // Whoever ended it meanwhile may not have seen this one.
+        self.ended().map_or(Ok(()), |why| Err(why.clone()))
+    }
+
+    pub(crate) fn leave(&self, number: u64) {
+        self.streams().remove(&number);
+    }
+
+    /// Counts bytes from the computer before they pass.
+    pub(crate) fn pass_up(&self, bytes: usize) -> Result<(), Refusal> {
+        self.pass(&self.up, bytes, self.ceilings.bytes_up, "sent to")
+    }
+
+    /// Counts bytes to the computer.
+    pub(crate) fn pass_down(&self, bytes: usize) -> Result<(), Refusal> {
+        self.pass(&self.down, bytes, self.ceilings.bytes_down, "received from")
+    }
+
+    fn pass(&self, so_far: &AtomicU64, bytes: usize, most: u64, how: &str) -> Result<(), Refusal> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if so_far.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > most {
+            self.end(Refusal::new("egress.bytes", format!("more than {most} bytes would be {how} it")));
+        }
+        self.ended().map_or(Ok(()), |why| Err(why.clone()))
+    }
+
+    fn streams(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<TcpStream>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,234 @@
+//! The head of an HTTP request: read strictly, since what two programs read differently is how one is deceived, and written anew for
+//! the server. Nothing is sent on that was not understood.
+
+use std::io::{self, Read};
+use std::time::Instant;
+
+use super::body::Body;
+
+/// The longest head.
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Header lines at the most.
+const HEADERS_MAX: usize = 200;
+
+/// Headers that are between a program and its proxy, and go no further.
+const NEAR: &[&str] = &["connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "upgrade", "host"];
+
+/// A request without its body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    /// Of HTTP 1.
+    minor: u8,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+/// Why a head cannot be used.
+#[derive(Debug)]
+pub(crate) enum Bad {
+    /// The program has gone, or says nothing.
+    Silent,
+    /// It says what could be read in two ways, or not at all.
+    Form(&'static str),
+}
+
+impl From<io::Error> for Bad {
+    fn from(_: io::Error) -> Self {
+        Self::Silent
+    }
+}
+
+/// Reads a head, and what has come after it.
+pub(crate) fn read(mut from: impl Read, until: Instant) -> Result<(Head, Vec<u8>), Bad> {
+    let mut heard = Vec::new();
+    let mut chunk = [0; 8 * 1024];
+    loop {
+        if Instant::now() >= until {
+            return Err(Bad::Silent);
+        }
+        let bytes = match from.read(&mut chunk) {
+            Ok(0) => return Err(Bad::Silent),
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let looked = heard.len().saturating_sub(3);
+        heard.extend_from_slice(&chunk[..bytes]);
+        if let Some(end) = heard[looked..].windows(4).position(|four| four == b"\r\n\r\n") {
+            let rest = heard.split_off(looked + end + 4);
+            return Head::parse(&heard).map(|head| (head, rest)).map_err(Bad::Form);
+        }
+        if heard.len() > HEAD_BYTES_MAX {
+            return Err(Bad::Form("the head of the request is too long"));
+        }
+    }
+}
+
+impl Head {
+    fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+        let lines = bytes.strip_suffix(b"\r\n\r\n").ok_or("the head has no end")?;
+        let mut lines = Lines(Some(lines));
+        let first = lines.next().ok_or("there is no request")?;
+        let first = std::str::from_utf8(first).map_err(|_| "the request line is no text")?;
+        let mut words = first.split(' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err("the request line has not three words");
+        };
+        let minor = match version {
+            "HTTP/1.1" => 1,
+            "HTTP/1.0" => 0,
+            _ => return Err("only HTTP 1.0 and 1.1 are spoken here"),
+        };
+        if !is_token(method.as_bytes()) || !target.bytes().all(|byte| byte.is_ascii_graphic()) || target.is_empty() {
+            return Err("the request line holds signs that it must not");
+        }
+        let mut headers = Vec::new();
+        for line in lines {
+            let colon = line.iter().position(|byte| *byte == b':').ok_or("a header without a colon")?;
+            let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+            if !is_token(name) || value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+                return Err("a header holds signs that it must not");
+            }
+            if headers.len() >= HEADERS_MAX {
+                return Err("there are too many headers");
+            }
+            headers.push((String::from_utf8_lossy(name).into_owned(), value.to_owned()));
+        }
+        Ok(Self { method: method.to_owned(), target: target.to_owned(), minor, headers })
+    }
+
+    /// The values of a header, in order.
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &value[..])
+    }
+
+    /// The one value of `Host`; nothing where there is none.
+    pub(crate) fn host(&self) -> Result<Option<&str>, &'static str> {
+        let mut all = self.all("host");
+        match (all.next(), all.next()) {
+            (None, _) => Ok(None),
+            (Some(host), None) => std::str::from_utf8(host).map(Some).map_err(|_| "the host is no text"),
+            (Some(_), Some(_)) => Err("there are two hosts"),
+        }
+    }
+
+    /// How the body ends.
+    pub(crate) fn body(&self) -> Result<Body, &'static str> {
+        let (mut lengths, mut codings) = (self.all("content-length"), self.all("transfer-encoding"));
+        match (lengths.next(), codings.next()) {
+            _ if lengths.next().is_some() || codings.next().is_some() => Err("the length of the body is said twice"),
+            (Some(_), Some(_)) => Err("the length of the body is said in two ways"),
+            (None, None) => Ok(Body::nothing()),
+            (Some(length), None) if !length.is_empty() && length.iter().all(u8::is_ascii_digit) => {
+                let length = std::str::from_utf8(length).ok().and_then(|length| length.parse().ok());
+                length.map(Body::of_length).ok_or("the length of the body is no number")
+            }
+            (Some(_), None) => Err("the length of the body is no number"),
+            (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") && self.minor == 1 => Ok(Body::chunked()),
+            (None, Some(_)) => Err("the body comes in a form that is not known here"),
+        }
+    }
+
+    /// The head as the server gets it: for this host, this path of it, and for one request only.
+    pub(crate) fn written(&self, authority: &str, path: &str) -> Vec<u8> {
+        let named: Vec<String> = self
+            .all("connection")
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
+            .collect();
+        let stays = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            // What says how long the body is stays whatever the program asks for.
+            let framing = matches!(&*name, "content-length" | "transfer-encoding");
+            NEAR.contains(&&*name) || !framing && named.contains(&name)
+        };
+        let mut all = format!("{} {path} HTTP/1.{}\r\nHost: {authority}\r\n", self.method, self.minor).into_bytes();
+        for (name, value) in self.headers.iter().filter(|(name, _)| !stays(name)) {
+            all.extend_from_slice(name.as_bytes());
+            all.extend_from_slice(b": ");
+            all.extend_from_slice(value);
+            all.extend_from_slice(b"\r\n");
+        }
+        all.extend_from_slice(b"Connection: close\r\n\r\n");
+        all
+    }
+}
+
+/// Lines that end as they must. A lone half of an ending stays in the line, and is refused there.
+struct Lines<'a>(Option<&'a [u8]>);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.0?;
+        let end = rest.windows(2).position(|two| two == b"\r\n");
+        self.0 = end.map(|end| &rest[end + 2..]);
+        Some(end.map_or(rest, |end| &rest[..end]))
+    }
+}
+
+fn is_token(name: &[u8]) -> bool {
+    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !name.is_empty() && name.iter().all(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(text: &str) -> Result<Head, &'static str> {
+        Head::parse(text.as_bytes())
+    }
+
+    #[track_caller]
+    fn refused(text: &str, why: &str) {
+        let found = head(text).and_then(|head| {
+            head.host()?;
+            head.body().map(|_| head)
+        });
+        assert!(found.as_ref().is_err_and(|found| found.contains(why)), "{text:?}: {found:?}");
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_refused() {
+        let with = |header: &str| format!("POST / HTTP/1.1\r\nHost: a.example\r\n{header}\r\n\r\n");
+        refused(&with("Content-Length: 5\r\nTransfer-Encoding: chunked"), "in two ways");
+        refused(&with("Content-Length: 5\r\nContent-Length: 5"), "twice");
+        refused(&with("Content-Length: +5"), "no number");
+        refused(&with("Transfer-Encoding: gzip, chunked"), "not known");
+        refused(&with("Transfer-Encoding : chunked"), "signs");
+        refused(&with(" folded: 1"), "signs");
+        refused(&with("X: a\nContent-Length: 5"), "signs");
+        refused(&with("X: a\rContent-Length: 5"), "signs");
+        refused(&with("Host: b.example"), "two hosts");
+        refused("GET  / HTTP/1.1\r\n\r\n", "three words");
+        refused("GET / HTTP/2.0\r\n\r\n", "only HTTP");
+        refused("GET /\n HTTP/1.1\r\n\r\n", "signs");
+    }
+
+    #[test]
+    fn the_server_gets_the_request_and_nothing_between_program_and_proxy() {
+        let text = "GET http://a.example/x HTTP/1.1\r\nhost: a.example\r\nProxy-Authorization: x\r\nAccept: */*\r\n\
+                    Connection: X-Near, Content-Length\r\nX-Near: 1\r\nContent-Length: 0\r\n\r\n";
+        let written = head(text).unwrap().written("a.example", "/x");
+        let expected =
+            "GET /x HTTP/1.1\r\nHost: a.example\r\nAccept: */*\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        assert_eq!(String::from_utf8(written).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_head_is_read_to_its_end_and_no_further() {
+        let all = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\nbody";
+        let far = Instant::now() + std::time::Duration::from_secs(60);
+        for cut in 1..all.len() {
+            let (one, other) = all.split_at(cut);
+            let (head, rest) = read(one.chain(other), far).unwrap();
+            assert_eq!(head.host(), Ok(Some("a.example")));
+            assert!(b"body".starts_with(&rest[..]));
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Moves bytes both ways between a program and a server until one is done, counting them against the grant. What goes up is
+//! watched where it has to be: that a request ends, that TLS asks for the name that was permitted.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use super::body::Body;
+use super::hello::{self, Hello};
+use super::{Grant, Host, Refusal};
+
+/// Bytes moved at one time.
+const CHUNK: usize = 128 * 1024;
+/// How long nothing at all may pass.
+const IDLE_S: i64 = 15 * 60;
+
+/// One end of a connection. Neither reading nor writing ever waits.
+pub(crate) trait Side {
+    fn fd(&self) -> BorrowedFd<'_>;
+    /// Nothing at the end.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
+    fn write(&mut self, from: &[u8]) -> io::Result<usize>;
+    /// Something written is still on its way out.
+    fn holds_back(&self) -> bool {
+        false
+    }
+    /// Nothing more will be written.
+    fn finish(&mut self);
+}
+
+impl Side for Arc<TcpStream> {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&**self).read(into)
+    }
+
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        (&**self).write(from)
+    }
+
+    fn finish(&mut self) {
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+/// What a program may say.
+#[derive(Debug)]
+pub(crate) enum Upward {
+    /// Anything.
+    Free,
+    /// Anything, but if it begins with TLS, for this host only.
+    For(Host, Vec<u8>),
+    /// The rest of one request.
+    Rest(Body),
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    pub(crate) up: u64,
+    pub(crate) down: u64,
+    pub(crate) tls_name: Option<String>,
+    pub(crate) refused: Option<Refusal>,
+}
+
+/// Moves everything, `first` before what is still to be read from the program.
+pub(crate) fn pump(
+    client: &mut dyn Side,
+    server: &mut dyn Side,
+    grant: &Grant,
+    first: Vec<u8>,
+    upward: Upward,
+) -> Passed {
+    let mut relay = Relay {
+        grant,
+        upward,
+        passed: Passed::default(),
+        up: Lane::default(),
+        down: Lane::default(),
+        buffer: vec![0; CHUNK],
+    };
+    // What came before the way was open is judged like the rest.
+    let begun = if first.is_empty() { relay.said(Vec::new()) } else { relay.count_up(first) };
+    let outcome = begun.and_then(|()| relay.run(client, server));
+    if let Err(Stop::Refused(refusal)) = outcome {
+        relay.passed.refused = Some(refusal);
+    }
+    // Whoever ended the grant cut the line, which looks like an end of its own.
+    if relay.passed.refused.is_none() {
+        relay.passed.refused = grant.ended().cloned();
+    }
+    relay.passed
+}
+
+enum Stop {
+    /// A side broke off.
+    Broken,
+    Refused(Refusal),
+}
+
+#[derive(Default)]
+struct Lane {
+    waiting: Vec<u8>,
+    sent: usize,
+    /// Its source has come to its end.
+    ended: bool,
+    /// Its target has been told.
+    told: bool,
+}
+
+impl Lane {
+    fn is_empty(&self) -> bool {
+        self.sent == self.waiting.len()
+    }
+
+    fn put(&mut self, bytes: Vec<u8>) {
+        (self.waiting, self.sent) = (bytes, 0);
+    }
+
+    /// Sends what waits. True if anything moved.
+    fn flush(&mut self, to: &mut dyn Side) -> Result<bool, Stop> {
+        let mut moved = false;
+        while !self.is_empty() {
+            match to.write(&self.waiting[self.sent..]) {
+                Ok(bytes) if bytes > 0 => {
+                    self.sent += bytes;
+                    moved = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(moved),
+                Ok(_) | Err(_) => return Err(Stop::Broken),
+            }
+        }
+        Ok(moved)
+    }
+}
+
+struct Relay<'a> {
+    grant: &'a Grant,
+    upward: Upward,
+    passed: Passed,
+    up: Lane,
+    down: Lane,
+    buffer: Vec<u8>,
+}
+
+impl Relay<'_> {
+    fn run(&mut self, client: &mut dyn Side, server: &mut dyn Side) -> Result<(), Stop> {
+        loop {
+            let mut moved = self.hear_client(client)?;
+            moved |= self.up.flush(server)?;
+            moved |= self.hear_server(server)?;
+            moved |= self.down.flush(client)?;
+            if self.up.ended && self.up.is_empty() && !self.up.told && matches!(self.upward, Upward::Free) {
+                self.up.told = true;
+                server.finish();
+            }
+            if self.down.ended && self.down.is_empty() && !client.holds_back() {
+                if self.up.ended || matches!(self.upward, Upward::Rest(_)) {
+                    client.finish();
+                    return Ok(());
+                }
+                if !self.down.told {
+                    self.down.told = true;
+                    client.finish();
+                }
+            }
+            if !moved && !self.wait(client, server)? {
+                return Err(Stop::Broken);
+            }
+        }
+    }
+
+    /// Whether the program has anything more to say that would be passed on.
+    fn listens(&self) -> bool {
+        let over = matches!(&self.upward, Upward::Rest(body) if body.is_over());
+        !self.up.ended && self.up.is_empty() && !over
+    }
+
+    fn hear_client(&mut self, client: &mut dyn Side) -> Result<bool, Stop> {
+        if !self.listens() {
+            return Ok(false);
+        }
+        match client.read(&mut self.buffer) {
+            Ok(0) => {
+                self.up.ended = true;
+                if let Upward::For(_, held) = &mut self.upward {
+                    let held = std::mem::take(held);
+                    self.upward = Upward::Free;
+                    self.count_up(held)?;
+                }
+                Ok(true)
+            }
+            Ok(bytes) => {
+                let said = self.buffer[..bytes].to_vec();
+                self.said(said)?;
+                Ok(true)
+            }
+            Err(error) if is_for_now(&error) => Ok(false),
+            Err(_) => Err(Stop::Broken),
+        }
+    }
+
+    fn said(&mut self, mut said: Vec<u8>) -> Result<(), Stop> {
+        match &mut self.upward {
+            Upward::Free => {}
+            Upward::Rest(body) => {
+                let own = body.feed(&said).map_err(|why| Stop::Refused(Refusal::new("egress.request", why)))?;
+                said.truncate(own);
+            }
+            Upward::For(host, held) => {
+                held.extend_from_slice(&said);
+                match hello::read(held) {
+                    Hello::More => return Ok(()),
+                    Hello::Other => {}
+                    Hello::Tls(name) => {
+                        let wanted = name.as_deref().map(Host::parse);
+                        self.passed.tls_name.clone_from(&name);
+                        if wanted.is_some_and(|wanted| wanted.as_ref() != Ok(host)) {
+                            let name = name.unwrap_or_default();
+                            let why = format!("its TLS asks for {name:?}, and {host} was permitted");
+                            return Err(Stop::Refused(Refusal::new("egress.tls_name", why)));
+                        }
+                    }
+                }
+                said = std::mem::take(held);
+                self.upward = Upward::Free;
+            }
+        }
+        self.count_up(said)
+    }
+
+    fn count_up(&mut self, bytes: Vec<u8>) -> Result<(), Stop> {
+        self.grant.pass_up(bytes.len()).map_err(Stop::Refused)?;
+        self.passed.up += u64::try_from(bytes.len()).unwrap_or(0);
+        self.up.put(bytes);
+        Ok(())
+    }
+
+    fn hear_server(&mut self, server: &mut dyn Side) -> Result<bool, Stop> {
+        if self.down.ended || !self.down.is_empty() {
+            return Ok(false);
+        }
+        match server.read(&mut self.buffer) {
+            Ok(0) => {
+                self.down.ended = true;
+                Ok(true)
+            }
+            Ok(bytes) => {
+                self.grant.pass_down(bytes).map_err(Stop::Refused)?;
+                self.passed.down += u64::try_from(bytes).unwrap_or(0);
+                self.down.waiting.clear();
+                self.down.waiting.extend_from_slice(&self.buffer[..bytes]);
+                self.down.sent = 0;
+                Ok(true)
+            }
+            Err(error) if is_for_now(&error) => Ok(false),
+            Err(_) => Err(Stop::Broken),
+        }
+    }
+
+    /// Waits for what can be moved; false if nothing came for too long, or a side is gone for good.
+    fn wait(&self, client: &dyn Side, server: &dyn Side) -> Result<bool, Stop> {
+        let flags = |reads: bool, writes: bool| {
+            let reads = if reads { PollFlags::IN } else { PollFlags::empty() };
+            reads | if writes { PollFlags::OUT } else { PollFlags::empty() }
+        };
+        let of_client = flags(self.listens(), !self.down.is_empty() || client.holds_back());
+        let hears_server = !self.down.ended && self.down.is_empty();
+        let of_server = flags(hears_server, !self.up.is_empty() || server.holds_back());
+        let mut fds =
+            [PollFd::from_borrowed_fd(client.fd(), of_client), PollFd::from_borrowed_fd(server.fd(), of_server)];
+        let idle = Timespec { tv_sec: IDLE_S, tv_nsec: 0 };
+        match rustix::event::poll(&mut fds, Some(&idle)) {
+            Ok(0) => Ok(false),
+            Err(rustix::io::Errno::INTR) => Ok(true),
+            Err(_) => Err(Stop::Broken),
+            Ok(_) => {
+                // A side that is gone says so even if nothing is wanted of it: there is nothing left to wait for.
+                let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+                let lost = |fd: &PollFd<'_>, wanted: PollFlags| wanted.is_empty() && fd.revents().intersects(gone);
+                Ok(!lost(&fds[0], of_client) && !lost(&fds[1], of_server))
+            }
+        }
+    }
+}
+
+fn is_for_now(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// A socket whose reading and writing never wait, for [`pump`].
+pub(crate) fn unwaiting(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)
+}
+
+/// A socket that waits at most so long, for what comes before.
+pub(crate) fn waiting(stream: &TcpStream, most: Duration) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(most))?;
+    stream.set_write_timeout(Some(most))
+}
