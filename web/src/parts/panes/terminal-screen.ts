@@ -17,12 +17,13 @@ export interface TerminalScreen {
 }
 
 export function openScreen(box: HTMLElement, options: ITerminalOptions = {}): TerminalScreen {
+  const fontFamily = getComputedStyle(document.documentElement).getPropertyValue('--mono')
   const terminal = new Terminal({
     documentOverride: xtermDocument,
     convertEol: false,
     cursorInactiveStyle: 'none',
     disableStdin: true,
-    fontFamily: getComputedStyle(document.documentElement).getPropertyValue('--mono'),
+    fontFamily,
     fontSize: FONT_SIZE,
     lineHeight: 1.35,
     scrollback: 20_000,
@@ -32,11 +33,22 @@ export function openScreen(box: HTMLElement, options: ITerminalOptions = {}): Te
   const fit = new FitAddon()
   terminal.loadAddon(fit)
   opening(() => terminal.open(box))
+  // Letters are measured when a font is named: once more when the one that they are drawn in has come, or they stand apart.
+  const font = `${FONT_SIZE}px ${fontFamily.split(',', 1)[0]}`
+  let open = true
+  if (!document.fonts.check(font))
+    void document.fonts.load(font).then(() => {
+      if (!open) return
+      terminal.options.fontFamily = 'monospace'
+      terminal.options.fontFamily = fontFamily
+      fit.fit()
+    })
   const paint = () => void (terminal.options.theme = terminalTheme(box))
   const dark = window.matchMedia('(prefers-color-scheme: dark)')
   dark.addEventListener('change', paint)
   paint()
   const close = () => {
+    open = false
     dark.removeEventListener('change', paint)
     terminal.dispose()
   }
