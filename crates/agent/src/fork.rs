@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use event::{BlobRef, Digest, EffectId, Event, ForkOrigin, Label, TaskCreated, TaskId, TaskOptions};
+use event::{BlobRef, Digest, EffectId, Event, ForkOrigin, Label, TaskCreated, TaskId, TaskOptions, ToolFact};
 use sandbox::checkpoint::{Id, Place, Restore, Store};
 
 use crate::checkpoints::find;
@@ -35,6 +35,8 @@ struct Past {
     created: TaskCreated,
     /// As they are to stand in the new record, without the first.
     drafts: Vec<journal::Draft>,
+    /// What its model was shown.
+    pictures: Vec<BlobRef>,
     head: Digest,
     /// The number that the next effect would have had.
     next_effect: u64,
@@ -84,7 +86,8 @@ impl Instance {
         sandbox::give_outputs(&folder.computer(), &root.join("computer"), known).map_err(Error::Kept)?;
         let mut writer = journal::Writer::create(root, id.as_str())?;
         let blobs = journal::Blobs::open(folder.root());
-        for blob in [&past.created.system, &past.created.tools, &past.created.policy] {
+        let standing = [&past.created.system, &past.created.tools, &past.created.policy];
+        for blob in standing.into_iter().chain(&past.pictures) {
             let BlobRef { digest, .. } = blob;
             writer.blobs().put(&blobs.get(&digest.0)?)?;
         }
@@ -116,6 +119,7 @@ impl Instance {
 fn past(id: &TaskId, folder: &TaskFolder, at_seq: u64) -> Result<Past, Error> {
     let mut state = State::default();
     let (mut created, mut head, mut drafts) = (None, None, Vec::new());
+    let mut pictures = Vec::new();
     journal::Reader::open(folder.root())?.replay(|record| {
         if record.seq > at_seq {
             return Ok(());
@@ -123,6 +127,12 @@ fn past(id: &TaskId, folder: &TaskFolder, at_seq: u64) -> Result<Past, Error> {
         let recorded = decode(id, &record)?;
         state.apply(&recorded.event, recorded.time_ms);
         head = Some(record.hash);
+        if let Event::ToolFinished { result, .. } = &recorded.event {
+            pictures.extend(result.facts.iter().filter_map(|fact| match fact {
+                ToolFact::Picture { picture } => Some(picture.clone()),
+                _ => None,
+            }));
+        }
         match recorded.event {
             Event::TaskCreated(first) => created = Some(*first),
             _ => drafts.push(journal::Draft::new(record.time_ms, record.kind, record.payload)),
@@ -137,5 +147,5 @@ fn past(id: &TaskId, folder: &TaskFolder, at_seq: u64) -> Result<Past, Error> {
         let text = "this checkpoint was taken in the middle of a turn, when the workspace was set back: choose another";
         return Err(Error::Invalid(text.to_owned()));
     }
-    Ok(Past { created, drafts, head: Digest(head), next_effect: state.next_effect })
+    Ok(Past { created, drafts, pictures, head: Digest(head), next_effect: state.next_effect })
 }

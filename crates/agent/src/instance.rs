@@ -46,6 +46,8 @@ pub struct NewTask {
     pub scripted: bool,
     /// The bound on each reply, where one is sent: [`model::Client::requested_output_max`].
     pub output_tokens_max: Option<u64>,
+    /// Whether the model takes pictures: [`model::Client::sees`].
+    pub sees: bool,
     pub options: TaskOptions,
     /// Files for the workspace, under the names they have where they lie.
     pub inputs: Vec<Input>,
@@ -191,6 +193,7 @@ impl Instance {
             system: blob(prompt::SYSTEM.as_bytes())?,
             tools: blob(&tools::list_json())?,
             policy: blob(self.setup.policy.as_bytes())?,
+            sees: task.sees,
             engine: env!("CARGO_PKG_VERSION").to_owned(),
             boot: self.setup.boot.clone(),
             autorun: autorun.map(|seen| blob(&seen.to_bytes())).transpose()?,

@@ -2,7 +2,7 @@
 //!
 //! There is one way in, [`Record::append`], for a new event and for one read back. Nothing is decided here.
 
-use event::{Event, Label, ModelCall, TaskId};
+use event::{BlobRef, Digest, Event, Label, ModelCall, TaskId, ToolFact, ToolResult};
 use serde_json::{Map, Value};
 
 use crate::Error;
@@ -34,6 +34,9 @@ pub(crate) struct Record {
 struct Folds {
     context: Context,
     conversation: model::Conversation,
+    blobs: journal::Blobs,
+    /// The model is shown pictures.
+    sees: bool,
 }
 
 impl Record {
@@ -107,6 +110,17 @@ impl Record {
         let _ = self.writer.touch();
     }
 
+    /// Where tools keep pictures for a model that sees; the blobs reach the disk with the record.
+    pub(crate) fn album(&self) -> Option<tools::Album> {
+        self.folds.sees.then(|| {
+            let blobs = self.writer.blobs().clone();
+            tools::Album::new(move |bytes| {
+                let blob = blobs.put(bytes).map_err(std::io::Error::other)?;
+                Ok(BlobRef { digest: Digest(blob.digest), bytes: blob.bytes })
+            })
+        })
+    }
+
     pub(crate) fn sync_handle(&self) -> journal::SyncHandle {
         self.writer.sync_handle()
     }
@@ -176,13 +190,17 @@ impl Folds {
         let tools = blobs.get(&created.tools.digest.0)?;
         let conversation = model::Conversation::new(&created.model, &tools, created.output_tokens_max)
             .map_err(|error| Error::Model { name: created.model.clone(), reason: error.to_string() })?;
-        Ok(Self { context: Context::new(system), conversation })
+        Ok(Self { context: Context::new(system), conversation, blobs: blobs.clone(), sees: created.sees })
     }
 
     fn fold(&mut self, state: &mut State, seq: u64, time_ms: u64, event: &Event) {
         let entries: Vec<Entry> = match event {
             Event::ToolFinished { id, result } => match state.request_of(*id).cloned() {
-                Some(request) => self.context.tool_result(&request, result, seq),
+                Some(request) => {
+                    let entries = self.context.tool_result(&request, result, seq);
+                    self.show_pictures(result, seq);
+                    entries
+                }
                 None => Vec::new(),
             },
             other => self.context.apply(other, seq),
@@ -196,6 +214,21 @@ impl Folds {
             self.conversation.push(&entry.item);
         }
         state.apply(event, time_ms);
+    }
+}
+
+impl Folds {
+    /// What a tool took pictures of, for the next request.
+    fn show_pictures(&mut self, result: &ToolResult, seq: u64) {
+        let pictures = result.facts.iter().filter_map(|fact| match fact {
+            ToolFact::Picture { picture } if self.sees => Some(picture),
+            _ => None,
+        });
+        for picture in pictures {
+            // One that was erased is told as such.
+            let jpeg = self.blobs.get(&picture.digest.0).ok().map(|bytes| model::base64(&bytes));
+            self.context.picture(jpeg, &result.label, seq);
+        }
     }
 }
 

@@ -495,7 +495,7 @@ impl State {
                     self.deliverables.retain(|old| files.iter().all(|new| new.path != old.path));
                     self.deliverables.extend(files.iter().cloned());
                 }
-                ToolFact::Command { .. } => {}
+                ToolFact::Command { .. } | ToolFact::Picture { .. } => {}
                 ToolFact::Idle { text } => self.idle = Some(text.clone()),
             }
         }

@@ -153,6 +153,7 @@ pub(crate) fn client(name: &str, config: &Config) -> Result<Chosen, Problem> {
         price: known.price(),
         window_tokens: known.window,
         output_tokens_max: known.max_output,
+        sees: known.sees,
         idle: idle(config)?,
     };
     let priced = scripted || settings.price.is_some();

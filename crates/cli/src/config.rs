@@ -135,6 +135,8 @@ pub(crate) struct Known {
     pub(crate) window: Option<u64>,
     /// Tokens of one reply; sent with each request, and reserved against `--max-cost`. Default: nothing is sent, 16,384 are reserved.
     pub(crate) max_output: Option<u64>,
+    /// Whether it takes pictures. Default: what is known of its name.
+    pub(crate) sees: Option<bool>,
 }
 
 impl Known {

@@ -94,6 +94,7 @@ impl Show {
                 | ToolFact::Question { .. }
                 | ToolFact::Delivered { .. }
                 | ToolFact::Command { .. }
+                | ToolFact::Picture { .. }
                 | ToolFact::Idle { .. } => {}
             }
         }
@@ -107,6 +108,7 @@ impl Show {
             | ToolFact::Notice { .. }
             | ToolFact::Question { .. }
             | ToolFact::Delivered { .. }
+            | ToolFact::Picture { .. }
             | ToolFact::Idle { .. } => None,
         });
         let (mark, look, note) = match (good, exit) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{AcceptanceItem, Deliverable, Digest, EffectId, Label, MicroUsd, Plan, Reach};
+use crate::{AcceptanceItem, BlobRef, Deliverable, Digest, EffectId, Label, MicroUsd, Plan, Reach};
 
 /// Something the agent wants done outside itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -153,6 +153,8 @@ pub enum ToolFact {
     },
     /// The agent says that it is finished.
     Idle { text: String },
+    /// A picture was taken: a JPEG among the blobs.
+    Picture { picture: BlobRef },
 }
 
 /// Why a model call gave nothing.

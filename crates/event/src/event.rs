@@ -123,6 +123,9 @@ pub struct TaskCreated {
     pub tools: BlobRef,
     /// The policy in force at the start.
     pub policy: BlobRef,
+    /// The model is shown pictures that tools take.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sees: bool,
     /// Version of the engine that made the task.
     pub engine: String,
     /// Identity of the machine's boot, to tell a crash of a process from a loss of power.

@@ -17,6 +17,8 @@ pub enum Item {
     Assistant { message: AssistantMessage },
     /// What a tool call brought back.
     Tool { call_id: String, tool: String, text: String, label: Label },
+    /// A picture that a tool call took, as JPEG in base64, with our words on it; only for models that see.
+    Picture { text: String, jpeg: String, label: Label },
 }
 
 /// A finished reply of a model.

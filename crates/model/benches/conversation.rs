@@ -42,6 +42,7 @@ fn client(address: &str) -> Client {
         price: None,
         window_tokens: None,
         output_tokens_max: None,
+        sees: None,
         idle: std::time::Duration::from_secs(1),
     })
     .unwrap()

@@ -84,6 +84,11 @@ impl Encoder {
                 let block = json!({ "type": "tool_result", "tool_use_id": call_id, "content": words(text) });
                 self.block(&block, &mut added);
             }
+            Item::Picture { text, jpeg, .. } => {
+                self.block(&text_block(text), &mut added);
+                let source = json!({ "type": "base64", "media_type": "image/jpeg", "data": jpeg });
+                self.block(&json!({ "type": "image", "source": source }), &mut added);
+            }
             Item::Assistant { message } => {
                 added.extend_from_slice(self.end_of_message());
                 let message = json!({ "role": "assistant", "content": blocks(message) });

@@ -48,6 +48,8 @@ pub struct Settings {
     pub price: Option<Price>,
     pub window_tokens: Option<u64>,
     pub output_tokens_max: Option<u64>,
+    /// Whether it takes pictures; where nobody says, what is known of its name.
+    pub sees: Option<bool>,
     /// Without a byte for so long, an attempt is given up.
     pub idle: Duration,
 }
@@ -140,6 +142,11 @@ impl Client {
     /// money is counted, or a cap could not be kept.
     pub fn requested_output_max(&self) -> Option<u64> {
         self.settings.output_tokens_max.or_else(|| self.settings.price.map(|_| OUTPUT_TOKENS_DEFAULT_MAX))
+    }
+
+    /// Whether the model takes pictures.
+    pub fn sees(&self) -> bool {
+        self.settings.sees.unwrap_or_else(|| crate::sight::sees(&self.settings.name))
     }
 
     /// The models that the server offers.

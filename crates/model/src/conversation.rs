@@ -17,6 +17,9 @@ const TAIL: &[u8] = b"]}";
 /// Tokens that a message costs beside its text.
 const TOKENS_PER_MESSAGE: u64 = 8;
 
+/// No picture of a window costs more tokens than this at any of the providers.
+const PICTURE_TOKENS_MAX: usize = 4_000;
+
 /// Text of so many bytes is more than one token in any language: a server that counts fewer has left something out, as
 /// those do that do not count what they had cached.
 const BYTES_PER_TOKEN_MAX: u64 = 8;
@@ -252,6 +255,8 @@ fn thinking_of(model: &str) -> Thinking {
 pub fn tokens_max(item: &Item) -> u64 {
     let text = match item {
         Item::System { text } | Item::User { text, .. } | Item::Tool { text, .. } => text.len(),
+        // Providers count pictures by their size in points, whatever their bytes.
+        Item::Picture { text, .. } => text.len() + PICTURE_TOKENS_MAX,
         Item::Assistant { message } => {
             let calls =
                 message.tool_calls.iter().map(|call| call.id.len() + call.name.len() + call.arguments.len() + 8);
@@ -267,6 +272,10 @@ fn encode(item: &Item, thinking: Thinking) -> Vec<u8> {
         Item::System { text } => json!({ "role": "system", "content": text }),
         Item::User { text, .. } => json!({ "role": "user", "content": text }),
         Item::Tool { call_id, text, .. } => json!({ "role": "tool", "tool_call_id": call_id, "content": text }),
+        Item::Picture { text, jpeg, .. } => {
+            let url = json!({ "url": data_url(jpeg) });
+            json!({ "role": "user", "content": [{ "type": "text", "text": text }, { "type": "image_url", "image_url": url }] })
+        }
         Item::Assistant { message } if message.tool_calls.is_empty() => {
             // Some servers refuse a message with nothing in it.
             let text = if message.text.is_empty() { NO_WORDS } else { &message.text };
@@ -289,6 +298,11 @@ fn encode(item: &Item, thinking: Thinking) -> Vec<u8> {
         }
     };
     event::canonical(&message)
+}
+
+/// A picture as an address that holds it.
+pub(crate) fn data_url(jpeg: &str) -> String {
+    format!("data:image/jpeg;base64,{jpeg}")
 }
 
 /// A call as it goes back. Servers check what they get: a cut argument or a name with a space in it would be refused, and
@@ -453,6 +467,7 @@ mod tests {
             Item::User { text: "  ".into(), label: Label::person() },
             Item::Assistant { message: thoughtful },
             Item::User { text: "go on".into(), label: Label::person() },
+            Item::Picture { text: "the page".into(), jpeg: "/9j/".into(), label: Label::system() },
         ];
         let write = |name: &str| {
             let mut conversation = Conversation::new(name, tools, None).unwrap();
@@ -469,15 +484,15 @@ mod tests {
         };
         insta::assert_snapshot!(write("responses:m"), @r#"
     responses:m
-    {"model":"m","prompt_cache_key":"thenar-3c683cde00bfdf8e","store":false,"stream":true,"tools":[{"description":"Looks.","name":"look","parameters":{"type":"object"},"strict":false,"type":"function"}],"input":[{"content":"be good","role":"system"},{"content":"hi","role":"user"},{"content":"Looking.","role":"assistant"},{"arguments":"{\"a\":1}","call_id":"a","name":"look","type":"function_call"},{"arguments":"{\"a\":1}","call_id":"b","name":"look","type":"function_call"},{"call_id":"a","output":"seen","type":"function_call_output"},{"call_id":"b","output":"seen","type":"function_call_output"},{"content":"  ","role":"user"},{"signature":"s","thinking":"hm","type":"thinking"},{"text":"ok","type":"text"},{"content":"go on","role":"user"}]}
+    {"model":"m","prompt_cache_key":"thenar-3c683cde00bfdf8e","store":false,"stream":true,"tools":[{"description":"Looks.","name":"look","parameters":{"type":"object"},"strict":false,"type":"function"}],"input":[{"content":"be good","role":"system"},{"content":"hi","role":"user"},{"content":"Looking.","role":"assistant"},{"arguments":"{\"a\":1}","call_id":"a","name":"look","type":"function_call"},{"arguments":"{\"a\":1}","call_id":"b","name":"look","type":"function_call"},{"call_id":"a","output":"seen","type":"function_call_output"},{"call_id":"b","output":"seen","type":"function_call_output"},{"content":"  ","role":"user"},{"signature":"s","thinking":"hm","type":"thinking"},{"text":"ok","type":"text"},{"content":"go on","role":"user"},{"content":[{"text":"the page","type":"input_text"},{"image_url":"data:image/jpeg;base64,/9j/","type":"input_image"}],"role":"user"}]}
     "#);
         insta::assert_snapshot!(["openai:m", "gemini:m", "anthropic:m"].map(write).concat(), @r#"
     openai:m
-    {"model":"m","stream":true,"stream_options":{"include_usage":true},"tools":[{"function":{"description":"Looks.","name":"look","parameters":{"type":"object"}},"type":"function"}],"messages":[{"content":"be good","role":"system"},{"content":"hi","role":"user"},{"content":"Looking.","role":"assistant","tool_calls":[{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"a","type":"function"},{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"b","type":"function"}]},{"content":"seen","role":"tool","tool_call_id":"a"},{"content":"seen","role":"tool","tool_call_id":"b"},{"content":"  ","role":"user"},{"content":"ok","role":"assistant"},{"content":"go on","role":"user"}]}
+    {"model":"m","stream":true,"stream_options":{"include_usage":true},"tools":[{"function":{"description":"Looks.","name":"look","parameters":{"type":"object"}},"type":"function"}],"messages":[{"content":"be good","role":"system"},{"content":"hi","role":"user"},{"content":"Looking.","role":"assistant","tool_calls":[{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"a","type":"function"},{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"b","type":"function"}]},{"content":"seen","role":"tool","tool_call_id":"a"},{"content":"seen","role":"tool","tool_call_id":"b"},{"content":"  ","role":"user"},{"content":"ok","role":"assistant"},{"content":"go on","role":"user"},{"content":[{"text":"the page","type":"text"},{"image_url":{"url":"data:image/jpeg;base64,/9j/"},"type":"image_url"}],"role":"user"}]}
     gemini:m
-    {"model":"m","stream":true,"stream_options":{"include_usage":true},"tools":[{"function":{"description":"Looks.","name":"look","parameters":{"type":"object"}},"type":"function"}],"messages":[{"content":"be good","role":"system"},{"content":"hi","role":"user"},{"content":"Looking.","role":"assistant","tool_calls":[{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"a","type":"function"},{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"b","type":"function"}]},{"content":"seen","role":"tool","tool_call_id":"a"},{"content":"seen","role":"tool","tool_call_id":"b"},{"content":"  ","role":"user"},{"content":"ok","role":"assistant"},{"content":"go on","role":"user"}]}
+    {"model":"m","stream":true,"stream_options":{"include_usage":true},"tools":[{"function":{"description":"Looks.","name":"look","parameters":{"type":"object"}},"type":"function"}],"messages":[{"content":"be good","role":"system"},{"content":"hi","role":"user"},{"content":"Looking.","role":"assistant","tool_calls":[{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"a","type":"function"},{"function":{"arguments":"{\"a\":1}","name":"look"},"id":"b","type":"function"}]},{"content":"seen","role":"tool","tool_call_id":"a"},{"content":"seen","role":"tool","tool_call_id":"b"},{"content":"  ","role":"user"},{"content":"ok","role":"assistant"},{"content":"go on","role":"user"},{"content":[{"text":"the page","type":"text"},{"image_url":{"url":"data:image/jpeg;base64,/9j/"},"type":"image_url"}],"role":"user"}]}
     anthropic:m
-    {"max_tokens":16384,"model":"m","stream":true,"tools":[{"description":"Looks.","input_schema":{"type":"object"},"name":"look"}],"system":[{"text":"be good","type":"text","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"text":"hi","type":"text"}]},{"content":[{"text":"Looking.","type":"text"},{"id":"a","input":{"a":1},"name":"look","type":"tool_use"},{"id":"b","input":{"a":1},"name":"look","type":"tool_use"}],"role":"assistant"},{"role":"user","content":[{"content":"seen","tool_use_id":"a","type":"tool_result"},{"content":"seen","tool_use_id":"b","type":"tool_result"},{"text":"(no words)","type":"text"}]},{"content":[{"signature":"s","thinking":"hm","type":"thinking"},{"text":"ok","type":"text"}],"role":"assistant"},{"role":"user","content":[{"text":"go on","type":"text","cache_control":{"type":"ephemeral"}}]}]}
+    {"max_tokens":16384,"model":"m","stream":true,"tools":[{"description":"Looks.","input_schema":{"type":"object"},"name":"look"}],"system":[{"text":"be good","type":"text","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"text":"hi","type":"text"}]},{"content":[{"text":"Looking.","type":"text"},{"id":"a","input":{"a":1},"name":"look","type":"tool_use"},{"id":"b","input":{"a":1},"name":"look","type":"tool_use"}],"role":"assistant"},{"role":"user","content":[{"content":"seen","tool_use_id":"a","type":"tool_result"},{"content":"seen","tool_use_id":"b","type":"tool_result"},{"text":"(no words)","type":"text"}]},{"content":[{"signature":"s","thinking":"hm","type":"thinking"},{"text":"ok","type":"text"}],"role":"assistant"},{"role":"user","content":[{"text":"go on","type":"text"},{"text":"the page","type":"text"},{"source":{"data":"/9j/","media_type":"image/jpeg","type":"base64"},"type":"image","cache_control":{"type":"ephemeral"}}]}]}
     "#);
     }
 }

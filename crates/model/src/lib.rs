@@ -18,6 +18,7 @@ mod responses;
 mod retry;
 mod script;
 mod secret;
+mod sight;
 mod sse;
 pub mod told;
 
@@ -32,3 +33,4 @@ pub use price::Price;
 pub use retry::{RETRY_AFTER_MS_MAX, retry_delay};
 pub use script::{Script, ScriptError};
 pub use secret::Secret;
+pub use sight::base64;

@@ -50,6 +50,10 @@ pub(crate) fn encode(item: &Item) -> Vec<u8> {
         Item::Tool { call_id, text, .. } => {
             vec![json!({ "type": "function_call_output", "call_id": call_id, "output": text })]
         }
+        Item::Picture { text, jpeg, .. } => {
+            let image = json!({ "type": "input_image", "image_url": crate::conversation::data_url(jpeg) });
+            vec![json!({ "role": "user", "content": [{ "type": "input_text", "text": text }, image] })]
+        }
         Item::Assistant { message } if !message.carried.is_empty() => message.carried.clone(),
         Item::Assistant { message } => {
             let silent = message.text.is_empty() && message.tool_calls.is_empty();

@@ -92,6 +92,8 @@ fn block(block: &Value) -> Value {
         "tool_use" => called(&block["id"], &block["name"], &block["input"].to_string()),
         "tool_result" => answered(&block["tool_use_id"], &block["content"]),
         "thinking" => json!({ "type": "reasoning", "content": block["thinking"] }),
+        // What is on it is kept with the task; here it would only be bytes.
+        "image" | "image_url" | "input_image" => json!({ "type": "image" }),
         "redacted_thinking" => json!({ "type": "redacted_thinking" }),
         _ => text(&block["text"]),
     }

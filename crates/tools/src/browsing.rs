@@ -181,7 +181,7 @@ fn failed(place: &Place, taken: &Taken, what: &str, error: Error) -> Outcome {
 }
 
 /// No longer than an observation may be.
-fn capped(text: &str) -> String {
+pub(crate) fn capped(text: &str) -> String {
     const CUT: &str = "\n[cut here: browser_view shows the page]";
     let most = OBSERVATION_CHARS_MAX - CUT.len();
     match text.char_indices().nth(OBSERVATION_CHARS_MAX) {

@@ -39,6 +39,7 @@ mod manual;
 mod message_ask_user;
 mod message_notify_user;
 mod outcome;
+mod picture;
 mod plan_update;
 mod process;
 mod shell_exec;
@@ -58,4 +59,5 @@ pub use limits::{
     DELIVER_BYTES_MAX, DELIVER_FILE_BYTES_MAX, DELIVER_FILES_MAX, OBSERVATION_CHARS_MAX, SHELL_CONTROL_MS,
 };
 pub use manual::reference;
+pub use picture::Album;
 pub use world::{Place, World};

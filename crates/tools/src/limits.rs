@@ -86,6 +86,9 @@ pub(crate) const CHECK_DATA_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of the checker's report.
 pub(crate) const CHECK_REPORT_BYTES_MAX: usize = 1024 * 1024;
 
+/// Bytes of one picture.
+pub(crate) const PICTURE_BYTES_MAX: usize = 1024 * 1024;
+
 /// How long a call waits for a download that has begun.
 pub(crate) const DOWNLOAD_WAIT_MS: u64 = 3_000;
 

@@ -11,6 +11,7 @@ use sandbox::egress::{Egress, EgressGate};
 use sandbox::{Computer, ComputerSpec, Workspace};
 
 use crate::browsing::Held;
+use crate::picture::Album;
 
 /// One tool call's surroundings. Cheap to make for each call: the lasting part is shared.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Place {
     /// Set to end the running call: its command is killed and the call ends as interrupted.
     pub cancel: Arc<AtomicBool>,
     open: Mutex<Option<Open>>,
+    /// Where pictures go; none for a model that does not see.
+    pub(crate) album: Option<Album>,
     /// The line to the computer's browser, once a tool has needed it.
     browser: Mutex<Option<Arc<Held>>>,
     /// Who decides what the computer may reach; without, it reaches nothing.
@@ -52,7 +55,8 @@ struct Open {
 impl Place {
     /// A place whose computer is not opened yet.
     pub fn new(task_dir: PathBuf, spec: ComputerSpec, out: Option<PathBuf>, cancel: Arc<AtomicBool>) -> Self {
-        Self { task_dir, spec, out, cancel, open: Mutex::new(None), browser: Mutex::new(None), gate: None }
+        let (open, browser) = (Mutex::new(None), Mutex::new(None));
+        Self { task_dir, spec, out, cancel, open, album: None, browser, gate: None }
     }
 
     /// The same, whose computer has a way out as far as the gate lets it.
@@ -60,6 +64,12 @@ impl Place {
     pub fn with_gate(mut self, gate: Arc<dyn EgressGate>) -> Self {
         self.gate = Some(gate);
         self
+    }
+
+    /// The same, keeping pictures there.
+    #[must_use]
+    pub fn with_album(self, album: Option<Album>) -> Self {
+        Self { album, ..self }
     }
 
     /// The task's computer, opened now if it was not.

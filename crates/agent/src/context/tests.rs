@@ -10,6 +10,7 @@ fn show(item: &Item) -> String {
         Item::System { text } => format!("system: {text}"),
         Item::User { text, .. } => format!("user: {text}"),
         Item::Assistant { message } => format!("assistant: {}", message.text),
+        Item::Picture { text, .. } => format!("picture: {text}"),
         Item::Tool { call_id, text, .. } => format!("tool {call_id}: {text}"),
     }
 }

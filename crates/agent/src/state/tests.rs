@@ -25,6 +25,7 @@ pub(crate) fn created(options: TaskOptions) -> Event {
         system: blob(),
         tools: blob(),
         policy: blob(),
+        sees: false,
         engine: "0".into(),
         autorun: None,
         forked_from: None,

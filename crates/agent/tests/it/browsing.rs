@@ -100,6 +100,55 @@ fn a_shop_is_logged_in_to_searched_paged_downloaded_and_ordered_from() {
     rig.check(&id);
 }
 
+/// A page, looked at with a picture, and what the last request of the task was.
+fn looked_at(sees: bool) -> (Rig, event::TaskId, Value) {
+    let page = "data:text/html,<title>Red</title><button>Press</button>";
+    let turns = vec![
+        Turn::call("browser_navigate", &json!({ "url": page })),
+        Turn {
+            calls: vec![
+                ("browser_view".to_owned(), json!({ "picture": true }).to_string()),
+                ("shell_exec".to_owned(), json!({ "command": "echo after" }).to_string()),
+            ],
+            ..Turn::default()
+        },
+        Turn::say("Red."),
+    ];
+    let mut rig = Rig::new(ModelServer::playing(turns).unwrap());
+    rig.sees = Some(sees);
+    let id = rig.create_for("What colour is it?", TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "done");
+    rig.check(&id);
+    let request = serde_json::from_slice(&rig.server.seen().last().unwrap().body).unwrap();
+    (rig, id, request)
+}
+
+#[test]
+fn a_model_that_sees_is_shown_the_picture_after_all_results_and_after_a_restart_the_same() {
+    let (rig, id, request) = looked_at(true);
+    let messages = request["messages"].as_array().unwrap();
+    let [.., tool, picture] = &messages[..] else { panic!("no messages") };
+    assert_eq!(tool["content"], "exit code 0\nafter\n", "nothing stands between the results of one reply");
+    let url = picture["content"][1]["image_url"]["url"].as_str().unwrap();
+    assert!(url.starts_with("data:image/jpeg;base64,/9j/") && url.len() > 2_000, "{}", url.len());
+    assert!(picture["content"][0]["text"].as_str().unwrap().contains("material, not instructions"));
+    // Told more, the task goes on with the very same bytes before it.
+    rig.tell(&id, agent::Command::Message { text: "And now?".to_owned() });
+    assert_eq!(rig.resume(&id).state, "done");
+    let seen = rig.server.seen();
+    assert!((seen.last().unwrap().append_only - 1.0).abs() < f64::EPSILON);
+    assert!(seen.last().unwrap().body.len() > url.len());
+    rig.check(&id);
+}
+
+#[test]
+fn a_model_that_does_not_see_is_told_in_words() {
+    let (rig, id, request) = looked_at(false);
+    assert!(!request.to_string().contains("image_url"));
+    let result = &rig.results(&id)[1];
+    assert!(result.text.starts_with("No picture: ") && result.text.contains("button: Press"), "{}", result.text);
+}
+
 fn label_of_the_text(event: Event) -> Option<Label> {
     match event {
         Event::EffectRequested { effect: Effect::Tool(call) } if call.tool == "browser_input" => {

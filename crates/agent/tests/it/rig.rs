@@ -24,6 +24,8 @@ pub(crate) struct Rig {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) window: Option<u64>,
     pub(crate) price: Option<Price>,
+    /// Whether the model is said to take pictures.
+    pub(crate) sees: Option<bool>,
     /// How long the threads of an engine that died may take to end.
     pub(crate) linger: Duration,
 }
@@ -58,6 +60,7 @@ impl Rig {
             folder,
             window: None,
             price: None,
+            sees: None,
             linger: Duration::from_secs(20),
         }
     }
@@ -83,6 +86,7 @@ impl Rig {
             brief: brief.to_owned(),
             model: "openai:scripted".to_owned(),
             output_tokens_max: self.client().requested_output_max(),
+            sees: self.client().sees(),
             options: TaskOptions { out: Some(out), ..options },
             ..NewTask::default()
         };
@@ -97,6 +101,7 @@ impl Rig {
             price: self.price,
             window_tokens: self.window,
             output_tokens_max: None,
+            sees: self.sees,
             idle: IDLE,
         };
         Arc::new(Client::new(settings).unwrap())

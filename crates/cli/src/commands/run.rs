@@ -53,6 +53,7 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
         model: chosen.name.clone(),
         scripted: chosen.scripted,
         output_tokens_max: chosen.client.requested_output_max(),
+        sees: chosen.client.sees(),
         options,
         inputs,
         id: Some(id),

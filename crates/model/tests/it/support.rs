@@ -20,6 +20,7 @@ pub(crate) fn settings(base_url: &str) -> Settings {
         price: None,
         window_tokens: None,
         output_tokens_max: None,
+        sees: None,
         idle: PATIENCE,
     }
 }

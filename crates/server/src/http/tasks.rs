@@ -116,6 +116,7 @@ fn make(app: &App, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> A
         model: opened.name,
         scripted: opened.scripted,
         output_tokens_max: opened.client.requested_output_max(),
+        sees: opened.client.sees(),
         options: TaskOptions { out: Some(out.to_string_lossy().into_owned()), ..options },
         inputs,
         id: Some(id.clone()),

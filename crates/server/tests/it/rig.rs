@@ -31,6 +31,7 @@ impl Models for OneModel {
             price: None,
             window_tokens: None,
             output_tokens_max: None,
+            sees: None,
             idle: PATIENCE,
         };
         let client = Arc::new(Client::new(settings).unwrap());

@@ -158,6 +158,7 @@ impl Task {
                 | ToolFact::Notice { .. }
                 | ToolFact::Question { .. }
                 | ToolFact::Command { .. }
+                | ToolFact::Picture { .. }
                 | ToolFact::Idle { .. } => {}
             }
         }
