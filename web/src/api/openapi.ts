@@ -1638,7 +1638,7 @@ export interface components {
          * @description The kind of problem, relative to this server's address.
          * @enum {string}
          */
-        ProblemType: "/v1/problems#malformed" | "/v1/problems#unauthorized" | "/v1/problems#foreign-origin" | "/v1/problems#no-such-route" | "/v1/problems#no-such-task" | "/v1/problems#no-such-file" | "/v1/problems#no-such-terminal" | "/v1/problems#no-such-share" | "/v1/problems#nothing-awaited" | "/v1/problems#method-not-allowed" | "/v1/problems#too-slow" | "/v1/problems#in-hand" | "/v1/problems#not-now" | "/v1/problems#stale-confirmation" | "/v1/problems#model-unavailable" | "/v1/problems#price-unknown" | "/v1/problems#too-large" | "/v1/problems#unsupported-media-type" | "/v1/problems#range-not-satisfiable" | "/v1/problems#wrong-host" | "/v1/problems#invalid" | "/v1/problems#same-name" | "/v1/problems#key-reused" | "/v1/problems#too-many-requests" | "/v1/problems#internal" | "/v1/problems#busy" | "/v1/problems#queue-full" | "/v1/problems#stopping" | "/v1/problems#not-ready" | "/v1/problems#disk-full";
+        ProblemType: "/v1/problems#malformed" | "/v1/problems#unauthorized" | "/v1/problems#foreign-origin" | "/v1/problems#no-such-route" | "/v1/problems#no-such-task" | "/v1/problems#no-such-checkpoint" | "/v1/problems#no-such-file" | "/v1/problems#no-such-terminal" | "/v1/problems#no-such-share" | "/v1/problems#nothing-awaited" | "/v1/problems#method-not-allowed" | "/v1/problems#too-slow" | "/v1/problems#in-hand" | "/v1/problems#not-now" | "/v1/problems#stale-confirmation" | "/v1/problems#model-unavailable" | "/v1/problems#price-unknown" | "/v1/problems#too-large" | "/v1/problems#unsupported-media-type" | "/v1/problems#range-not-satisfiable" | "/v1/problems#wrong-host" | "/v1/problems#invalid" | "/v1/problems#same-name" | "/v1/problems#key-reused" | "/v1/problems#too-many-requests" | "/v1/problems#internal" | "/v1/problems#busy" | "/v1/problems#queue-full" | "/v1/problems#stopping" | "/v1/problems#not-ready" | "/v1/problems#disk-full";
         /** @description The kinds of problems there are. */
         Problems: {
             problems: components["schemas"]["ProblemKind"][];
@@ -3902,7 +3902,7 @@ export interface operations {
             };
             401: components["responses"]["unauthorized"];
             403: components["responses"]["foreign-origin"];
-            /** @description `no-such-task`: There is no such task. */
+            /** @description `no-such-task`: There is no such task. `no-such-checkpoint`: There is no such checkpoint, or it was let go. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -4299,7 +4299,7 @@ export interface operations {
             };
             401: components["responses"]["unauthorized"];
             403: components["responses"]["foreign-origin"];
-            /** @description `no-such-task`: There is no such task. */
+            /** @description `no-such-task`: There is no such task. `no-such-checkpoint`: There is no such checkpoint, or it was let go. */
             404: {
                 headers: {
                     [name: string]: unknown;
