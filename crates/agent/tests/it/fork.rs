@@ -131,3 +131,18 @@ fn outputs_that_the_history_names_are_there_and_later_ones_are_not() {
     assert!(seen.contains("the whole of it") && seen.contains("e2.log") && !seen.contains("later"), "{seen}");
     rig.check(&new);
 }
+
+#[test]
+fn a_terminal_of_the_history_is_a_new_one_in_the_copy() {
+    let typing = |command: &str| Turn::call("shell_exec", &json!({ "command": command, "terminal": "main" }));
+    let turns = vec![typing("export WORD=mine; echo one > a"), Turn::say("done")];
+    let mut rig = Rig::new(ModelServer::playing(turns.clone()).unwrap());
+    let id = rig.create(TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "done");
+    rig.server =
+        ModelServer::playing(vec![turns[0].clone(), typing("echo \"<$WORD>\" > b"), Turn::say("done")]).unwrap();
+    let new = rig.instance.fork(&id, &fork(1, Some("go on"))).unwrap();
+    assert_eq!(rig.run(&new).state, "done");
+    assert_eq!((rig.workspace_file(&new, "a"), rig.workspace_file(&new, "b")), ("one\n".into(), "<>\n".into()));
+    rig.check(&new);
+}

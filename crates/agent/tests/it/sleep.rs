@@ -85,6 +85,22 @@ fn a_task_that_is_over_leaves_no_computer_and_no_process() {
 }
 
 #[test]
+fn a_terminal_is_made_anew_by_the_next_call_that_names_it() {
+    let typing = |command: &str| Turn::call("shell_exec", &json!({ "command": command, "terminal": "main" }));
+    let ask = Turn::call("message_ask_user", &json!({ "text": "Which colour?" }));
+    let turns = vec![typing("export WORD=mine; echo here > a"), ask, typing("echo \"<$WORD>\" > b"), Turn::say("done")];
+    let rig = Rig::with_policy(ModelServer::playing(turns).unwrap(), policy::Engine::default_policy());
+    let id = rig.create(TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "waiting");
+    clock::pass_ms(HALF_AN_HOUR_MS + 60_000);
+    assert!(rig.instance.put_to_sleep(&id).unwrap());
+    answer(&rig, &id);
+    assert_eq!(rig.resume(&id).state, "done");
+    assert_eq!((rig.workspace_file(&id, "a"), rig.workspace_file(&id, "b")), ("here\n".into(), "<>\n".into()));
+    rig.check(&id);
+}
+
+#[test]
 fn a_loop_that_stays_puts_its_own_computer_to_sleep() {
     let rig = Rig::ahead_of_time(ModelServer::playing(turns()).unwrap());
     let id = rig.create(TaskOptions::default());
