@@ -60,6 +60,11 @@ export function encodePath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/')
 }
 
+/** A kept state of the workspace. */
+export interface Checkpoint {
+  number: number
+  at_seq: number
+}
 export type Share = components['schemas']['Share']
 export type SharedTask = components['schemas']['SharedTask']
 
@@ -106,6 +111,9 @@ export const api = {
     json<void>('POST', `${of(id)}/terminals/${encodeURIComponent(name)}/keys`, { text, id: key }),
   terminalSize: (id: string, name: string, columns: number, lines: number) =>
     json<void>('POST', `${of(id)}/terminals/${encodeURIComponent(name)}/size`, { columns, lines }),
+  checkpoints: (id: string) => json<{ checkpoints: Checkpoint[] }>('GET', `${of(id)}/checkpoints`),
+  /** A new task with this one's history and files as they were at a checkpoint. */
+  fork: (id: string, checkpoint: number, message: string) => json<TaskSummary>('POST', `${of(id)}/fork`, { checkpoint, ...(message && { message }) }),
   files: (id: string) => json<{ files: FileInfo[]; whole: boolean }>('GET', `${of(id)}/files`),
   fileUrl: (id: string, path: string) => `${of(id)}/files/${encodePath(path)}`,
   deliverableUrl: (id: string, name: string) => `${of(id)}/deliverables/${encodePath(name)}`,

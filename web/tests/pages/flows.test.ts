@@ -233,6 +233,21 @@ it('a link shows the task to somebody without a token, and ends when it is taken
   for (const opened of [page, guest, other]) await done(opened)
 })
 
+it('another way from an earlier moment is a task of its own', async () => {
+  const id = await server.task(server.script({ say: 'First.', calls: [{ name: 'file_write', arguments: { path: 'one.txt', content: 'one' } }] }, { say: 'Second.', calls: [{ name: 'file_write', arguments: { path: 'two.txt', content: 'two' } }] }, { say: 'Over.', calls: [{ name: 'idle' }] }), 'Write two files')
+  await server.until(id, 'done')
+  const { checkpoints } = await server.get<{ checkpoints: { number: number; at_seq: number }[] }>(`/v1/tasks/${id}/checkpoints`)
+  const page = await open(server, `/tasks/${id}?at=${(checkpoints[0]?.at_seq ?? 0) + 1}`)
+  await page.getByRole('button', { name: 'Another way from here' }).click()
+  await page.getByLabel('What should be done otherwise?').fill('Use other words')
+  await page.getByRole('button', { name: 'Begin', exact: true }).click()
+  await page.getByText('Use other words').waitFor()
+  await expect.poll(() => page.url()).not.toContain(id)
+  const fork = page.url().split('/').at(-1)?.split('?')[0] ?? ''
+  expect((await server.get<{ forked_from: { task: string; checkpoint: number } }>(`/v1/tasks/${fork}`)).forked_from).toMatchObject({ task: id, checkpoint: checkpoints[0]?.number })
+  await done(page)
+})
+
 it('the record is checked in the page, and an altered one is found out', async () => {
   const id = await server.task(server.script({ say: 'One word.', calls: [{ name: 'idle' }] }), 'Say one word')
   await server.until(id, 'done')

@@ -16,14 +16,22 @@ export interface TerminalScreen {
   close(): void
 }
 
+const family = () => getComputedStyle(document.documentElement).getPropertyValue('--mono')
+
+/** Letters are measured once, when a screen opens: with the font that they are drawn in, or they stand apart. */
+export const font = {
+  name: (): string => `${FONT_SIZE}px ${family().split(',', 1)[0]}`,
+  isThere: (): boolean => document.fonts.check(font.name()),
+  comes: (): Promise<unknown> => document.fonts.load(font.name()).catch(() => undefined)
+}
+
 export function openScreen(box: HTMLElement, options: ITerminalOptions = {}): TerminalScreen {
-  const fontFamily = getComputedStyle(document.documentElement).getPropertyValue('--mono')
   const terminal = new Terminal({
     documentOverride: xtermDocument,
     convertEol: false,
     cursorInactiveStyle: 'none',
     disableStdin: true,
-    fontFamily,
+    fontFamily: family(),
     fontSize: FONT_SIZE,
     lineHeight: 1.35,
     scrollback: 20_000,
@@ -33,22 +41,11 @@ export function openScreen(box: HTMLElement, options: ITerminalOptions = {}): Te
   const fit = new FitAddon()
   terminal.loadAddon(fit)
   opening(() => terminal.open(box))
-  // Letters are measured when a font is named: once more when the one that they are drawn in has come, or they stand apart.
-  const font = `${FONT_SIZE}px ${fontFamily.split(',', 1)[0]}`
-  let open = true
-  if (!document.fonts.check(font))
-    void document.fonts.load(font).then(() => {
-      if (!open) return
-      terminal.options.fontFamily = 'monospace'
-      terminal.options.fontFamily = fontFamily
-      fit.fit()
-    })
   const paint = () => void (terminal.options.theme = terminalTheme(box))
   const dark = window.matchMedia('(prefers-color-scheme: dark)')
   dark.addEventListener('change', paint)
   paint()
   const close = () => {
-    open = false
     dark.removeEventListener('change', paint)
     terminal.dispose()
   }
