@@ -3,6 +3,7 @@
 //! Everything is measured from outside, on the program a person runs; only the journal and the computer are also
 //! called directly, where a number is about them alone. It compares with targets, never with yesterday.
 
+mod browser;
 mod checkpoints;
 mod computer;
 mod engine;
@@ -81,6 +82,7 @@ const MEASURES: &[Measure] = &[
     ("journal", journal::append),
     ("replay", journal::replay),
     ("computer", computer::commands),
+    ("browser", browser::starts),
     ("checkpoints", checkpoints::beside_git),
 ];
 

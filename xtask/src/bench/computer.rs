@@ -42,7 +42,7 @@ pub(super) fn commands(programs: &Programs) -> Result<Vec<Figure>> {
     ])
 }
 
-fn spec(programs: &Programs, folder: &TempDir) -> Result<ComputerSpec> {
+pub(super) fn spec(programs: &Programs, folder: &TempDir) -> Result<ComputerSpec> {
     let workspace = folder.path().join("workspace");
     std::fs::create_dir(&workspace).context("make a workspace")?;
     Ok(ComputerSpec {

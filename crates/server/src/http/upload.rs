@@ -1,7 +1,7 @@
 //! A new task with its files, as a form. The files go to the disk as they come, into a folder of this request's own, and from
 //! there into the new task's workspace at once with all else: an upload that breaks off leaves nothing, least of all a task.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -110,7 +110,8 @@ pub(super) async fn receive(shared: &Shared, mut request: Request) -> Answer<Rec
         Multipart::from_request(request, &()).await.map_err(|rejection| Problem::of_status(rejection.status()))?;
     let home = shared.app.instance.home().path().to_owned();
     let folder = blocking(move || Incoming::make(&home)).await?;
-    let (mut words, mut inputs) = (Words::default(), Vec::new());
+    let (mut words, mut inputs, mut names) = (Words::default(), Vec::new(), HashSet::new());
+    let mut again = None;
     let mut bytes_left = shared.app.limits.upload_bytes_max;
     while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
         match field.name() {
@@ -120,6 +121,11 @@ pub(super) async fn receive(shared: &Shared, mut request: Request) -> Answer<Rec
                     return Err(Problem::new(Kind::TooLarge, detail, "put them into one archive"));
                 }
                 let name = name(&field)?;
+                if !names.insert(name.clone()) {
+                    again.get_or_insert(name);
+                    pass_over(field, &mut bytes_left).await?;
+                    continue;
+                }
                 inputs.push(Input::Move(store(field, &folder.0.join(name), &mut bytes_left).await?));
             }
             name => {
@@ -128,7 +134,15 @@ pub(super) async fn receive(shared: &Shared, mut request: Request) -> Answer<Rec
             }
         }
     }
-    Ok(Received { wanted: words.wanted()?, inputs, folder })
+    let wanted = words.wanted()?;
+    wanted.check()?;
+    wanted.check_limits()?;
+    // Each part is right by itself, and yet they cannot all be.
+    if let Some(name) = again {
+        let detail = format!("two of the files have the name {name:?}");
+        return Err(Problem::new(Kind::SameName, detail, "rename one of them"));
+    }
+    Ok(Received { wanted, inputs, folder })
 }
 
 /// What the form says beside the files.
@@ -208,28 +222,32 @@ fn is_plain(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && !matches!(name, "." | "..") && !name.chars().any(deceives)
 }
 
+/// Reads a file that will not be needed.
+async fn pass_over(mut field: Field<'_>, bytes_left: &mut u64) -> Answer<()> {
+    while let Some(piece) = field.chunk().await.map_err(|error| broken(&error))? {
+        count(piece.len(), bytes_left)?;
+    }
+    Ok(())
+}
+
+fn count(bytes: usize, bytes_left: &mut u64) -> Answer<()> {
+    let hint = "put them into a folder for thenar run --workspace";
+    let too_large = || Problem::new(Kind::TooLarge, "the files are too large together", hint);
+    *bytes_left = bytes_left.checked_sub(bytes as u64).ok_or_else(too_large)?;
+    Ok(())
+}
+
 /// Writes a file as it comes.
 async fn store(mut field: Field<'_>, path: &Path, bytes_left: &mut u64) -> Answer<PathBuf> {
     let to = path.to_owned();
     let mut file = blocking(move || {
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&to);
-        opened.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                Problem::new(Kind::SameName, "two of the files have the same name", "rename one of them")
-            }
-            _ => Problem::io("make the file", &error),
-        })
+        opened.map_err(|error| Problem::io("make the file", &error))
     })
     .await?;
     let mut gathered = Vec::new();
     while let Some(piece) = field.chunk().await.map_err(|error| broken(&error))? {
-        *bytes_left = bytes_left.checked_sub(piece.len() as u64).ok_or_else(|| {
-            Problem::new(
-                Kind::TooLarge,
-                "the files are too large together",
-                "put them into a folder for thenar run --workspace",
-            )
-        })?;
+        count(piece.len(), bytes_left)?;
         gathered.extend_from_slice(&piece);
         if gathered.len() >= WRITE_BYTES {
             file = write(file, std::mem::take(&mut gathered)).await?;
