@@ -1038,6 +1038,28 @@ export interface components {
             /** @description `provider:model`; null leaves it to the environment. */
             model: string | null;
         };
+        /** @description How a connection ended. */
+        Closed: {
+            /** @description The address that was dialled, if it came so far. */
+            address?: string | null;
+            /**
+             * Format: int64
+             * @description To the computer.
+             */
+            bytes_down: number;
+            /**
+             * Format: int64
+             * @description From the computer.
+             */
+            bytes_up: number;
+            /** Format: int64 */
+            ms: number;
+            /** Format: int64 */
+            number: number;
+            refused?: components["schemas"]["Refusal"] | null;
+            /** @description The name that its TLS asked for, where it could be read. */
+            tls_name?: string | null;
+        };
         /** @description A part of the computer with which a person can work in the agent's place. */
         ComputerPart: {
             name: string;
@@ -1060,8 +1082,35 @@ export interface components {
             /** @description A word with it, for the agent. */
             note?: string;
         };
+        /** @description A connection that a program asked for. */
+        Connection: {
+            effect?: components["schemas"]["EffectId"] | null;
+            host: string;
+            /**
+             * Format: int64
+             * @description Counted from 1 within the task.
+             */
+            number: number;
+            /** Format: int32 */
+            port: number;
+            way: components["schemas"]["Way"];
+        };
         /** Format: binary */
         Content: string;
+        /** @description Connections to one place that were too many to be named one by one. */
+        Counted: {
+            /** Format: int64 */
+            bytes_down: number;
+            /** Format: int64 */
+            bytes_up: number;
+            host: string;
+            /** Format: int64 */
+            opened: number;
+            /** Format: int32 */
+            port: number;
+            /** Format: int64 */
+            refused: number;
+        };
         /** @description What policy said, and which rules spoke. */
         Decision: {
             /** @description Digest of the effect's canonical form: what an answer or a permit is bound to. */
@@ -1124,6 +1173,9 @@ export interface components {
         }) | (components["schemas"]["ToolCall"] & {
             /** @enum {string} */
             effect: "tool";
+        }) | (components["schemas"]["Reach"] & {
+            /** @enum {string} */
+            effect: "reach";
         });
         /**
          * Format: int64
@@ -1282,6 +1334,28 @@ export interface components {
             event: "computer_slept";
             /** Format: int64 */
             waited_ms: number;
+        } | {
+            connection: components["schemas"]["Connection"];
+            /** @enum {string} */
+            event: "connection_opened";
+        } | {
+            closed: components["schemas"]["Closed"];
+            /** @enum {string} */
+            event: "connection_closed";
+        } | {
+            connection: components["schemas"]["Connection"];
+            /** @enum {string} */
+            event: "connection_refused";
+            refused: components["schemas"]["Refusal"];
+        } | {
+            counted: components["schemas"]["Counted"];
+            /** @enum {string} */
+            event: "connections_counted";
+        } | {
+            /** @enum {string} */
+            event: "grant_ended";
+            id: components["schemas"]["EffectId"];
+            refused: components["schemas"]["Refusal"];
         } | {
             cause: components["schemas"]["StopCause"];
             /** @enum {string} */
@@ -1648,6 +1722,14 @@ export interface components {
             /** @description The JSON Schema of the answer. */
             schema: Record<string, never>;
         };
+        /** @description A place that programs in the computer want to reach: permitted once, and then for all connections there. */
+        Reach: {
+            /** @description A name in its one form, or an address. */
+            host: string;
+            id: components["schemas"]["EffectId"];
+            /** Format: int32 */
+            port: number;
+        };
         /** @description A line of a task's record: the `data` of a message of the stream, whose `id` is the number and whose `event` the kind. */
         RecordedEvent: {
             event: components["schemas"]["Event"];
@@ -1661,6 +1743,13 @@ export interface components {
              * @description Milliseconds since 1970 (UTC).
              */
             time_ms: number;
+        };
+        /** @description Why a connection was refused or cut off. */
+        Refusal: {
+            /** @description In plain words. */
+            reason: string;
+            /** @description The rule that spoke. */
+            rule: string;
         };
         /** @description What a model call gave. */
         Reply: {
@@ -1856,6 +1945,8 @@ export interface components {
             policy: components["schemas"]["BlobRef"];
             /** @description True where the model is a script and not a model at all. */
             scripted: boolean;
+            /** @description The model is shown pictures that tools take. */
+            sees?: boolean;
             /** @description The system prompt. */
             system: components["schemas"]["BlobRef"];
             /** @description The tool list, as canonical JSON. */
@@ -1865,6 +1956,8 @@ export interface components {
         TaskId: string;
         /** @description What the person chose for a task, kept for every resume. */
         TaskOptions: {
+            /** @description What programs in the computer may reach, as `HOST[:PORT][=ADDRESS[:PORT]]`. */
+            allow_net?: string[];
             max_cost: components["schemas"]["MicroUsd"] | null;
             /** Format: int64 */
             max_steps: number | null;
@@ -2004,6 +2097,10 @@ export interface components {
             /** @enum {string} */
             fact: "idle";
             text: string;
+        } | {
+            /** @enum {string} */
+            fact: "picture";
+            picture: components["schemas"]["BlobRef"];
         };
         /** @description A tool call as the model wrote it: nothing is checked yet. */
         ToolRequest: {
@@ -2061,6 +2158,11 @@ export interface components {
          * @enum {string}
          */
         WaitsFor: "answer" | "confirmation" | "hand_back";
+        /**
+         * @description How a program asked for a connection.
+         * @enum {string}
+         */
+        Way: "http" | "tls" | "connect" | "socks";
     };
     responses: {
         /** @description `busy`: The server has its hands full. */
