@@ -6,6 +6,7 @@
 mod browser;
 mod checkpoints;
 mod computer;
+mod crowd;
 mod engine;
 mod journal;
 mod many;
@@ -83,6 +84,8 @@ const MEASURES: &[Measure] = &[
     ("replay", journal::replay),
     ("computer", computer::commands),
     ("browser", browser::starts),
+    ("others", crowd::others),
+    ("idle", crowd::idle),
     ("checkpoints", checkpoints::beside_git),
 ];
 

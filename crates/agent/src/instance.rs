@@ -136,7 +136,7 @@ impl Instance {
 
     /// Puts a new task on record, with its inputs in its workspace. It does not run yet.
     pub fn create(&self, task: NewTask) -> Result<TaskId, Error> {
-        check(&task)?;
+        check(&task, self.setup.build.driver)?;
         let id = match &task.id {
             Some(id) => id.clone(),
             None => self.new_id()?,
@@ -330,19 +330,24 @@ impl Instance {
             keeper: self.setup.keeper.clone(),
             forbidden: self.setup.forbidden.clone(),
             build: self.setup.build,
-            egress: true,
+            // Bubblewrap makes no listeners: there is no way out then, as `check` says to whoever names a host.
+            egress: self.setup.build.driver == sandbox::Driver::Native,
         };
         let out = options.out.clone().map(PathBuf::from);
         tools::Place::new(folder.root().to_owned(), spec, out, Arc::new(AtomicBool::new(false)))
     }
 }
 
-fn check(task: &NewTask) -> Result<(), Error> {
+fn check(task: &NewTask, driver: sandbox::Driver) -> Result<(), Error> {
     if task.brief.trim().is_empty() {
         return Err(Error::Invalid("the task is empty: say in a sentence what you want".to_owned()));
     }
     if task.brief.len() > BRIEF_BYTES_MAX {
         return Err(Error::Invalid("the task is longer than 256 KiB: give long material as --input".to_owned()));
+    }
+    if driver == sandbox::Driver::Bwrap && !task.options.allow_net.is_empty() {
+        let text = "hosts were named for the task, and the driver bwrap makes no way to them: take the driver native (THENAR_COMPUTER, or `driver` under [computer])";
+        return Err(Error::Invalid(text.to_owned()));
     }
     crate::allow::allow_list(&task.options.allow_net)?;
     if task.inputs.len() > INPUT_FILES_MAX {

@@ -66,7 +66,7 @@ impl std::fmt::Debug for Key {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Computer {
-    /// Who makes it: `native` (our own launcher, the default) or `bwrap` (bubblewrap 0.8 or newer; no browser then).
+    /// Who makes it: `native` (our own launcher, the default) or `bwrap` (bubblewrap 0.8 or newer; no browser and no network then).
     pub(crate) driver: Option<String>,
     /// Memory of all its processes together: `512M`, `4G`.
     #[serde(deserialize_with = "size")]

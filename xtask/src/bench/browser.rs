@@ -76,7 +76,7 @@ struct Desk {
 impl Desk {
     fn open(programs: &Programs, which: sandbox::Browser) -> Result<Self> {
         let folder = TempDir::with_prefix("thenar-bench-").context("make a folder for a computer")?;
-        let computer = Computer::open(&spec(programs, &folder)?).context("make a computer")?;
+        let computer = Computer::open(&spec(programs, folder.path())?).context("make a computer")?;
         let started = Instant::now();
         let line = computer.browser(which).context("start a browser")?;
         let writer = line.stream.try_clone().context("speak with the browser")?;

@@ -1,6 +1,7 @@
 //! The computer alone: from nothing to the first output of a command, and a further command in a computer that is there.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -23,7 +24,7 @@ pub(super) fn commands(programs: &Programs) -> Result<Vec<Figure>> {
     for number in 0..COMPUTERS {
         let folder = TempDir::with_prefix("thenar-bench-").context("make a folder for a computer")?;
         let start = Instant::now();
-        let computer = Computer::open(&spec(programs, &folder)?).context("make a computer")?;
+        let computer = Computer::open(&spec(programs, folder.path())?).context("make a computer")?;
         echo(&computer, "first")?;
         first.push(start.elapsed().as_secs_f64() * 1000.0);
         let more = if number == 0 { FURTHER } else { 0 };
@@ -42,11 +43,11 @@ pub(super) fn commands(programs: &Programs) -> Result<Vec<Figure>> {
     ])
 }
 
-pub(super) fn spec(programs: &Programs, folder: &TempDir) -> Result<ComputerSpec> {
-    let workspace = folder.path().join("workspace");
-    std::fs::create_dir(&workspace).context("make a workspace")?;
+pub(super) fn spec(programs: &Programs, folder: &Path) -> Result<ComputerSpec> {
+    let workspace = folder.join("workspace");
+    std::fs::create_dir_all(&workspace).context("make a workspace")?;
     Ok(ComputerSpec {
-        dir: folder.path().join("computer"),
+        dir: folder.join("computer"),
         workspace: Workspace::Own(workspace),
         toolset: None,
         limits: Limits::default(),
@@ -59,7 +60,7 @@ pub(super) fn spec(programs: &Programs, folder: &TempDir) -> Result<ComputerSpec
     })
 }
 
-fn echo(computer: &Computer, call: &str) -> Result<()> {
+pub(super) fn echo(computer: &Computer, call: &str) -> Result<()> {
     let argv = ["/bin/echo", "here"].map(str::to_owned).to_vec();
     computer.start(call, &Request::Exec { argv, cwd: None, env: BTreeMap::new() }).context("start a command")?;
     match computer.wait(call, PATIENCE).context("wait for a command")? {

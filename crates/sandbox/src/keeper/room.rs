@@ -17,12 +17,17 @@ use count::{Used, count};
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a count is trusted although the free space says nothing: others may have made room meanwhile.
 const TRUST: Duration = Duration::from_secs(60);
-/// A count may take one part in this of the time.
+/// A count may take one part in this of the time,
 const DUTY: u32 = 20;
+/// and in this where all that was left may be gone: whoever fills faster than is counted must not gain by it.
+const DUTY_WHEN_GONE: u32 = 2;
 /// What may be added while the workspace is over its limit, so that cleaning up can move a little about.
 const SLACK: Used = Used { bytes: 32 << 20, files: 1000 };
 /// Memory for the thread that counts.
 const STACK_BYTES: usize = 256 * 1024;
+/// Parts of what is left.
+const ALL: u64 = 1;
+const HALF: u64 = 2;
 /// Counting steps back behind everything else.
 const NICENESS: i32 = 15;
 
@@ -37,6 +42,8 @@ pub(super) struct Room {
     used: Option<Used>,
     /// Beyond this, what runs is ended.
     ceiling: Used,
+    /// All that ran was ended by the last count.
+    ended: bool,
     free: Used,
     counting: Option<PipeReader>,
     counter: Option<JoinHandle<()>>,
@@ -62,6 +69,7 @@ impl Room {
             before: Used::default(),
             used: None,
             ceiling: most,
+            ended: false,
             free,
             counting: None,
             counter: None,
@@ -89,8 +97,8 @@ impl Room {
 
     pub(super) fn ends(&mut self) {
         self.stirred = true;
-        if self.counting.is_none() && (self.full().is_some() || self.fell()) {
-            self.next = Instant::now().max(self.counted_at + self.took * DUTY);
+        if self.counting.is_none() && (self.full().is_some() || self.fell(HALF)) {
+            self.next = Instant::now().max(self.counted_at + self.pause());
         }
     }
 
@@ -122,21 +130,26 @@ impl Room {
         self.next = Instant::now() + LOOK;
         let stale = self.counted_at.elapsed() >= TRUST;
         let over = self.full().is_some();
-        if (self.used.is_none() || stale || over || self.fell()) && self.counted_at.elapsed() >= self.took * DUTY {
+        if (self.used.is_none() || stale || over || self.fell(HALF)) && self.counted_at.elapsed() >= self.pause() {
             self.counting = self.begin_count().ok();
         }
         None
     }
 
-    /// Whether the free space fell so far that half of what may still be used could be gone.
-    fn fell(&self) -> bool {
+    /// How long it is not counted again.
+    fn pause(&self) -> Duration {
+        self.took * if self.fell(ALL) { DUTY_WHEN_GONE } else { DUTY }
+    }
+
+    /// Whether the free space fell so far that this part of what may still be used could be gone.
+    fn fell(&self, part: u64) -> bool {
         let Some(free) = free(&self.folder) else { return true };
         let used = self.used.map_or(0, |used| used.bytes);
         let used_files = self.used.map_or(0, |used| used.files);
         let fell = self.free.bytes.saturating_sub(free.bytes);
         let fell_files = self.free.files.saturating_sub(free.files);
         let ceiling = self.ceiling.with(self.before);
-        fell > ceiling.bytes.saturating_sub(used) / 2 || fell_files > ceiling.files.saturating_sub(used_files) / 2
+        fell > ceiling.bytes.saturating_sub(used) / part || fell_files > ceiling.files.saturating_sub(used_files) / part
     }
 
     pub(super) fn be_alone(&mut self) {
@@ -174,10 +187,13 @@ impl Room {
         }
         self.used = Some(used);
         let own = used.without(self.before);
-        let over = own.exceeds(self.ceiling);
+        // What was counted while it was still being filled is less than what is there: the first count afterwards says how much
+        // that is, and whoever cleans up meanwhile is let.
+        let over = own.exceeds(self.ceiling) && !self.ended;
+        self.ended = over;
         let roof = own.with(SLACK);
         // Never below the limit; above it, only a little over what is used, and lower whenever less is used.
-        self.ceiling = if over { roof } else { self.ceiling.least(roof) }.most(self.most);
+        self.ceiling = if own.exceeds(self.ceiling) { roof } else { self.ceiling.least(roof) }.most(self.most);
         if over { self.full() } else { None }
     }
 }

@@ -124,16 +124,16 @@ fn a_flood_of_output_is_cut_and_keeps_nothing_in_memory() {
 }
 
 #[test]
-fn a_million_folders_meet_the_limit_and_can_be_removed() {
+fn folders_without_number_meet_the_limit_and_can_be_removed() {
     let mut desk = Desk::new();
-    desk.spec.limits.workspace_files = 900_000;
+    desk.spec.limits.workspace_files = 20_000;
     let computer = desk.open();
     let make = r#"python3 -c 'import os
-for a in range(1000):
+for a in range(60):
     os.mkdir(str(a)); os.chdir(str(a))
     for b in range(1000): os.mkdir(str(b))
     os.chdir("..")
-print("a million")'; sleep 1000"#;
+print("all made")'; sleep 1000"#;
     let made = result(&computer, "make", make);
     assert!(made.limit.as_deref().unwrap_or_default().contains("files, and may hold"), "{made:?}");
     let find = FileOp::FindByName { path: ".".to_owned(), glob: "**/999".to_owned(), max: 50 };
