@@ -40,7 +40,8 @@ function prompt(step: Step): string {
   switch (step.tool) {
     case 'shell_exec': {
       const folder = argument('exec_dir') || '/workspace'
-      const place = folder.replace(/^\/workspace/, '~')
+      // A terminal that lasts has a folder of its own, which the call does not tell.
+      const place = argument('terminal') || folder.replace(/^\/workspace/, '~')
       return `${GREEN}${BOLD}${place}${PLAIN} ${DIM}$${PLAIN} ${argument('command').replaceAll('\n', `\r\n${DIM}>${PLAIN} `)}`
     }
     case 'shell_write_to_process':
