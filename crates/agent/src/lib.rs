@@ -34,10 +34,13 @@ mod state;
 mod summary;
 mod terminals;
 mod trace;
+mod viewer;
 mod watch;
 
 pub use allow::{PLACES_NAMED_MAX, allow_list};
 pub use backup::CopiedTask;
+/// And its browser.
+pub use browser::{Frame as PageFrame, Input as PageInput};
 pub use checkpoints::Side;
 pub use context::{Context, Entry};
 pub use control::{Answer, Command};
@@ -63,4 +66,5 @@ pub use sandbox::{Depict, Error as ComputerError, Look, Size as TerminalSize, Te
 pub use state::{Call, Ended, Kept, KeptCheckpoint, OpenModelCall, Stage, State};
 pub use summary::{Approval, Summary};
 pub use trace::CONTENT;
+pub use viewer::Viewer;
 pub use watch::{Nobody, Patience, Watcher};

@@ -219,8 +219,7 @@ impl State {
                     open.in_flight = true;
                 }
                 let (boot, answer) = (boot.clone(), self.answer_on(*id));
-                let mut name = None;
-                let mut used = false;
+                let (mut name, mut used) = (None, false);
                 self.stage(*id, |call| {
                     used = kept::uses_computer(&call.tool);
                     name = tools::process_name(&call);
@@ -253,18 +252,17 @@ impl State {
                 self.processes.clear();
             }
             Event::LimitReached { limit, .. } => self.limits_reached.push(*limit),
-            // All that these say is the network's.
-            Event::ConnectionOpened { .. }
+            // All that these say is the network's, or the time.
+            Event::TimeReached { .. }
+            | Event::ConnectionOpened { .. }
             | Event::ConnectionClosed { .. }
             | Event::ConnectionRefused { .. }
             | Event::ConnectionsCounted { .. }
             | Event::GrantEnded { .. } => {}
-            Event::TimeReached { .. } => {}
             Event::StopRequested { by } => self.stop = Some(by.clone()),
             Event::TakenOver { what } => self.taken_over = Some(what.clone()),
             Event::HandedBack { .. } => {
-                self.taken_over = None;
-                self.unheard = true;
+                (self.taken_over, self.unheard) = (None, true);
                 self.last_words = None;
                 self.idle = None;
             }

@@ -18,7 +18,7 @@ use crate::world::Place;
 use crate::{downloads, process, shown};
 
 /// The folder for downloads, as the browser sees it.
-const DOWNLOADS_INSIDE: &str = "/downloads";
+pub const DOWNLOADS_INSIDE: &str = "/downloads";
 
 /// The browser in an engine's hands.
 #[derive(Debug)]

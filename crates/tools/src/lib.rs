@@ -51,6 +51,7 @@ mod shown;
 mod terminal;
 mod world;
 
+pub use browsing::DOWNLOADS_INSIDE;
 pub use catalog::{
     ToolSpec, admit, attach, durable_first, facts, is_known, list, list_json, process_name, run, unknown_tool,
 };

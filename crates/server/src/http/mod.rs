@@ -3,6 +3,7 @@
 
 mod api;
 mod archive;
+mod browser;
 mod events;
 mod extract;
 mod files;
@@ -80,6 +81,8 @@ struct Shared {
     uploads: Arc<Semaphore>,
     /// A place for each watcher of a terminal.
     terminal_watchers: Arc<Semaphore>,
+    /// Browsers in persons' hands.
+    viewers: Arc<browser::Viewers>,
     shares: Arc<Links>,
     /// The one place for trying a model or the machine.
     trials: Arc<Semaphore>,
@@ -102,6 +105,7 @@ pub fn app(state: App) -> Router {
         gate: Arc::new(guard::Gate::new(state.limits)),
         uploads: Arc::new(Semaphore::new(state.limits.uploads_max)),
         terminal_watchers: Arc::new(Semaphore::new(terminals::WATCHERS_MAX)),
+        viewers: Arc::default(),
         trials: Arc::new(Semaphore::new(1)),
         shares: Arc::new(Links(
             Shares::open(state.instance.home().path())

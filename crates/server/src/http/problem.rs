@@ -417,6 +417,10 @@ answers! {
     Typing: Malformed NoSuchTask NoSuchTerminal TooSlow NotNow TooLarge UnsupportedMediaType Invalid;
     /// What is to be taken over may not be there.
     TakingOver: Malformed NoSuchTask NoSuchTerminal TooSlow NotNow TooLarge UnsupportedMediaType Invalid DiskFull;
+    /// The browser may not be in the person's hands.
+    OfBrowser: NoSuchTask NotNow;
+    /// Nor what is done to it be possible.
+    Handling: Malformed NoSuchTask TooSlow NotNow TooLarge UnsupportedMediaType Invalid;
     /// The task may not take it.
     Changing: NoSuchTask NotNow DiskFull;
     /// The configuration may not be one.

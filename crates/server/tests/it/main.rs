@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a scenario ends where its stage breaks down")]
 
+mod browser;
 mod connections;
 mod control;
 mod door;

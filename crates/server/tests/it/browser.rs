@@ -1,0 +1,79 @@
+//! The browser over HTTP: taken over, watched, clicked and typed in, handed back.
+
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use serde_json::json;
+use server::{HttpLimits, RunnerLimits};
+use testkit::{Answer, Gate, ModelServer, Turn};
+use tower::ServiceExt as _;
+
+use crate::door::{Door, Told, door_before, get, made, post, request};
+
+const PAGE: &str =
+    "data:text/html,<title>Form</title><input style='position:fixed;left:0;top:0;width:400px;height:100px'>";
+
+/// A model that opens a page, waits at the gate, looks at the page again, and is done.
+fn browsing(gate: &Gate) -> Door {
+    let held = gate.clone();
+    let server = ModelServer::start(move |before, _| match before {
+        0 => Answer::Stream(Turn::call("browser_navigate", &json!({ "url": PAGE }))),
+        1 => Answer::Gated(Turn::call("browser_view", &json!({})), held.clone()),
+        _ => Answer::Stream(Turn::say("That was it.")),
+    });
+    door_before(server.unwrap(), RunnerLimits::default(), HttpLimits::default())
+}
+
+fn kind(told: &Told) -> (u16, String) {
+    (told.status, told.json()["type"].as_str().unwrap_or_default().replace("/v1/problems#", ""))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_is_taken_over_watched_typed_into_and_handed_back() {
+    let gate = Gate::default();
+    let door = browsing(&gate);
+    let id = made(&door).await;
+    let at = |rest: &str| format!("/v1/tasks/{id}{rest}");
+    let acts = |acts: serde_json::Value| json!({ "acts": acts });
+    // The page is open, and the model thinks.
+    tokio::task::block_in_place(|| assert!(door.rig.server.wait_for(2)));
+    // It is the agent's: nobody else sees it move, nor clicks.
+    assert_eq!(kind(&get(&door, &at("/browser")).await), (409, "not-now".to_owned()));
+    let key = acts(json!([{ "act": "key", "key": "a" }]));
+    assert_eq!(kind(&post(&door, &at("/browser/input"), key.clone()).await), (409, "not-now".to_owned()));
+    assert_eq!(post(&door, &at("/takeover"), json!({"what": {"part": "browser"}})).await.status, 202);
+    gate.let_through(1_000);
+    tokio::task::block_in_place(|| door.rig.until(&id, "waiting"));
+    let response = door.router.clone().oneshot(request(&door, "GET", &at("/browser"), &[], None)).await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    let mut pictures = Body::into_data_stream(response.into_body());
+    let mut next = async |wanted: &str| loop {
+        let piece = pictures.next().await.expect("it goes on").unwrap();
+        let piece = String::from_utf8_lossy(&piece).into_owned();
+        if piece.starts_with(wanted) {
+            return piece;
+        }
+    };
+    let frame = next("event: frame\ndata: ").await;
+    let frame: serde_json::Value = serde_json::from_str(frame["event: frame\ndata: ".len()..].trim()).unwrap();
+    assert_eq!((&frame["width"], &frame["height"]), (&json!(1280), &json!(800)));
+    assert!(frame["jpeg"].as_str().unwrap().starts_with("/9j/"));
+    for wrong in [json!([]), json!([{"act": "move", "x": -1, "y": 0}]), json!([{"act": "key", "key": "NoSuchKey"}])] {
+        assert_eq!(post(&door, &at("/browser/input"), acts(wrong)).await.status, 422);
+    }
+    let typed = acts(json!([
+        {"act": "button", "x": 50, "y": 50, "down": true},
+        {"act": "button", "x": 50, "y": 50, "down": false},
+        {"act": "text", "text": "by hand"},
+    ]));
+    assert_eq!(post(&door, &at("/browser/input"), typed).await.status, 204);
+    // What was done is seen.
+    next("event: frame\n").await;
+    let back = post(&door, &at("/handback"), json!({"note": "I filled it in"})).await;
+    assert_eq!(back.status, 202, "{}", back.json());
+    tokio::task::block_in_place(|| door.rig.until(&id, "done"));
+    // The agent has the very page, with what the person typed, and the person's line is over.
+    let heard = String::from_utf8(door.rig.server.seen().pop().unwrap().body).unwrap();
+    assert!(heard.contains("They say: I filled it in") && heard.contains("= by hand"), "{heard}");
+    next("event: end\n").await;
+    assert_eq!(kind(&post(&door, &at("/browser/input"), key).await), (409, "not-now".to_owned()));
+}
