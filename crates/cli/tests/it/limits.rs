@@ -50,10 +50,10 @@ fn cost_is_reserved_before_it_is_spent() {
     let ran = desk.run(&["run", "--json", "--max-cost", "0.0001", "Work"]).code(3);
     assert_eq!(server.seen().len(), 0, "not even the first request fits");
     assert_eq!(ran.json()["cost_usd"], 0.0);
-    let ran = desk.run(&["run", "--json", "--max-cost", "0.010", "Work"]).code(3);
+    let ran = desk.run(&["run", "--json", "--max-cost", "0.016", "Work"]).code(3);
     let result = ran.json();
     let spent = result["cost_usd"].as_f64().unwrap();
-    assert!(spent > 0.0 && spent <= 0.010, "{result}");
+    assert!(spent > 0.0 && spent <= 0.016, "{result}");
     assert_eq!(result["cause"], json!({ "limit": "cost" }));
     assert!(!server.seen().is_empty());
     let id = result["id"].as_str().unwrap();
