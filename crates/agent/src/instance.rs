@@ -137,6 +137,7 @@ impl Instance {
     /// Puts a new task on record, with its inputs in its workspace. It does not run yet.
     pub fn create(&self, task: NewTask) -> Result<TaskId, Error> {
         check(&task, self.setup.build.driver)?;
+        self.secrets().named(&task.options.secrets)?;
         let id = match &task.id {
             Some(id) => id.clone(),
             None => self.new_id()?,
@@ -311,22 +312,30 @@ impl Instance {
         Ok(state)
     }
 
+    /// The secrets of this instance.
+    pub fn secrets(&self) -> crate::Secrets {
+        crate::Secrets::of(self.setup.home.path())
+    }
+
     pub(crate) fn place(&self, folder: &TaskFolder, state: &State) -> tools::Place {
         let options = &state.options;
         let workspace = match &options.workspace {
             Some(path) => sandbox::Workspace::Folder(PathBuf::from(path)),
             None => sandbox::Workspace::Own(folder.workspace()),
         };
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let mut env: std::collections::BTreeMap<_, _> = sandbox::egress::ENVIRONMENT.iter().map(pair).collect();
+        let secrets = self.secrets().named(&options.secrets).unwrap_or_default();
+        let trusted = if secrets.is_empty() { None } else { crate::secrets::authority(folder.root()).ok() };
+        env.extend(trusted.iter().flat_map(|_| tools::TRUST.iter().map(pair)));
+        env.extend(secrets.into_iter().map(|kept| (kept.name, kept.placeholder)));
         let spec = sandbox::ComputerSpec {
             dir: folder.computer(),
             workspace,
             toolset: self.setup.toolset.clone(),
             limits: self.setup.limits.clone(),
             deadline_unix_ms: state.deadline_ms(),
-            env: sandbox::egress::ENVIRONMENT
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+            env,
             keeper: self.setup.keeper.clone(),
             forbidden: self.setup.forbidden.clone(),
             build: self.setup.build,
@@ -334,7 +343,11 @@ impl Instance {
             egress: self.setup.build.driver == sandbox::Driver::Native,
         };
         let out = options.out.clone().map(PathBuf::from);
-        tools::Place::new(folder.root().to_owned(), spec, out, Arc::new(AtomicBool::new(false)))
+        let place = tools::Place::new(folder.root().to_owned(), spec, out, Arc::new(AtomicBool::new(false)));
+        match trusted {
+            Some(authority) => place.with_trusted(authority.certificate().to_owned()),
+            None => place,
+        }
     }
 }
 

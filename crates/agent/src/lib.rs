@@ -30,6 +30,7 @@ mod prompt;
 mod record;
 mod retention;
 mod run;
+mod secrets;
 mod state;
 mod summary;
 mod terminals;
@@ -63,6 +64,7 @@ pub use run::Start;
 pub use sandbox::Folder;
 /// And its terminals.
 pub use sandbox::{Depict, Error as ComputerError, Look, Size as TerminalSize, Terminal, Until};
+pub use secrets::{KeptSecret, Secrets};
 pub use state::{Call, Ended, Kept, KeptCheckpoint, OpenModelCall, Stage, State};
 pub use summary::{Approval, Summary};
 pub use trace::CONTENT;

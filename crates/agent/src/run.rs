@@ -98,7 +98,7 @@ impl Instance {
         let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let _door = Door::open(&folder.control(), sender)?;
         let keeping = Keeping::new(Keeper::of(&folder, &record.state), record.state.kept.last);
-        let (traffic, album) = (Traffic::new(), record.album());
+        let (traffic, album) = (Traffic::new(self.secrets(), folder.root()), record.album());
         let place = Arc::new(self.place(&folder, &record.state).with_gate(traffic.gate()).with_album(album));
         let mut run = Run {
             record,

@@ -214,20 +214,7 @@ impl State {
                 let (digest, allowed, note) = (*effect_digest, *allowed, note.clone());
                 self.stage(*id, |call| Stage::Answered { call, digest, allowed, note, at_ms: time_ms });
             }
-            Event::EffectStarted { id, boot } => {
-                if let Some(open) = self.model_call.as_mut().filter(|open| open.call.id == *id) {
-                    open.in_flight = true;
-                }
-                let (boot, answer) = (boot.clone(), self.answer_on(*id));
-                let (mut name, mut used) = (None, false);
-                self.stage(*id, |call| {
-                    used = kept::uses_computer(&call.tool);
-                    name = tools::process_name(&call);
-                    Stage::Started { call, boot, answer }
-                });
-                self.has_computer |= used;
-                self.processes.extend(name.map(|name| (name, *id)));
-            }
+            Event::EffectStarted { id, boot } => self.started(*id, boot.clone()),
             Event::ModelAttemptFailed { retry_in_ms, .. } => {
                 if let Some(open) = &mut self.model_call {
                     open.in_flight = false;
@@ -430,6 +417,22 @@ impl State {
                 }
             }
         }
+    }
+
+    fn started(&mut self, id: EffectId, boot: String) {
+        if let Some(open) = self.model_call.as_mut().filter(|open| open.call.id == id) {
+            open.in_flight = true;
+        }
+        let answer = self.answer_on(id);
+        let mut name = None;
+        let mut used = false;
+        self.stage(id, |call| {
+            used = kept::uses_computer(&call.tool);
+            name = tools::process_name(&call);
+            Stage::Started { call, boot, answer }
+        });
+        self.has_computer |= used;
+        self.processes.extend(name.map(|name| (name, id)));
     }
 
     fn decided(&mut self, id: EffectId, decision: &Decision) {

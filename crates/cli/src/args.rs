@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Look at tasks and speak to them
     #[command(subcommand)]
     Task(Task),
+    /// Keep secrets that tasks can use and never see
+    #[command(subcommand)]
+    Secret(Secret),
     /// Read, verify and export the record of a task
     #[command(subcommand)]
     Journal(Journal),
@@ -105,6 +108,9 @@ pub(crate) struct Run {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) reach: Reach,
+    /// Let it use a secret, at the hosts that this is for (again for more; `thenar secret set` keeps one)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) secret: Vec<String>,
     /// Let the running server do it; Ctrl-C leaves it at work there
     #[arg(long)]
     pub(crate) on_server: bool,
@@ -183,6 +189,39 @@ pub(crate) struct Reach {
     #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',')]
     pub(crate) allow_net: Vec<String>,
 }
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secret {
+    /// Keep a value, read from the terminal or standard input, for the hosts it may go to
+    #[command(after_help = SECRET)]
+    Set {
+        /// The variable that programs find a placeholder in
+        name: String,
+        /// Where it may go: example.org, example.org:8443, *.example.org (again for more)
+        #[arg(long, required = true, value_name = "HOST[:PORT]", value_delimiter = ',')]
+        host: Vec<String>,
+    },
+    /// The names of all, and where each may go
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a value
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+const SECRET: &str = "\
+The value never enters a computer: a task that is given it (`thenar run --secret NAME`) has a placeholder in the variable, and
+the value is put into the headers of requests on their way to these hosts.
+
+Examples:
+  thenar secret set GITHUB_TOKEN --host api.github.com
+  pass show openai | thenar secret set OPENAI_API_KEY --host api.openai.com
+  thenar run --secret GITHUB_TOKEN \"List my open issues\"";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {

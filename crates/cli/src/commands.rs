@@ -9,6 +9,7 @@ pub(crate) mod journal;
 pub(crate) mod models;
 pub(crate) mod on_server;
 pub(crate) mod run;
+pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod setup;
 pub(crate) mod task;

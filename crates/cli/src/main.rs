@@ -73,6 +73,7 @@ fn command(command: Command, screen: Screen) -> Result<commands::Ended, Problem>
                 commands::run::resume(id.as_deref(), &limits, &reach, json, screen)
             }
         },
+        Command::Secret(secret) => commands::secret::run(secret, screen),
         Command::Journal(journal) => match journal {
             Journal::Show { id, json } => commands::journal::show(&id, json),
             Journal::Verify { id_or_file } => commands::journal::verify(&id_or_file, screen),

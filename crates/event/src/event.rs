@@ -168,6 +168,9 @@ pub struct TaskOptions {
     /// What programs in the computer may reach, as `HOST[:PORT][=ADDRESS[:PORT]]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_net: Vec<String>,
+    /// Names of secrets that programs in the computer can use, each by the placeholder in a variable of its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
 }
 
 /// A part of the computer with which a person can work in the agent's place.

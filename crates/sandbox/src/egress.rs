@@ -8,6 +8,7 @@
 
 mod accept;
 mod address;
+mod authority;
 mod body;
 mod dial;
 mod dns;
@@ -16,7 +17,9 @@ mod grant;
 mod head;
 mod hello;
 mod host;
+mod intercept;
 mod relay;
+mod secret;
 mod socks;
 
 use std::fmt;
@@ -25,9 +28,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 pub use accept::Egress;
+pub use authority::Authority;
 pub use dial::never_open;
 pub use grant::{Ceilings, Grant};
 pub use host::Host;
+pub use secret::Secret;
 
 /// Where an HTTP proxy listens in every computer that has a way out.
 pub const PROXY_PORT: u16 = 3128;

@@ -49,6 +49,7 @@ mod shell_wait;
 mod shell_write_to_process;
 mod shown;
 mod terminal;
+mod trust;
 mod world;
 
 pub use browsing::DOWNLOADS_INSIDE;
@@ -61,4 +62,5 @@ pub use limits::{
 };
 pub use manual::reference;
 pub use picture::Album;
+pub use trust::TRUST;
 pub use world::{Place, World};

@@ -12,6 +12,7 @@ use sandbox::{Computer, ComputerSpec, Workspace};
 
 use crate::browsing::Held;
 use crate::picture::Album;
+use crate::trust;
 
 /// One tool call's surroundings. Cheap to make for each call: the lasting part is shared.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Place {
     browser: Mutex<Option<Arc<Held>>>,
     /// Who decides what the computer may reach; without, it reaches nothing.
     gate: Option<Arc<dyn EgressGate>>,
+    /// A certificate that programs in the computer trust beside the machine's own.
+    trusted: Option<String>,
 }
 
 #[derive(Debug)]
@@ -56,7 +59,7 @@ impl Place {
     /// A place whose computer is not opened yet.
     pub fn new(task_dir: PathBuf, spec: ComputerSpec, out: Option<PathBuf>, cancel: Arc<AtomicBool>) -> Self {
         let (open, browser) = (Mutex::new(None), Mutex::new(None));
-        Self { task_dir, spec, out, cancel, open, album: None, browser, gate: None }
+        Self { task_dir, spec, out, cancel, open, album: None, browser, gate: None, trusted: None }
     }
 
     /// The same, whose computer has a way out as far as the gate lets it.
@@ -72,6 +75,13 @@ impl Place {
         Self { album, ..self }
     }
 
+    /// The same, whose programs trust this certificate as well.
+    #[must_use]
+    pub fn with_trusted(mut self, certificate: String) -> Self {
+        self.trusted = Some(certificate);
+        self
+    }
+
     /// The task's computer, opened now if it was not.
     pub fn computer(&self) -> Result<Computer, sandbox::Error> {
         let mut open = self.open();
@@ -79,6 +89,9 @@ impl Place {
             return Ok(open.computer.clone());
         }
         let computer = Computer::open(&self.spec)?;
+        if let Some(certificate) = &self.trusted {
+            trust::put(&computer, certificate);
+        }
         *open = Some(self.serve(&computer));
         Ok(computer)
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::limits::{
     PLACES_MAX, QUESTIONS_MAX, REFUSALS_NAMED_MAX, TASK_BYTES_UP_MAX,
 };
 use crate::network::{Place, Stage};
+use crate::secrets::Secrets;
 use crate::watch::Patience;
 
 /// What the loop holds of the network while it runs.
@@ -35,14 +37,18 @@ pub(crate) struct Traffic {
     unnamed: BTreeMap<u64, Place>,
     /// Numbers of connections that stand on no record; the others are counted from 1.
     next_unnamed: u64,
+    secrets: Secrets,
+    /// The task's folder.
+    task: PathBuf,
 }
 
 impl Traffic {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(secrets: Secrets, task: &Path) -> Self {
+        let task = task.to_owned();
         let (sender, heard) = mpsc::channel(NETWORK_QUEUED_MAX);
         let (grants, waiting, named) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (counted, unnamed) = (BTreeMap::new(), BTreeMap::new());
-        Self { sender, heard, grants, waiting, named, counted, unnamed, next_unnamed: u64::MAX }
+        Self { sender, heard, grants, waiting, named, counted, unnamed, next_unnamed: u64::MAX, secrets, task }
     }
 
     /// The gate of this task's computer.
@@ -192,8 +198,16 @@ impl Run<'_> {
                 let left_up = ceilings.bytes_up.saturating_sub(spent.0);
                 ceilings.bytes_up = left_up.min(TASK_BYTES_UP_MAX.saturating_sub(all_up));
                 ceilings.bytes_down = ceilings.bytes_down.saturating_sub(spent.1);
-                let grant = Arc::new(Grant::new(reach.id.0, named.flatten(), ceilings));
-                self.traffic.grants.insert(place, grant);
+                let mut grant = Grant::new(reach.id.0, named.flatten(), ceilings);
+                let secrets = self.traffic.secrets.bound(&self.record.state.options.secrets, &host, place.1);
+                if !secrets.is_empty() {
+                    // Without its authority the program would be refused by the server; with a placeholder it is.
+                    match crate::secrets::authority(&self.traffic.task) {
+                        Ok(authority) => grant = grant.with_secrets(secrets, authority),
+                        Err(error) => tracing::warn!(%error, "no secret can be used: the task has no authority"),
+                    }
+                }
+                self.traffic.grants.insert(place, Arc::new(grant));
                 let waiting = self.traffic.waiting.remove(&id).unwrap_or_default();
                 for (attempt, answer) in waiting.into_iter().chain(wanted) {
                     self.admit(attempt, answer)?;

@@ -32,6 +32,9 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
     let instance = house::open(&config)?;
     // A usual cap is for models whose price is known; one that was asked for is kept or refused.
     let usual_cost = config.limits.max_cost.filter(|_| chosen.priced).map(|usd| MicroUsd((usd * 1e6).round() as u64));
+    let secrets = instance.secrets().named(&args.secret);
+    let secrets = secrets.map_err(|error| Problem::new(Code::Usage, error.to_string()))?;
+    let secret_hosts: Vec<String> = secrets.into_iter().flat_map(|kept| kept.hosts).collect();
     let options = TaskOptions {
         max_steps: args.limits.max_steps.or(config.limits.max_steps),
         max_cost: args.limits.max_cost.or(usual_cost),
@@ -39,7 +42,9 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
         yes: args.yes,
         workspace: args.workspace.as_deref().map(|path| text_of(&house::lendable(path, &config)?)).transpose()?,
         out: None,
-        allow_net: allow_net(&args.reach, &[])?,
+        // What a secret is for may be reached.
+        allow_net: allow_net(&args.reach, &secret_hosts)?,
+        secrets: args.secret.clone(),
     };
     let id = match &args.id {
         Some(id) => TaskId::new(id.as_str()).map_err(|error| Problem::new(Code::Usage, error.to_string()))?,

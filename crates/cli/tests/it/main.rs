@@ -17,6 +17,7 @@ mod packaging;
 mod person;
 mod record;
 mod running;
+mod secrets;
 mod serve;
 mod telemetry;
 mod terminal;

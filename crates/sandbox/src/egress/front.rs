@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::dns::{self, Names};
 use super::head::{self, Bad, Head};
 use super::hello::{self, HELLO_BYTES_MAX, Hello};
+use super::intercept::{self, Between};
 use super::relay::{self, Passed, Upward};
 use super::socks::{self, Reply};
 use super::{Admitted, Attempt, Closed, EgressGate, Host, Refusal, Way, dial};
@@ -126,7 +127,7 @@ impl Front<'_> {
     }
 
     /// One request in plain HTTP. The next one needs a connection of its own: no second host slips in behind the first.
-    fn request(&self, attempt: &Attempt, head: Head, path: &str, rest: Vec<u8>) -> io::Result<()> {
+    fn request(&self, attempt: &Attempt, mut head: Head, path: &str, rest: Vec<u8>) -> io::Result<()> {
         let mut body = match head.body() {
             Ok(body) => body,
             Err(why) => return self.say(400, &Refusal::new("egress.request", why)),
@@ -144,6 +145,7 @@ impl Front<'_> {
         } else {
             attempt.host.with_port(attempt.port)
         };
+        head.fill_in(open.admitted.grant.secrets());
         let mut first = head.written(&authority, path);
         first.extend_from_slice(&rest[..own]);
         self.pass(open, first, Upward::Rest(body))?;
@@ -156,7 +158,7 @@ impl Front<'_> {
             Err(refusal) => self.say(403, &refusal),
             Ok(open) => {
                 let told = (&**self.client).write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
-                self.pass_told(told, open, rest, attempt.host)
+                self.pass_told(told, open, rest, attempt)
             }
         }
     }
@@ -171,7 +173,7 @@ impl Front<'_> {
             }
             Ok(open) => {
                 let told = socks::answer(&**self.client, Reply::Open);
-                self.pass_told(told, open, Vec::new(), attempt.host)
+                self.pass_told(told, open, Vec::new(), attempt)
             }
         }
     }
@@ -207,7 +209,7 @@ impl Front<'_> {
         };
         match opened {
             Err(_) => (&**self.client).write_all(&TLS_REFUSAL),
-            Ok(open) => self.pass(open, Vec::new(), Upward::For(attempt.host, heard)),
+            Ok(open) => self.tunnelled(open, attempt, heard),
         }
     }
 
@@ -227,12 +229,33 @@ impl Front<'_> {
         }
     }
 
-    fn pass_told(&self, told: io::Result<()>, open: Open, rest: Vec<u8>, host: Host) -> io::Result<()> {
+    fn pass_told(&self, told: io::Result<()>, open: Open, rest: Vec<u8>, attempt: Attempt) -> io::Result<()> {
         if let Err(error) = told {
             self.close(&open.admitted, Some(open.address), Passed::default());
             return Err(error);
         }
-        self.pass(open, Vec::new(), Upward::For(host, rest))
+        self.tunnelled(open, attempt, rest)
+    }
+
+    /// What follows is the program's own, but where a secret has to be put in.
+    fn tunnelled(&self, open: Open, attempt: Attempt, heard: Vec<u8>) -> io::Result<()> {
+        let grant = Arc::clone(&open.admitted.grant);
+        let Some(authority) = grant.authority() else {
+            return self.pass(open, Vec::new(), Upward::For(attempt.host, heard));
+        };
+        relay::waiting(&open.server, FIRST_WAIT)?;
+        let between = Between {
+            client: self.client,
+            server: &open.server,
+            host: &attempt.host,
+            port: attempt.port,
+            grant: &grant,
+            authority,
+            until: Instant::now() + FIRST_WAIT,
+        };
+        let passed = intercept::pass(&between, heard);
+        self.close(&open.admitted, Some(open.address), passed);
+        self.part()
     }
 
     /// Passes bytes both ways to the end.

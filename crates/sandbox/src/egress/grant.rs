@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Refusal;
+use super::{Authority, Refusal, Secret};
 
 /// What a grant is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,6 @@ pub struct Ceilings {
 }
 
 /// The right of one task to connect to one host and port. Shared by its connections; whoever made it can end it.
-#[derive(Debug)]
 pub struct Grant {
     id: u64,
     at: Option<SocketAddr>,
@@ -32,6 +31,14 @@ pub struct Grant {
     down: AtomicU64,
     ended: OnceLock<Refusal>,
     live: Mutex<BTreeMap<u64, Arc<TcpStream>>>,
+    secrets: Vec<Secret>,
+    authority: Option<Arc<Authority>>,
+}
+
+impl std::fmt::Debug for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grant").field("id", &self.id).field("ended", &self.ended).finish_non_exhaustive()
+    }
 }
 
 impl Grant {
@@ -39,7 +46,34 @@ impl Grant {
     pub fn new(id: u64, at: Option<SocketAddr>, ceilings: Ceilings) -> Self {
         let until = Instant::now() + ceilings.holds;
         let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { id, at, ceilings, until, up, down, ended: OnceLock::new(), live: Mutex::default() }
+        Self {
+            id,
+            at,
+            ceilings,
+            until,
+            up,
+            down,
+            ended: OnceLock::new(),
+            live: Mutex::default(),
+            secrets: Vec::new(),
+            authority: None,
+        }
+    }
+
+    /// The same, with secrets that are put into requests on the way there; over TLS as this authority.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Vec<Secret>, authority: Arc<Authority>) -> Self {
+        (self.secrets, self.authority) = (secrets, Some(authority));
+        self
+    }
+
+    pub(crate) fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
+    /// In whose name TLS is spoken here, where a secret has to be put in.
+    pub(crate) fn authority(&self) -> Option<&Arc<Authority>> {
+        self.authority.as_ref().filter(|_| !self.secrets.is_empty())
     }
 
     /// Its number, as whoever made it counts.

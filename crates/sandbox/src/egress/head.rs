@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::time::Instant;
 
+use super::Secret;
 use super::body::Body;
 
 /// The longest head.
@@ -129,6 +130,17 @@ impl Head {
             (Some(_), None) => Err("the length of the body is no number"),
             (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") && self.minor == 1 => Ok(Body::chunked()),
             (None, Some(_)) => Err("the body comes in a form that is not known here"),
+        }
+    }
+
+    /// Puts secrets in the place of their placeholders.
+    pub(crate) fn fill_in(&mut self, secrets: &[Secret]) {
+        for (_, value) in &mut self.headers {
+            for secret in secrets {
+                if let Some(filled) = secret.put_into(value) {
+                    *value = filled;
+                }
+            }
         }
     }
 

@@ -24,6 +24,10 @@ pub(crate) trait Side {
     /// Nothing at the end.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize>;
     fn write(&mut self, from: &[u8]) -> io::Result<usize>;
+    /// Sends what was written and is still here. True if anything moved.
+    fn push(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Something written is still on its way out.
     fn holds_back(&self) -> bool {
         false
@@ -158,6 +162,8 @@ impl Relay<'_> {
             moved |= self.up.flush(server)?;
             moved |= self.hear_server(server)?;
             moved |= self.down.flush(client)?;
+            moved |= client.push().map_err(|_| Stop::Broken)?;
+            moved |= server.push().map_err(|_| Stop::Broken)?;
             if self.up.ended && self.up.is_empty() && !self.up.told && matches!(self.upward, Upward::Free) {
                 self.up.told = true;
                 server.finish();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sandbox::Computer;
-use sandbox::egress::{Admitted, Attempt, Ceilings, Closed, Egress, EgressGate, Grant, Refusal};
+use sandbox::egress::{Admitted, Attempt, Authority, Ceilings, Closed, Egress, EgressGate, Grant, Refusal, Secret};
 
 use crate::desk::{Desk, ended, output, run, shell, until};
 use crate::site::Site;
@@ -268,4 +268,45 @@ fn no_more_passes_than_the_grant_is_worth() {
     assert_ne!(said, "0\n");
     until("it is told", || gate.rules() == ["egress.bytes", "egress.bytes"]);
     assert!(gate.closed().iter().map(|closed| closed.bytes_up).sum::<u64>() < 11_000);
+}
+
+#[test]
+fn a_secret_is_put_in_on_the_way_and_is_nowhere_inside() {
+    let (gate, plain, secure, other) = (TestGate::new(), Site::plain(), Site::secure("api.test"), Site::plain());
+    let key = Authority::new_key().unwrap();
+    let authority = Arc::new(Authority::of_key(&key, vec![secure.certificate()]).unwrap());
+    let secrets = || vec![Secret::new("thenar-secret-x", "the-value").unwrap()];
+    for (place, at) in [("api.test:80", plain.address), ("api.test:443", secure.address)] {
+        let grant = Grant::new(1, Some(at), PLENTY).with_secrets(secrets(), Arc::clone(&authority));
+        gate.allowed.lock().unwrap().insert(place.to_owned(), Arc::new(grant));
+    }
+    gate.allow("other.test:80", Some(other.address), PLENTY);
+    let (_desk, computer, _egress) = computer(&gate);
+    std::fs::write(_desk.path().join("workspace/ca.pem"), authority.certificate()).unwrap();
+    let token = "-H 'Authorization: Bearer thenar-secret-x'";
+    // Strictly checked inside: the computer trusts the task's own authority.
+    let strict = |arguments: &str| run(&computer, &format!("curl -s --cacert ca.pem {arguments} {token} -d 12345")).1;
+    assert_eq!(strict("http://api.test/a"), "this is /a, and 5 bytes came\n");
+    assert_eq!(strict("https://api.test/b"), "this is /b, and 5 bytes came\n");
+    assert_eq!(strict(&format!("{PROXY} https://api.test/c")), "this is /c, and 5 bytes came\n");
+    assert_eq!(strict("https://api.test/bytes/300000").len(), 300_000);
+    assert_eq!(strict("http://other.test/d"), "this is /d, and 5 bytes came\n");
+    for head in plain.heads().iter().chain(&secure.heads()) {
+        assert!(head.contains("Bearer the-value\r\n") && !head.contains("thenar-secret"), "{head}");
+    }
+    assert_eq!((plain.heads().len(), secure.heads().len()), (1, 3));
+    assert!(other.heads()[0].contains("Bearer thenar-secret-x\r\n"), "another host gets the placeholder");
+}
+
+#[test]
+fn a_server_that_is_not_the_host_gets_no_secret() {
+    let (gate, site) = (TestGate::new(), Site::secure("api.test"));
+    let authority = Arc::new(Authority::of_key(&Authority::new_key().unwrap(), Vec::new()).unwrap());
+    let secrets = vec![Secret::new("thenar-secret-x", "the-value").unwrap()];
+    let grant = Grant::new(1, Some(site.address), PLENTY).with_secrets(secrets, authority);
+    gate.allowed.lock().unwrap().insert("api.test:443".to_owned(), Arc::new(grant));
+    let (_desk, computer, _egress) = computer(&gate);
+    assert_eq!(curl(&computer, "https://api.test/ -H 'X: thenar-secret-x'"), "000");
+    until("it is told", || gate.rules() == ["egress.certificate"]);
+    assert!(site.heads().is_empty());
 }

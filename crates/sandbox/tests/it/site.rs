@@ -4,17 +4,18 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A site that serves until the test is over.
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
+    certificate: Option<CertificateDer<'static>>,
 }
 
 impl Site {
     pub(crate) fn plain() -> Self {
-        Self::start(None)
+        Self::start(None, None)
     }
 
     /// Over TLS, with a certificate of its own for this name.
@@ -28,10 +29,10 @@ impl Site {
             .with_no_client_auth()
             .with_single_cert(vec![made.cert.der().clone()], key)
             .unwrap();
-        Self::start(Some(Arc::new(config)))
+        Self::start(Some(Arc::new(config)), Some(made.cert.der().clone()))
     }
 
-    fn start(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+    fn start(tls: Option<Arc<rustls::ServerConfig>>, certificate: Option<CertificateDer<'static>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, heads) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let seen = Arc::clone(&heads);
@@ -47,7 +48,12 @@ impl Site {
                 });
             }
         });
-        Self { address, heads }
+        Self { address, heads, certificate }
+    }
+
+    /// What vouches for it.
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
+        self.certificate.clone().unwrap()
     }
 
     /// The heads of all requests so far.

@@ -17,7 +17,7 @@ fn open(computer: &Computer, call: &str, name: &str) -> Terminal {
 
 #[track_caller]
 fn look(computer: &Computer, call: &str, wanted: Until, depict: Depict) -> Look {
-    computer.look(call, wanted, depict, PATIENCE).unwrap().expect("the terminal is open")
+    computer.look(call, wanted, depict, PATIENCE).unwrap().unwrap()
 }
 
 fn screen(computer: &Computer, call: &str) -> String {

@@ -1,0 +1,171 @@
+//! The store of secrets: a file outside every computer that only its owner can read. A task that was given one has a placeholder;
+//! the value goes from here to the proxy, for the hosts that it is bound to, and nowhere else.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sandbox::egress::{Authority, Host, Secret};
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::allow::named;
+
+/// Its name in the data folder.
+const FILE: &str = "secrets.json";
+/// Secrets in it.
+const SECRETS_MAX: usize = 200;
+/// Bytes of a value: it has to fit into a header.
+const VALUE_BYTES_MAX: usize = 16 * 1024;
+/// The key of a task's own authority, in its folder.
+const KEY: &str = "egress.key";
+
+/// The store of a data folder.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    file: PathBuf,
+}
+
+/// One of them, without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptSecret {
+    /// The variable that holds its placeholder.
+    pub name: String,
+    /// Where it may go, as in `allow-net`.
+    pub hosts: Vec<String>,
+    /// What programs have instead of it.
+    pub placeholder: String,
+}
+
+impl Secrets {
+    /// The store of this data folder; there need not be one yet.
+    pub fn of(home: &Path) -> Self {
+        Self { file: home.join(FILE) }
+    }
+
+    /// All of them, by name.
+    pub fn list(&self) -> Result<Vec<KeptSecret>, Error> {
+        Ok(self.read()?.iter().filter_map(|(name, entry)| kept(name, entry)).collect())
+    }
+
+    /// Those of these names.
+    pub fn named(&self, names: &[String]) -> Result<Vec<KeptSecret>, Error> {
+        let all = self.list()?;
+        let find = |name: &String| {
+            let none = || Error::Invalid(format!("there is no secret {name}: `thenar secret set {name} --host HOST`"));
+            all.iter().find(|kept| kept.name == *name).cloned().ok_or_else(none)
+        };
+        names.iter().map(find).collect()
+    }
+
+    /// Keeps a value for these hosts, in place of the one before. Whoever has the placeholder can go on using it.
+    pub fn set(&self, name: &str, value: &str, hosts: &[String]) -> Result<(), Error> {
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && name.len() <= 100
+            && !name.starts_with(|first: char| first.is_ascii_digit())
+            && !name.is_empty();
+        if !is_name {
+            return Err(Error::Invalid(format!("{name:?} is no name of a variable: letters, digits and _")));
+        }
+        let hosts = crate::allow_list(hosts)?;
+        if hosts.is_empty() {
+            return Err(Error::Invalid("a secret is for certain hosts: name them with --host".to_owned()));
+        }
+        if hosts.iter().any(|host| host.starts_with('*') && !host[1..].starts_with('.')) {
+            return Err(Error::Invalid("a secret for every host would be none: name the hosts".to_owned()));
+        }
+        if value.len() > VALUE_BYTES_MAX || Secret::new("holder", value).is_none() {
+            return Err(Error::Invalid("the value must be one line of at most 16 KiB, and not empty".to_owned()));
+        }
+        let mut all = self.read()?;
+        if all.len() >= SECRETS_MAX {
+            return Err(Error::Invalid(format!("there are {SECRETS_MAX} secrets already: remove some")));
+        }
+        let known = all.get(name).and_then(|entry| kept(name, entry)).map(|kept| kept.placeholder);
+        let placeholder = match known {
+            Some(placeholder) => placeholder,
+            None => format!("thenar-secret-{}-{:016x}", name.to_ascii_lowercase(), chance()?),
+        };
+        all.insert(name.to_owned(), json!({ "hosts": hosts, "placeholder": placeholder, "value": value }));
+        self.write(&all)
+    }
+
+    /// Forgets one; false if there was none.
+    pub fn remove(&self, name: &str) -> Result<bool, Error> {
+        let mut all = self.read()?;
+        let was = all.remove(name).is_some();
+        if was {
+            self.write(&all)?;
+        }
+        Ok(was)
+    }
+
+    /// Those of these names that may go to this place.
+    pub(crate) fn bound(&self, names: &[String], host: &Host, port: u16) -> Vec<Secret> {
+        let Ok(all) = self.read() else { return Vec::new() };
+        let one = |name: &String| {
+            let entry = all.get(name)?;
+            let kept = kept(name, entry)?;
+            named(&kept.hosts, host, port)?;
+            Secret::new(&kept.placeholder, entry.get("value")?.as_str()?)
+        };
+        names.iter().filter_map(one).collect()
+    }
+
+    fn read(&self) -> Result<BTreeMap<String, Value>, Error> {
+        match std::fs::read(&self.file) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                // What is wrong with it is not said: it would be said with a piece of it.
+                .map_err(|_| {
+                    Error::Invalid(format!("{} is not the store of secrets that it was", self.file.display()))
+                }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            Err(source) => Err(Error::Io { doing: "read the secrets in", path: self.file.clone(), source }),
+        }
+    }
+
+    fn write(&self, all: &BTreeMap<String, Value>) -> Result<(), Error> {
+        let text = serde_json::to_vec_pretty(all).unwrap_or_default();
+        only_ours(&self.file, &text).map_err(|source| Error::Io {
+            doing: "write the secrets to",
+            path: self.file.clone(),
+            source,
+        })
+    }
+}
+
+/// The authority of a task, whose key is kept in its folder.
+pub(crate) fn authority(task: &Path) -> std::io::Result<Arc<Authority>> {
+    let file = task.join(KEY);
+    let key = match std::fs::read(&file) {
+        Ok(key) => key,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = Authority::new_key()?;
+            only_ours(&file, &key)?;
+            key
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Arc::new(Authority::of_key(&key, Authority::machine_roots())?))
+}
+
+/// Writes a file whole that nobody else can read.
+fn only_ours(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let aside = file.with_extension("new");
+    let _ = std::fs::remove_file(&aside);
+    let mut made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    made.write_all(bytes)?;
+    made.sync_all()?;
+    std::fs::rename(&aside, file)
+}
+
+fn kept(name: &str, entry: &Value) -> Option<KeptSecret> {
+    let hosts = entry.get("hosts")?.as_array()?.iter().filter_map(|host| host.as_str().map(str::to_owned)).collect();
+    Some(KeptSecret { name: name.to_owned(), hosts, placeholder: entry.get("placeholder")?.as_str()?.to_owned() })
+}
+
+fn chance() -> Result<u64, Error> {
+    getrandom::u64().map_err(|error| Error::Invalid(format!("read the system's random numbers: {error}")))
+}

@@ -1,0 +1,89 @@
+//! Secrets: kept outside, put in on the way, and to be found nowhere else.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::mpsc;
+
+use crate::desk::{Desk, exec, say};
+
+const VALUE: &str = "sk-4f1e9c77d0aa";
+
+/// A site that answers and tells what it was asked with.
+fn site() -> (u16, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, heads) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            let _ = sender.send(head.join("\n"));
+            let _ = (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
+        }
+    });
+    (port, heads)
+}
+
+/// Every file below that holds the value.
+fn holding(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            holding(&entry.path(), found);
+        } else if kind.is_file() {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            if bytes.windows(VALUE.len()).any(|part| part == VALUE.as_bytes()) {
+                found.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_reaches_its_host_and_nothing_else() {
+    let desk = Desk::new().with("THENAR_LOG", "trace").with("THENAR_TELEMETRY_CONTENT", "yes");
+    let (port, heads) = site();
+    let host = format!("api.test:80=127.0.0.1:{port}");
+    desk.run_reading(&["secret", "set", "API_KEY", "--host", &host], format!("{VALUE}\n").as_bytes()).code(0);
+    let store = desk.path("home/secrets.json");
+    assert_eq!(std::fs::metadata(&store).unwrap().permissions().mode() & 0o777, 0o600);
+    let listed = desk.run(&["secret", "list"]).code(0);
+    assert!(listed.seen().contains(&format!("API_KEY  {host}")) && !listed.seen().contains(VALUE), "{}", listed.seen());
+
+    let command = "curl -s -H \"Authorization: Bearer $API_KEY\" http://api.test/ | tee got; env > variables; \
+                   cat /proc/*/environ > processes 2>/dev/null; echo \"the variable holds $API_KEY\"";
+    let script = desk.script(&[exec(command), say("done")]);
+    let ran = desk.run(&["run", "--model", &script, "--id", "t-one", "--secret", "API_KEY", "use it"]).code(0);
+    assert!(heads.recv().unwrap().contains(&format!("Authorization: Bearer {VALUE}")), "the host gets the value");
+    let result = &desk.results("t-one")[0];
+    assert!(result.contains("hello") && result.contains("the variable holds thenar-secret-api_key-"), "{result}");
+    let mut found = Vec::new();
+    holding(&desk.path(""), &mut found);
+    assert_eq!(found, ["secrets.json"], "in no other file: workspace, outputs, record");
+    assert!(!ran.seen().contains(VALUE), "nor in any stream or log");
+
+    // Who was not given it has nothing.
+    let script = desk.script(&[exec("echo \"it is [$API_KEY]\""), say("done")]);
+    desk.run(&["run", "--model", &script, "--id", "t-two", "without"]).code(0);
+    assert!(desk.results("t-two")[0].contains("it is []"));
+    desk.run(&["secret", "remove", "API_KEY"]).code(0);
+    desk.run(&["run", "--model", &script, "--secret", "API_KEY", "gone"]).code(2).says("there is no secret API_KEY");
+    holding(&desk.path("home"), &mut found);
+    assert_eq!(found, ["secrets.json"], "and when it is removed, in none");
+}
+
+#[test]
+fn what_is_no_secret_is_not_kept() {
+    let desk = Desk::new();
+    let set = |arguments: &[&str], value: &str| {
+        let all = [&["secret", "set"], arguments].concat();
+        desk.run_reading(&all, value.as_bytes()).code(2)
+    };
+    set(&["KEY", "--host", "*"], VALUE).says("a secret for every host would be none");
+    set(&["1KEY", "--host", "api.test"], VALUE).says("no name of a variable");
+    set(&["KEY", "--host", "api.test"], "two\nlines").says("one line");
+    set(&["KEY", "--host", "api.test"], "").says("one line");
+    desk.run(&["secret", "remove", "KEY"]).code(2).says("there is no secret KEY");
+}

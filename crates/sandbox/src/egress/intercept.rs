@@ -1,0 +1,194 @@
+//! One request over TLS to a host that a secret is for: read in the host's name, written anew with the secret in it, and sent over
+//! TLS of our own to the server that proved to be the host.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::ops::DerefMut;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
+
+use super::authority::Authority;
+use super::head::{self, Bad};
+use super::relay::{self, Passed, Side, Upward};
+use super::{Grant, Host, Refusal};
+
+/// What is handed to TLS at one time.
+const PIECE: usize = 64 * 1024;
+
+/// The two streams of a connection, and where it leads.
+pub(crate) struct Between<'a> {
+    pub(crate) client: &'a Arc<TcpStream>,
+    pub(crate) server: &'a Arc<TcpStream>,
+    pub(crate) host: &'a Host,
+    pub(crate) port: u16,
+    pub(crate) grant: &'a Grant,
+    pub(crate) authority: &'a Authority,
+    /// When the program must have said what it wants.
+    pub(crate) until: Instant,
+}
+
+/// Passes one request. `heard` is what the program has said already.
+pub(crate) fn pass(between: &Between<'_>, heard: Vec<u8>) -> Passed {
+    let mut passed = Passed::default();
+    match prepare(between, heard, &mut passed.tls_name) {
+        Ok((mut client, mut server, first, upward)) => {
+            let name = passed.tls_name;
+            passed = relay::pump(&mut client, &mut server, between.grant, first, upward);
+            passed.tls_name = name;
+        }
+        Err(refused) => passed.refused = Some(refused),
+    }
+    passed
+}
+
+type Ready = (Tls<ServerConnection>, Tls<ClientConnection>, Vec<u8>, Upward);
+
+fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>) -> Result<Ready, Refusal> {
+    let failed =
+        |rule: &'static str, what: &'static str| move |error: io::Error| Refusal::new(rule, format!("{what}: {error}"));
+    let with_program = failed("egress.tls", "speak TLS with the program");
+    let name = between.host.to_string();
+    let config = between.authority.speaking_for(&name).map_err(&with_program)?;
+    let session = ServerConnection::new(config).map_err(io::Error::other).map_err(&with_program)?;
+    let mut client = Tls { session, stream: Arc::clone(between.client), before: io::Cursor::new(heard) };
+    client.shake_hands().map_err(&with_program)?;
+    *tls_name = client.session.server_name().map(str::to_owned);
+    if tls_name.as_deref().is_some_and(|name| Host::parse(name).as_ref() != Ok(between.host)) {
+        let why = format!("its TLS asks for another name, and {} was permitted", between.host);
+        return Err(Refusal::new("egress.tls_name", why));
+    }
+    let (mut head, rest) = head::read(Waiting(&mut client), between.until).map_err(|bad| match bad {
+        Bad::Silent => Refusal::new("egress.request", "the program asked for nothing"),
+        Bad::Form(why) => Refusal::new("egress.request", why),
+    })?;
+    let wrong = |why: &str| Refusal::new("egress.request", why);
+    let said = head.host().map_err(wrong)?.ok_or_else(|| wrong("the request names no host"))?;
+    if Host::parse_with_port(said, Some(between.port)).as_ref() != Ok(&(between.host.clone(), between.port)) {
+        return Err(Refusal::new("egress.host", "the request asks for another host than the permitted one"));
+    }
+    let mut body = head.body().map_err(wrong)?;
+    let own = body.feed(&rest).map_err(wrong)?;
+    head.fill_in(between.grant.secrets());
+    let authority = if between.port == 443 { name.clone() } else { between.host.with_port(between.port) };
+    let mut first = head.written(&authority, &head.target);
+    first.extend_from_slice(&rest[..own]);
+
+    let with_server = failed("egress.certificate", "make sure of the server");
+    let name = ServerName::try_from(name).map_err(io::Error::other).map_err(&with_server)?;
+    let session = ClientConnection::new(between.authority.towards_servers(), name);
+    let session = session.map_err(io::Error::other).map_err(&with_server)?;
+    let mut server = Tls { session, stream: Arc::clone(between.server), before: io::Cursor::default() };
+    server.shake_hands().map_err(&with_server)?;
+    let ready = relay::unwaiting(between.client).and_then(|()| relay::unwaiting(between.server));
+    ready.map_err(failed("egress.tls", "use the connection"))?;
+    Ok((client, server, first, Upward::Rest(body)))
+}
+
+/// A side that speaks TLS.
+struct Tls<S> {
+    session: S,
+    stream: Arc<TcpStream>,
+    /// What was read before TLS was spoken.
+    before: io::Cursor<Vec<u8>>,
+}
+
+impl<S, D> Tls<S>
+where
+    S: DerefMut<Target = ConnectionCommon<D>>,
+    D: SideData,
+{
+    fn shake_hands(&mut self) -> io::Result<()> {
+        while self.session.is_handshaking() {
+            self.push()?;
+            if self.session.wants_read() {
+                self.take_in()?;
+            }
+        }
+        self.push().map(drop)
+    }
+
+    /// Takes in what has come; false at the end.
+    fn take_in(&mut self) -> io::Result<bool> {
+        let mut from = (&mut self.before).chain(&*self.stream);
+        if self.session.read_tls(&mut from)? == 0 {
+            if self.session.is_handshaking() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            return Ok(false);
+        }
+        let taken = self.session.process_new_packets().map_err(io::Error::other);
+        // An alert may be what there is to say about it.
+        let _ = self.push();
+        taken.map(|_| true)
+    }
+}
+
+impl<S, D> Side for Tls<S>
+where
+    S: DerefMut<Target = ConnectionCommon<D>>,
+    D: SideData,
+{
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.session.reader().read(into) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                done => return done,
+            }
+            if !self.take_in()? {
+                return Ok(0);
+            }
+        }
+    }
+
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        self.push()?;
+        if self.session.wants_write() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let bytes = self.session.writer().write(&from[..from.len().min(PIECE)])?;
+        self.push()?;
+        Ok(bytes)
+    }
+
+    fn push(&mut self) -> io::Result<bool> {
+        let mut moved = false;
+        while self.session.wants_write() {
+            match self.session.write_tls(&mut &*self.stream) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => moved = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(moved)
+    }
+
+    fn holds_back(&self) -> bool {
+        self.session.wants_write()
+    }
+
+    fn finish(&mut self) {
+        self.session.send_close_notify();
+        let _ = self.push();
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+}
+
+/// A side read as a stream, while its socket waits.
+struct Waiting<'a, T>(&'a mut T);
+
+impl<T: Side> Read for Waiting<'_, T> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into)
+    }
+}

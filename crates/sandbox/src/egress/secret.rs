@@ -1,0 +1,71 @@
+//! A value that programs in a computer use and never hold: they have a placeholder, and the proxy puts the value in its place on the
+//! way to the hosts that it is for. Nothing here can print or write a value.
+
+/// A placeholder and what it stands for.
+///
+/// It cannot be printed:
+///
+/// ```compile_fail,E0277
+/// fn shown(secret: &sandbox::egress::Secret) -> String {
+///     format!("{secret:?}")
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn shown(secret: &sandbox::egress::Secret) -> String {
+///     format!("{secret}")
+/// }
+/// ```
+///
+/// nor written down:
+///
+/// ```compile_fail,E0277
+/// fn written(secret: &sandbox::egress::Secret) -> Vec<u8> {
+///     serde_json::to_vec(secret).unwrap()
+/// }
+/// ```
+#[expect(missing_debug_implementations, reason = "it must not be printed")]
+pub struct Secret {
+    placeholder: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Secret {
+    /// A value for the headers of requests; one that could end a header is none.
+    pub fn new(placeholder: &str, value: &str) -> Option<Self> {
+        let sound = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
+        let (placeholder_bytes, value_bytes) = (placeholder.as_bytes().to_vec(), value.as_bytes().to_vec());
+        (sound(placeholder) && sound(value)).then_some(Self { placeholder: placeholder_bytes, value: value_bytes })
+    }
+
+    /// A header's value with the secret in its place, if the placeholder is in it.
+    pub(crate) fn put_into(&self, header: &[u8]) -> Option<Vec<u8>> {
+        let mut rest = header;
+        let mut with = Vec::new();
+        while let Some(at) = rest.windows(self.placeholder.len()).position(|part| part == self.placeholder) {
+            with.extend_from_slice(&rest[..at]);
+            with.extend_from_slice(&self.value);
+            rest = &rest[at + self.placeholder.len()..];
+        }
+        if with.is_empty() {
+            return None;
+        }
+        with.extend_from_slice(rest);
+        Some(with)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_stands_where_the_placeholder_stood() {
+        let secret = Secret::new("holder-1", "v").unwrap();
+        assert_eq!(secret.put_into(b"Bearer holder-1").as_deref(), Some(&b"Bearer v"[..]));
+        assert_eq!(secret.put_into(b"holder-1, holder-1;").as_deref(), Some(&b"v, v;"[..]));
+        assert_eq!(secret.put_into(b"holder-2"), None);
+        assert!(Secret::new("holder-1", "a\r\nHost: evil").is_none());
+        assert!(Secret::new("", "v").is_none());
+    }
+}
