@@ -42,7 +42,10 @@ export class Session {
     const listener: Listener = {
       events: (batch) => this.#take(batch),
       words: (effect, text) => this.#say(effect, text),
-      connection: (connection) => (this.connection = connection)
+      connection: (connection) => {
+        this.connection = connection
+        if (connection.state === 'live') this.#draw()
+      }
     }
     this.#stream = new EventStream(url, 0, listener, streams)
   }
@@ -63,7 +66,8 @@ export class Session {
       this.words = ''
       if ('id' in recorded.event) this.#whole = Number(recorded.event.id)
     }
-    this.#draw()
+    // A long task comes in several pages: it is drawn when all of it is there, and not once for each of them.
+    if (this.connection.state !== 'connecting') this.#draw()
   }
 
   /** Words of a reply that is not on the record yet; those of another call begin anew. */

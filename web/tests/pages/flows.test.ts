@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { closeBrowser, done, open, plan, Server, sh, watch } from './stage'
+import { closeBrowser, done, open, PATIENCE, plan, Server, sh, watch } from './stage'
 
 const server = new Server()
 
@@ -56,7 +56,7 @@ it('a new task: asked, watched, handed over, looked at', async () => {
   await page.getByRole('heading', { name: /Write it down/ }).waitFor()
   const terminal = page.locator('.xterm-accessibility')
   await page.getByRole('tab', { name: 'Terminal' }).click()
-  await expect.poll(() => terminal.textContent()).toContain('Hello from the computer')
+  await expect.poll(() => terminal.textContent(), { timeout: PATIENCE }).toContain('Hello from the computer')
 
   await page.getByRole('button', { name: 'Open report.html' }).click()
   const frame = page.frameLocator('dialog iframe')
@@ -207,13 +207,13 @@ it('a link shows the task to somebody without a token, and ends when it is taken
   await guest.getByText('Shared with you').waitFor()
   await guest.getByText('Shared words.').waitFor()
   await guest.getByRole('button', { name: /^Run / }).click()
-  await expect.poll(() => guest.locator('.xterm-accessibility').textContent()).toContain('from ~/work')
+  await expect.poll(() => guest.locator('.xterm-accessibility').textContent(), { timeout: PATIENCE }).toContain('from ~/work')
   expect(await guest.locator('textarea:not(.xterm-helper-textarea), input[type=text]').count()).toBe(0)
   await guest.getByRole('button', { name: 'Open notes.md' }).click()
   await guest.getByRole('dialog').getByRole('heading', { name: 'Notes for all' }).waitFor()
   await guest.keyboard.press('Escape')
   await guest.getByRole('slider', { name: 'Moment' }).press('Home')
-  await expect.poll(() => guest.getByText('Shared words.').count()).toBe(0)
+  await expect.poll(() => guest.getByText('Shared words.').count(), { timeout: PATIENCE }).toBe(0)
   const moment = guest.url()
   expect(moment).toMatch(/\?at=\d+$/)
   await guest.goto(moment)
