@@ -2053,6 +2053,8 @@ export interface components {
             max_time_ms: number | null;
             /** @description Where deliverables go. Absolute. */
             out: string | null;
+            /** @description Names of secrets that programs in the computer can use, each by the placeholder in a variable of its name. */
+            secrets?: string[];
             /** @description The person's folder to work in, if not a workspace of the task's own. Absolute. */
             workspace: string | null;
             /** @description Answer yes to what the policy lets be answered so. */
