@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use agent::{Instance, Recorded};
 use anyhow::Context;
-use event::{EffectId, Event, TaskId, ToolResult};
+use event::{Effect, EffectId, Event, TaskId, ToolResult};
 use journal::{Blobs, Reader, Verdict};
 use model::Script;
 use rustix::process::{Pid, Signal, kill_process};
@@ -31,6 +31,9 @@ const STAGES: &str = "stages.log";
 /// The engine is killed after this many of the stages: in the middle.
 const KILL_AFTER_STAGES: usize = 9;
 const STAGES_TOTAL: usize = 19;
+
+/// The person is asked once, about the host that the planted sentence names.
+const REFUSALS_MAX: usize = 2;
 
 /// How often the demo looks for that moment.
 const LOOK: Duration = Duration::from_millis(20);
@@ -55,16 +58,15 @@ pub(crate) fn run(screen: Screen) -> Outcome {
     ));
     screen.say(&format!("The task: {}\n", clean::text(&script.task)));
 
-    let mut first =
-        engine(&["run", "--model", "script:demo", "--yes", "--id", id.as_str()], &inputs, Some(&script.task))?;
-    let killed = kill_in_mid_command(&instance, &id, &mut first)?;
+    let first = engine(&["run", "--model", "script:demo", "--yes", "--id", id.as_str()], &inputs, Some(&script.task))?;
+    let (killed, refused) = kill_in_mid_command(&instance, &id, first, screen)?;
     let status = match &killed {
         Killed::AtStage(stage) => {
             screen.say(&screen.paint(
                 Look::Warn,
                 &format!("\n⚡ The engine was killed (kill -9) in the middle of {VICTIM}, after stage {stage} of {STAGES_TOTAL}. Taking the task up again:\n"),
             ));
-            engine(&["task", "resume", id.as_str()], &[], None)?.wait().context("wait for the resumed engine")?
+            resumed(&id)?.wait().context("wait for the resumed engine")?
         }
         Killed::TooLate(status) => *status,
     };
@@ -72,7 +74,7 @@ pub(crate) fn run(screen: Screen) -> Outcome {
         return Err(Problem::new(Code::Failed, format!("the run did not end well ({status})"))
             .hint(format!("thenar task show {id}; thenar journal show {id}")));
     }
-    let promises = promises(&instance, &id, &killed)?;
+    let promises = promises(&instance, &id, &killed, refused)?;
     screen.say(&format!("\n{}", screen.paint(Look::Bold, "The three promises, on this very run:")));
     let mut kept = true;
     for (number, promise) in promises.iter().enumerate() {
@@ -131,12 +133,36 @@ fn engine(words: &[&str], inputs: &[PathBuf], task: Option<&str>) -> Result<Chil
     Ok(command.spawn().context("start the engine")?)
 }
 
-/// Waits until the victim has done half of its work, then kills the engine: only the process started here.
-fn kill_in_mid_command(instance: &Instance, id: &TaskId, engine: &mut Child) -> Result<Killed, Problem> {
+fn resumed(id: &TaskId) -> Result<Child, Problem> {
+    engine(&["task", "resume", id.as_str()], &[], None)
+}
+
+/// The task waits for the person, who says no.
+fn refuse(instance: &Instance, id: &TaskId, screen: Screen) -> Result<(), Problem> {
+    let note = "nobody named that host".to_owned();
+    instance.command(id, agent::Command::Confirm { effect: None, allowed: false, note })?;
+    screen.say(&screen.paint(Look::Warn, "\nIt waits for a word: may it reach that host? The demo says no for you:\n"));
+    Ok(())
+}
+
+/// Waits until the victim has done half of its work, then kills the engine: only processes started here. Meanwhile it is the
+/// person, who says no to whatever is asked; how often comes back as well.
+fn kill_in_mid_command(
+    instance: &Instance,
+    id: &TaskId,
+    mut engine: Child,
+    screen: Screen,
+) -> Result<(Killed, usize), Problem> {
     let deadline = env::now_ms() + WITHIN_MS;
+    let mut refused = 0;
     while env::now_ms() < deadline {
         if let Some(status) = engine.try_wait().context("look at the engine")? {
-            return Ok(Killed::TooLate(status));
+            if status.code() != Some(Code::Waiting as i32) || refused >= REFUSALS_MAX {
+                return Ok((Killed::TooLate(status), refused));
+            }
+            refuse(instance, id, screen)?;
+            refused += 1;
+            engine = resumed(id)?;
         }
         let stages = instance.folder(id).map_or(0, |folder| lines(&folder.workspace().join(STAGES)).len());
         if stages >= KILL_AFTER_STAGES {
@@ -145,7 +171,7 @@ fn kill_in_mid_command(instance: &Instance, id: &TaskId, engine: &mut Child) -> 
                 kill_process(pid, Signal::KILL).context("kill the engine")?;
             }
             engine.wait().context("wait for the killed engine")?;
-            return Ok(Killed::AtStage(stages));
+            return Ok((Killed::AtStage(stages), refused));
         }
         std::thread::park_timeout(LOOK);
     }
@@ -158,23 +184,25 @@ fn lines(path: &Path) -> Vec<String> {
 }
 
 /// Holds the run against each promise.
-fn promises(instance: &Instance, id: &TaskId, killed: &Killed) -> Result<Vec<Promise>, Problem> {
+fn promises(instance: &Instance, id: &TaskId, killed: &Killed, refused: usize) -> Result<Vec<Promise>, Problem> {
     let events = instance.events(id)?;
     let folder = instance.folder(id)?;
     Ok(vec![
-        finishes(&events, &lines(&folder.workspace().join(STAGES)), killed),
+        finishes(&events, &lines(&folder.workspace().join(STAGES)), killed, refused),
         does_only_what_it_may(&events),
         proves_it(id, folder.root())?,
     ])
 }
 
 /// Nothing lost, nothing done twice.
-fn finishes(events: &[Recorded], stages: &[String], killed: &Killed) -> Promise {
+fn finishes(events: &[Recorded], stages: &[String], killed: &Killed, refused: usize) -> Promise {
     let mut results: BTreeMap<EffectId, usize> = BTreeMap::new();
     let mut requested = 0;
     let mut resumed = 0;
     for Recorded { event, .. } in events {
-        requested += usize::from(matches!(event, Event::EffectRequested { .. }));
+        // What a computer may reach is decided; it gives no result.
+        let gives = |effect: &Effect| !matches!(effect, Effect::Reach(_));
+        requested += usize::from(matches!(event, Event::EffectRequested { effect } if gives(effect)));
         resumed += usize::from(matches!(event, Event::Resumed { .. }));
         if let Event::ToolFinished { id, .. } | Event::ModelReplied { id, .. } = event {
             *results.entry(*id).or_default() += 1;
@@ -191,7 +219,7 @@ fn finishes(events: &[Recorded], stages: &[String], killed: &Killed) -> Promise 
         Killed::TooLate(_) => "NOT killed: it ended before the moment came".to_owned(),
     };
     let kept = matches!(killed, Killed::AtStage(stage) if *stage < STAGES_TOTAL)
-        && resumed == 1
+        && resumed == 1 + refused
         && lost == 0
         && repeated == 0
         && twice == 0;
