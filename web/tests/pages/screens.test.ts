@@ -50,7 +50,7 @@ const screens: [name: string, path: () => string, ready: (page: Page) => Promise
   ['a question', () => `/tasks/${asking}`, (page) => page.getByText('Which one?').first().waitFor()],
   ['an approval', () => `/tasks/${approving}`, (page) => page.getByRole('button', { name: 'Allow' }).waitFor()],
   ['the record', () => `/tasks/${finished}/record`, (page) => page.getByText('The record is whole').waitFor()],
-  ['settings: models', () => '/settings/models', (page) => page.getByText('script:demo').waitFor()],
+  ['settings: models', () => '/settings/models', (page) => page.getByText('script:demo').first().waitFor()],
   ['settings: budget', () => '/settings/budget', (page) => page.getByText('For every task that says nothing else').waitFor()],
   ['settings: about', () => '/settings/about', (page) => page.getByText('Is this machine able?').waitFor()],
   ['settings: appearance', () => '/settings/appearance', (page) => page.getByText('Light or dark').waitFor()],
@@ -114,7 +114,7 @@ it('look and language are chosen, and stay chosen', async () => {
   await page.getByRole('heading', { name: '外观' }).waitFor()
   await dark(page)
   await page.goto(`${server.url}/settings/budget`)
-  await page.getByLabel('步数').fill('77')
+  await page.getByRole('group', { name: '此浏览器中新任务的初始预算' }).getByLabel('步数').fill('77')
   await page.goto(server.url)
   await page.getByRole('button', { name: /77 步/ }).waitFor()
   await done(page)
@@ -133,7 +133,7 @@ it('by keyboard alone: a new task, another task, back in time', async () => {
   await page.locator('body').press('Tab')
   await page.evaluate(() => (document.activeElement as HTMLElement).blur())
   await page.keyboard.press('/')
-  expect(await page.evaluate(() => document.activeElement?.getAttribute('type'))).toBe('search')
+  await page.waitForFunction(() => document.activeElement?.getAttribute('type') === 'search')
   await page.keyboard.type('everything')
   await page.keyboard.press('Tab')
   while ((await page.evaluate(() => document.activeElement?.getAttribute('href'))) !== `/tasks/${finished}`) await page.keyboard.press('Tab')
