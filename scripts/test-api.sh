@@ -48,4 +48,4 @@ token=$(cat "$THENAR_HOME/access-token")
 cd "$scratch"
 "$place/venv/bin/schemathesis" --config-file "$OLDPWD/scripts/schemathesis.toml" --no-color run "$OLDPWD/docs/openapi.json" --url "$address" \
     --header "Authorization: Bearer $token" --seed 20260726 --max-examples "${EXAMPLES:-12}" --max-time "${SECONDS_MAX:-80}" \
-    --phases examples,coverage,fuzzing --continue-on-failure --request-timeout 20 --warnings off
+    --rate-limit 40/s --phases examples,coverage,fuzzing --continue-on-failure --request-timeout 20 --warnings off

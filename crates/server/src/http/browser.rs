@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
-use super::extract::{Said, task_id};
+use super::extract::{Said, task_id, whole};
 use super::problem::{Answer, Handling, Kind, OfBrowser, Problem};
 use super::tasks::summary;
 use super::{Shared, blocking};
@@ -42,7 +42,7 @@ pub(super) struct BrowserInput {
 
 /// One thing that a person does. Points are counted from the top left corner of the picture's window.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "act", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "act", rename_all = "snake_case")]
 #[schema(as = BrowserAct)]
 enum Act {
     /// The mouse is there; `held` says that its left button is down.
@@ -63,7 +63,7 @@ enum Act {
         down: bool,
         #[serde(default)]
         right: bool,
-        #[serde(default = "once")]
+        #[serde(default = "once", deserialize_with = "whole")]
         #[schema(minimum = 1, maximum = 3)]
         count: u32,
     },

@@ -32,14 +32,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Said<T> {
 }
 
 /// A whole number in a body. In JSON `3.0` is one as well, and past 63 bits there is none.
-pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+pub(super) fn whole<'de, T: TryFrom<u64>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     let number = serde_json::Number::deserialize(from)?;
     let exact = number.as_u64().filter(|whole| i64::try_from(*whole).is_ok());
     let written_otherwise = || {
         let float = number.as_f64().filter(|_| number.is_f64())?;
         (float.fract() == 0.0 && (0.0..i64::MAX as f64).contains(&float)).then_some(float as u64)
     };
-    exact.or_else(written_otherwise).ok_or_else(|| D::Error::custom(format!("{number} is no whole number from 0 on")))
+    let whole = exact.or_else(written_otherwise).and_then(|whole| T::try_from(whole).ok());
+    whole.ok_or_else(|| D::Error::custom(format!("{number} is no whole number from 0 on, or too large")))
 }
 
 /// The same where it may be null.

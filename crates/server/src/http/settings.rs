@@ -114,6 +114,8 @@ pub(super) async fn delete_model(State(shared): State<Shared>, Path(name): Path<
 pub(super) struct ChosenModel {
     /// `provider:model`; null leaves it to the environment.
     #[schema(required, pattern = "^(openai|responses|anthropic|gemini):[!-~]{1,150}$|^script:demo$")]
+    // Not a part of it that may be left out.
+    #[serde(deserialize_with = "Option::deserialize")]
     model: Option<String>,
 }
 

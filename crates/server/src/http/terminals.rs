@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
-use super::extract::{Said, header_text, task_id};
+use super::extract::{Said, header_text, task_id, whole};
 use super::problem::{Answer, Kind, OfTask, OfTerminal, Problem, Typing};
 use super::tasks::summary;
 use super::{App, Shared, blocking};
@@ -98,8 +98,10 @@ pub(super) struct Keys {
 #[schema(as = TerminalSize)]
 pub(super) struct Wanted {
     #[schema(minimum = 20, maximum = 300)]
+    #[serde(deserialize_with = "whole")]
     columns: u16,
     #[schema(minimum = 5, maximum = 120)]
+    #[serde(deserialize_with = "whole")]
     lines: u16,
 }
 
