@@ -49,10 +49,13 @@ impl Words {
 pub(crate) struct Teller(pub(crate) Arc<Voice>);
 
 impl Teller {
+    /// Nothing is being said any more; how the last words ended stays, whatever ends after them.
     fn end(&self, withdrawn: bool) {
         self.0.send_if_modified(|saying| {
             let said = saying.call.is_some();
-            *saying = Saying { withdrawn, ..Saying::default() };
+            if said {
+                *saying = Saying { withdrawn, ..Saying::default() };
+            }
             said
         });
     }
@@ -187,6 +190,19 @@ mod tests {
         assert_eq!((one.next(), one.next()), (heard(1, 2, None), heard(2, 1, Some("more"))));
         drop(teller);
         assert_eq!((one.next(), one.next()), (heard(2, 1, None), None));
+    }
+
+    #[test]
+    fn words_on_record_are_not_taken_back_when_the_run_ends() {
+        let words = Words::default();
+        let mut teller = Teller(words.of(&TaskId::new("a").unwrap()));
+        let voice = Arc::clone(&teller.0);
+        let mut slow = Hearing::new(&voice);
+        say(&mut teller, 1, 1, "right");
+        assert_eq!(slow.next(), heard(1, 1, Some("right")));
+        teller.end(false);
+        drop(teller);
+        assert_eq!(slow.next(), None);
     }
 
     #[test]
