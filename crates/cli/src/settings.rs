@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 
 use agent::Unavailable;
 use model::{Name, Provider};
-use server::{Change, DefaultLimits, Figures, Findings, House, KnownModel, Settings, Trial, WantedModel};
+use server::{Change, DefaultLimits, Demo, Figures, Findings, House, KnownModel, Settings, Trial, WantedModel};
 use toml_edit::{DocumentMut, Item, Table, value};
 
-use crate::commands::try_out;
+use crate::commands::{demo, try_out};
 use crate::config::{self, Config};
 use crate::exit::Problem;
 use crate::{choice, env};
@@ -68,6 +68,11 @@ impl House for Edge {
     fn try_out(&self, model: &str) -> Result<Trial, Unavailable> {
         let config = config::read().map_err(unavailable)?;
         try_out::tried(choice::client(model, &config).map_err(unavailable)?).map_err(unavailable)
+    }
+
+    fn demo(&self) -> Result<Demo, Unavailable> {
+        let script = demo::script().map_err(unavailable)?;
+        Ok(Demo { task: script.task, model: format!("script:{}", choice::DEMO), files: demo::INPUTS.to_vec() })
     }
 
     /// In a process of its own: the doctor takes up what the server needs for its tasks.

@@ -104,6 +104,16 @@ pub enum Change {
     Limits(DefaultLimits),
 }
 
+/// A task that a script plays, with all that it needs: there is something to see before there is a model.
+#[derive(Clone, Debug)]
+pub struct Demo {
+    pub task: String,
+    /// The script, as a model's name.
+    pub model: String,
+    /// Name and content of each file for the workspace.
+    pub files: Vec<(&'static str, &'static [u8])>,
+}
+
 /// What a model can do, as it was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Trial {
@@ -151,6 +161,8 @@ pub trait House: Send + Sync {
     fn try_out(&self, model: &str) -> Result<Trial, Unavailable>;
     /// Secrets of this program and of its configuration, to be covered where strangers look on.
     fn withheld(&self) -> Vec<String>;
+    /// The demo, or why it cannot be shown here.
+    fn demo(&self) -> Result<Demo, Unavailable>;
     /// Tries what a task needs.
     fn findings(&self) -> Result<Findings, Unavailable>;
 }

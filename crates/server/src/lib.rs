@@ -13,7 +13,7 @@ mod words;
 
 pub use bell::{Answering, Bell, BellError, Heard, ring};
 pub use house::{
-    Change, DefaultLimits, Figures, Finding, Findings, House, KnownModel, Settings, Test, Trial, WantedModel,
+    Change, DefaultLimits, Demo, Figures, Finding, Findings, House, KnownModel, Settings, Test, Trial, WantedModel,
 };
 pub use http::{App, HttpLimits, Token, app, openapi, serve};
 pub use index::Index;

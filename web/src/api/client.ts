@@ -98,6 +98,8 @@ export const api = {
     }
     return json<TaskSummary>('POST', '/v1/tasks', body, { 'idempotency-key': key })
   },
+  /** The task that a script plays: for whoever has no model yet. */
+  demo: (key: string) => json<TaskSummary>('POST', '/v1/demo', undefined, { 'idempotency-key': key }),
   remove: (id: string) => json<void>('DELETE', of(id)),
   say: (id: string, text: string) => json<{ text: string }>('POST', `${of(id)}/messages`, { text }),
   asked: (id: string) => json<{ effect: EffectId; digest: Digest; question: string; schema: JsonSchema }>('GET', `${of(id)}/confirm`),

@@ -10,6 +10,10 @@ export const models = {
   get list(): Model[] {
     return list
   },
+  /** Those that can do a task that a person writes. */
+  get able(): Model[] {
+    return list.filter((model) => model.name !== DEMO)
+  },
   get loaded(): boolean {
     return loaded
   },
@@ -30,6 +34,9 @@ export const models = {
 }
 
 export const isScript = (name: string) => name.startsWith('script:')
+
+/** The script of the demo, which plays its own task and can do no other. */
+export const DEMO = 'script:demo'
 
 /** A model's name without who serves it. */
 export const shortName = (name: string) => name.slice(name.indexOf(':') + 1)

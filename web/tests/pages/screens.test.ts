@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BrowserContextOptions, Page } from 'playwright-core'
-import { closeBrowser, done, open, plan, serious, Server, sh } from './stage'
+import { closeBrowser, done, open, overflowing, plan, serious, Server, sh } from './stage'
 
 const server = new Server()
 let finished = ''
@@ -67,6 +67,7 @@ describe.each([
     await ready(page)
     expect(await serious(page)).toEqual([])
     expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)).toBeLessThanOrEqual(0)
+    expect(await overflowing(page)).toEqual([])
     await done(page)
   })
 })

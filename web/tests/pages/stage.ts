@@ -184,3 +184,17 @@ export async function serious(page: Page): Promise<string[]> {
       .flatMap((found) => found.nodes.map((node) => `${found.id}: ${node.target.join(' ')} ${node.failureSummary.replace(/\s+/g, ' ')}`))
   })
 }
+
+/** What stands beyond the right edge, but for what lies in a box that scrolls sideways. */
+export async function overflowing(page: Page): Promise<string[]> {
+  return await page.evaluate(() => {
+    const scrolls = (node: Element | null): boolean => node !== null && (/auto|scroll|hidden/.test(getComputedStyle(node).overflowX) || scrolls(node.parentElement))
+    const main = document.querySelector('main') ?? document.body
+    const sideways = [main, ...main.querySelectorAll('*')].filter((node) => {
+      const { overflowX, overflowY } = getComputedStyle(node)
+      return overflowY === 'auto' && overflowX === 'auto' && node.scrollWidth > node.clientWidth && !node.matches('nav, pre, [data-wide], .xterm *, .cm-scroller')
+    })
+    const beyond = [...main.querySelectorAll('*')].filter((node) => node.getBoundingClientRect().right > window.innerWidth + 1 && !scrolls(node.parentElement))
+    return [...sideways, ...beyond].map((node) => `${node.tagName.toLowerCase()}.${node.className.toString()}`)
+  })
+}

@@ -19,7 +19,7 @@ use crate::screen::{Look, Screen, data};
 use crate::{clean, config, env, house, toolset, words};
 
 /// The demo's input files.
-const INPUTS: [(&str, &[u8]); 2] = [
+pub(crate) const INPUTS: [(&str, &[u8]); 2] = [
     ("birdstrikes.csv", include_bytes!("../../../../examples/birdstrikes.csv")),
     ("late-reports.csv", include_bytes!("../../../../examples/late-reports.csv")),
 ];
@@ -43,11 +43,7 @@ const WITHIN_MS: u64 = 5 * 60 * 1_000;
 
 /// `thenar demo`.
 pub(crate) fn run(screen: Screen) -> Outcome {
-    if toolset::installed().is_none() {
-        return Err(Problem::new(Code::Setup, "the demo needs the toolset, and it is not installed")
-            .hint("thenar setup   (make demo does it for you)"));
-    }
-    let script = Script::parse(DEMO_SCRIPT).context("read the demo's script")?;
+    let script = script()?;
     let instance = house::open(&config::read()?)?;
     let begun = env::now_ms();
     let inputs = write_inputs()?;
@@ -104,6 +100,15 @@ enum Killed {
     AtStage(usize),
     /// The engine ended before the moment came.
     TooLate(ExitStatus),
+}
+
+/// The script, where what its steps call for is there.
+pub(crate) fn script() -> Result<Script, Problem> {
+    if toolset::installed().is_none() {
+        return Err(Problem::new(Code::Setup, "the demo needs the toolset, and it is not installed")
+            .hint("thenar setup   (make demo does it for you)"));
+    }
+    Ok(Script::parse(DEMO_SCRIPT).context("read the demo's script")?)
 }
 
 fn write_inputs() -> Result<Vec<PathBuf>, Problem> {

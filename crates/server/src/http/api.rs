@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Kind};
 use super::{
-    Shared, archive, browser, events, files, framed, guard, guests, kept, record, say, settings, shares, status,
+    Shared, archive, browser, demo, events, files, framed, guard, guests, kept, record, say, settings, shares, status,
     takeover, tasks, terminals,
 };
 
@@ -53,6 +53,7 @@ struct Document;
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(tasks::list, tasks::create))
+        .routes(routes!(demo::begin))
         .routes(routes!(tasks::show, tasks::delete))
         .routes(routes!(events::listen))
         .routes(routes!(say::message))

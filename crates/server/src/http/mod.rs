@@ -4,6 +4,7 @@
 mod api;
 mod archive;
 mod browser;
+mod demo;
 mod events;
 mod extract;
 mod files;

@@ -396,6 +396,8 @@ answers! {
     /// A new task.
     Creating: Malformed TooSlow ModelUnavailable PriceUnknown TooLarge UnsupportedMediaType Invalid KeyReused SameName QueueFull
         Stopping DiskFull;
+    /// A task is made of what is here.
+    Demonstrating: Invalid KeyReused ModelUnavailable QueueFull Stopping DiskFull;
     /// A task must be in nobody's hand.
     Deleting: NoSuchTask InHand;
     /// The task may wait for nothing.

@@ -30,7 +30,7 @@ const KEY_CHARS_MAX: usize = 200;
 /// Headers of a request that may come twice.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-struct Keyed {
+pub(super) struct Keyed {
     /// A name for this request, chosen by the caller: 1 to 200 plain characters.
     #[param(rename = "Idempotency-Key", pattern = "^[!-~]([ -~]{0,198}[!-~])?$")]
     _key: Option<String>,
@@ -51,7 +51,7 @@ struct Keyed {
         Creating,
     ))]
 pub(super) async fn create(State(shared): State<Shared>, headers: HeaderMap, request: Request) -> Answer {
-    let key = headers.get("idempotency-key").map(id_of).transpose()?;
+    let key = key_of(&headers)?;
     if !is_form(&request) {
         let Said(wanted) = Said::from_request(request, &()).await?;
         return create_with(&shared, key, wanted, Vec::new()).await;
@@ -67,7 +67,12 @@ pub(super) async fn create(State(shared): State<Shared>, headers: HeaderMap, req
     answer
 }
 
-async fn create_with(shared: &Shared, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> Answer {
+/// The task that this request makes, if it has a key.
+pub(super) fn key_of(headers: &HeaderMap) -> Answer<Option<TaskId>> {
+    headers.get("idempotency-key").map(id_of).transpose()
+}
+
+pub(super) async fn create_with(shared: &Shared, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> Answer {
     wanted.check()?;
     wanted.check_limits()?;
     let app = Arc::clone(&shared.app);

@@ -74,13 +74,17 @@ pub(super) struct Received {
 pub(super) struct Incoming(PathBuf);
 
 impl Incoming {
-    fn make(home: &Path) -> Answer<Self> {
+    pub(super) fn make(home: &Path) -> Answer<Self> {
         let mut chance = [0; NAME_CHANCE_BYTES];
         getrandom::fill(&mut chance).map_err(Problem::internal)?;
         let name: String = chance.iter().map(|byte| format!("{byte:02x}")).collect();
         let path = home.join(INCOMING).join(name);
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map(|()| Self(path)).map_err(|error| Problem::io("make a folder for the files", &error))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use event::TaskId;
 use serde_json::{Value, json};
-use server::{App, Change, Findings, House, HttpLimits, KnownModel, RunnerLimits, Settings, Token, Trial, app};
+use server::{App, Change, Demo, Findings, House, HttpLimits, KnownModel, RunnerLimits, Settings, Token, Trial, app};
 use testkit::{Answer, ModelServer, Turn};
 use tower::ServiceExt as _;
 
@@ -47,6 +47,11 @@ impl House for OneHouse {
 
     fn try_out(&self, model: &str) -> Result<Trial, Unavailable> {
         Ok(Trial { model: model.to_owned(), usable: true, tests: Vec::new() })
+    }
+
+    fn demo(&self) -> Result<Demo, Unavailable> {
+        let files = vec![("figures.csv", b"a,b\n1,2\n".as_slice())];
+        Ok(Demo { task: "Count the figures".to_owned(), model: "openai:scripted".to_owned(), files })
     }
 
     fn findings(&self) -> Result<Findings, Unavailable> {

@@ -227,3 +227,20 @@ async fn a_new_server_clears_what_a_killed_one_left() {
     server::serve(listener, door.state.clone(), async {}).await.unwrap();
     assert!(!incoming(&door).exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_brings_its_own_files_and_one_click_makes_one_of_it() {
+    let door = door();
+    let begin = || request(&door, "POST", "/v1/demo", &[("idempotency-key", "click-1")], None);
+    let first = ask(&door, begin()).await;
+    assert_eq!(first.status, 201, "{:?}", String::from_utf8_lossy(&first.body));
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(first.json()["task"], "Count the figures");
+    let again = ask(&door, begin()).await;
+    assert_eq!((again.status, again.json()["id"].as_str()), (200, Some(id.as_str())));
+    let file = get(&door, &format!("/v1/tasks/{id}/files/figures.csv")).await;
+    assert_eq!(file.body, b"a,b\n1,2\n");
+    nothing_is_left(&door, 1);
+    let nobody = request(&door, "POST", "/v1/demo", &[("authorization", "")], None);
+    assert_eq!(ask(&door, nobody).await.status, 401);
+}
