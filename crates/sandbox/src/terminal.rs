@@ -66,6 +66,10 @@ pub struct Terminal {
     pub changes: u64,
     /// The command that was typed last with [`Computer::type_command`].
     pub command: Option<TypedCommand>,
+    /// Nothing but the shell has the terminal, and it does not wait for a command as it usually does: it computes, waits
+    /// for input of another kind, or is another shell by now, of which nobody knows when a command is over.
+    #[serde(default)]
+    pub unmarked: bool,
 }
 
 /// A command that was typed at a terminal's prompt.
@@ -75,8 +79,8 @@ pub struct TypedCommand {
     pub write: String,
     /// Where its output begins.
     pub from: u64,
-    /// Where that ended, and the exit code that the shell tells; nothing while it runs.
-    pub ended: Option<(u64, i32)>,
+    /// Where that ended, and the exit code if the shell tells it; nothing while it runs.
+    pub ended: Option<(u64, Option<i32>)>,
 }
 
 /// A terminal's screen.

@@ -15,6 +15,13 @@ use crate::shown::{self, OUTPUT_CHARS, Part, Source};
 /// What a program prints that takes the whole screen.
 const WHOLE_SCREEN: &[u8] = b"\x1b[?1049";
 
+/// Of a command whose end was seen by the shell's reading another line.
+const UNKNOWN_EXIT: &str =
+    "over; exit code unknown: something in this terminal took the shell its prompt, which tells it. `echo $?` shows it";
+/// Of a terminal that nothing but its shell has, which waits for no command.
+const NOT_TOLD: &str = " No program has the terminal, only its shell: it computes, waits for input, or was replaced by a \
+    program of which nobody can tell when a command ends. In that case type with shell_write_to_process and look with shell_view.";
+
 /// How waiting at a terminal came out.
 enum Waited {
     Look(Box<Look>),
@@ -121,8 +128,9 @@ fn finish(terminal: &Process<'_>, write: &str, ms: u64) -> Result<Outcome, Outco
                 } else {
                     output(terminal, from, to, &look)?
                 };
-                Ok(Outcome::shown(format!("exit code {exit}\n{text}")).with(ToolFact::Command {
-                    exit_code: Some(*exit),
+                let told = exit.map_or_else(|| UNKNOWN_EXIT.to_owned(), |exit| format!("exit code {exit}"));
+                Ok(Outcome::shown(format!("{told}\n{text}")).with(ToolFact::Command {
+                    exit_code: *exit,
                     output_bytes: to - from,
                     running: false,
                     limit: None,
@@ -196,7 +204,7 @@ fn tell(terminal: &Process<'_>, look: &Look) -> Outcome {
     if !look.terminal.at_prompt {
         return tell_running(terminal, look);
     }
-    let exit_code = look.terminal.command.as_ref().and_then(|command| command.ended).map(|(_, exit)| exit);
+    let exit_code = look.terminal.command.as_ref().and_then(|command| command.ended).and_then(|(_, exit)| exit);
     let last = exit_code.map_or(String::new(), |exit| format!("; the last command ended with exit code {exit}"));
     let head = format!("Terminal {:?} waits for a command{last}. Its screen:", terminal.name);
     Outcome::shown(format!("{head}\n{}", screen(look))).with(fact(look, exit_code, false))
@@ -204,9 +212,10 @@ fn tell(terminal: &Process<'_>, look: &Look) -> Outcome {
 
 fn tell_running(terminal: &Process<'_>, look: &Look) -> Outcome {
     let (column, line) = look.screen.as_ref().map_or((0, 0), |screen| screen.cursor);
+    let who = if look.terminal.unmarked { NOT_TOLD } else { "" };
     let head = format!(
         "Still running in terminal {0:?}. Go on with shell_wait, shell_view, shell_write_to_process or shell_kill_process, \
-         id {0:?}. Its screen, with the cursor in line {1}, column {2}:",
+         id {0:?}.{who} Its screen, with the cursor in line {1}, column {2}:",
         terminal.name,
         line + 1,
         column + 1

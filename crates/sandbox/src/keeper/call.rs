@@ -104,6 +104,7 @@ impl Call {
                     let turn = screen::TURN_BYTES;
                     let (source, moved) = self.spool.take(terminal, left, turn, |bytes| screen.take(bytes));
                     screen.paused_until = (moved >= turn).then(|| Instant::now() + screen::TURN_PAUSE);
+                    screen.learn_shell(&*terminal);
                     source
                 }
                 None => self.spool.take(terminal, left, TURN_BYTES, |_| {}).0,

@@ -1,18 +1,27 @@
-//! Reads a terminal's output for two things only: where an escape sequence or a character is whole, and the marks that a
-//! shell puts around each command (OSC 133). What the output looks like is the screen's business.
+//! Reads a terminal's output for two things only: where an escape sequence or a character is whole, and what a shell says
+//! of itself: the marks around each command (OSC 133), and when it begins and ends to read a line (bracketed paste). What
+//! the output looks like is the screen's business.
 
 /// Bytes of an operating system command that are looked at: our marks are short.
 const TEXT_BYTES_MAX: usize = 32;
+
+/// What a program asks for that reads a line and wants pasted text marked.
+const PASTE: &[u8] = b"?2004";
 
 /// What a shell said of itself. Any program can say the same: nothing that matters for safety hangs on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     /// A command begins; its output follows from this byte on.
     Begins { from: u64 },
-    /// The last command is over, and its output ended before this byte.
-    Over { to: u64, exit: i32 },
+    /// The last command is over, and its output ended before this byte. As part of the prompt, which a shell may draw
+    /// again at any time, it says nothing unless a line was read since.
+    Over { to: u64, exit: Option<i32>, in_prompt: bool },
     /// The shell has shown its prompt, and waits for a command.
     Waits,
+    /// From the first of these bytes to before the second, somebody says that a line is read from now on.
+    Reads { at: u64, after: u64 },
+    /// A line was read; what it leads to follows from this byte on.
+    HasRead { from: u64 },
 }
 
 /// How far into a sequence the output is.
@@ -66,7 +75,10 @@ impl Scanner {
             State::Character(_) => self.state = self.plain(here, byte),
             State::Escape => {
                 self.state = match byte {
-                    b'[' => State::Control,
+                    b'[' => {
+                        self.text.clear();
+                        State::Control
+                    }
                     b']' => {
                         self.text.clear();
                         State::Command(false)
@@ -78,10 +90,18 @@ impl Scanner {
             }
             State::Control => {
                 self.state = match byte {
+                    b'h' | b'l' if self.text == PASTE => {
+                        self.state = State::Plain;
+                        let reads = Mark::Reads { at: self.began, after: here + 1 };
+                        return Some(if byte == b'h' { reads } else { Mark::HasRead { from: here + 1 } });
+                    }
                     0x40..=0x7e => State::Plain,
                     ESCAPE => State::Escape,
                     _ if CANCEL.contains(&byte) => State::Plain,
-                    _ => State::Control,
+                    _ => {
+                        self.keep(byte);
+                        State::Control
+                    }
                 };
             }
             State::Command(_) if byte == BELL => {
@@ -102,9 +122,7 @@ impl Scanner {
                     ESCAPE => State::Command(true),
                     _ if CANCEL.contains(&byte) => State::Plain,
                     _ => {
-                        if self.text.len() < TEXT_BYTES_MAX {
-                            self.text.push(byte);
-                        }
+                        self.keep(byte);
                         State::Command(false)
                     }
                 };
@@ -125,6 +143,12 @@ impl Scanner {
         None
     }
 
+    fn keep(&mut self, byte: u8) {
+        if self.text.len() < TEXT_BYTES_MAX {
+            self.text.push(byte);
+        }
+    }
+
     fn plain(&mut self, here: u64, byte: u8) -> State {
         self.began = here;
         match byte {
@@ -142,7 +166,13 @@ impl Scanner {
         match text {
             "B" => Some(Mark::Waits),
             "C" => Some(Mark::Begins { from: last + 1 }),
-            _ => Some(Mark::Over { to: self.began, exit: text.strip_prefix("D;")?.parse().ok()? }),
+            _ => {
+                let told = text.strip_prefix('D')?;
+                let told = if told.is_empty() { told } else { told.strip_prefix(';')? };
+                let in_prompt = told.ends_with(";shown");
+                let exit = told.split(';').next().and_then(|exit| exit.parse().ok());
+                Some(Mark::Over { to: self.began, exit, in_prompt })
+            }
         }
     }
 }
@@ -170,9 +200,21 @@ mod tests {
     #[test]
     fn marks_are_found_with_the_bytes_between_them() {
         let output = b"$ ls\r\n\x1b]133;C\x07a b\r\n\x1b]133;D;2\x1b\\$ \x1b]133;B\x07";
-        check(output, output.len(), &[Mark::Begins { from: 14 }, Mark::Over { to: 19, exit: 2 }, Mark::Waits]);
-        check(b"\x1b]133;D;\x07\x1b]133;X\x07\x1b]0;133;C\x07", 27, &[]);
+        let over = Mark::Over { to: 19, exit: Some(2), in_prompt: false };
+        check(output, output.len(), &[Mark::Begins { from: 14 }, over, Mark::Waits]);
+        check(b"\x1b]133;X\x07\x1b]0;133;C\x07\x1b]133;Dx\x07", 27, &[]);
         check(b"\x1b]133;C\x18\x1b]133;C\x1b[m", 18, &[]);
+    }
+
+    #[test]
+    fn an_end_in_the_prompt_and_one_without_a_number_are_told_apart() {
+        let over = |to, exit, in_prompt| Mark::Over { to, exit, in_prompt };
+        let whole = |output: &[u8], expected: &[Mark]| check(output, output.len(), expected);
+        whole(b"\x1b]133;D;7;shown\x07", &[over(0, Some(7), true)]);
+        whole(b"\x1b]133;D;$?;shown\x07", &[over(0, None, true)]);
+        whole(b"\x1b]133;D\x07a\x1b]133;D;\x07", &[over(0, None, false), over(9, None, false)]);
+        let marks = [Mark::Reads { at: 1, after: 9 }, Mark::HasRead { from: 19 }];
+        whole(b"a\x1b[?2004h$ \x1b[?2004l\x1b[?2005l\x1b[2004l", &marks);
     }
 
     #[test]

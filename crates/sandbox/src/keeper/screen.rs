@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use rustix::termios::Winsize;
+use rustix::process::Pid;
+use rustix::termios::{InputModes, LocalModes, Termios, Winsize};
 
 use super::marks::{Mark, Scanner};
 use crate::terminal::{Depict, Look, SCROLLBACK_LINES, Screen, Size, Terminal, TypedCommand, Until};
@@ -19,6 +20,9 @@ pub(super) const TURN_PAUSE: Duration = Duration::from_millis(30);
 const HELD_BYTES_MAX: usize = 4 * 1024;
 /// How often the drawing may break down before it is given up.
 const BREAKDOWNS_MAX: u32 = 5;
+/// How long a terminal is quiet before it is looked at whether its shell reads a line, and the longest pause to the next look.
+const QUIET: Duration = Duration::from_millis(300);
+const QUIET_MAX: Duration = Duration::from_secs(10);
 
 pub(super) struct Drawn {
     name: String,
@@ -33,6 +37,16 @@ pub(super) struct Drawn {
     command: Option<TypedCommand>,
     /// It is typed, and its output has not begun.
     awaited: bool,
+    /// The shell has read a line since it last showed a prompt.
+    has_read: bool,
+    /// Where somebody last said that a line is read.
+    reads: Option<(u64, u64)>,
+    /// The group of the shell's processes, as it was at its first prompt.
+    shell: Option<Pid>,
+    /// The shell itself has the terminal, and does not read a line as shells do.
+    unmarked: bool,
+    /// When to look whether the shell reads a line, if nothing says so before, and the pause after that.
+    look_at: Option<(Instant, Duration)>,
     breakdowns: u32,
     /// Nothing is taken before this time.
     pub(super) paused_until: Option<Instant>,
@@ -61,6 +75,11 @@ impl Drawn {
             prompt: Prompt::Busy,
             command: None,
             awaited: false,
+            has_read: false,
+            reads: None,
+            shell: None,
+            unmarked: false,
+            look_at: None,
             breakdowns: 0,
             paused_until: None,
         }
@@ -80,25 +99,13 @@ impl Drawn {
 
     /// Takes what the programs put out.
     pub(super) fn take(&mut self, bytes: &[u8]) {
-        let (prompt, command, awaited) = (&mut self.prompt, &mut self.command, &mut self.awaited);
-        let whole = self.scanner.read(self.seen_bytes, bytes, |mark| match mark {
-            Mark::Begins { from } => {
-                *prompt = Prompt::Busy;
-                // Of several lines that are one command, the first.
-                if let Some(command) = command.as_mut().filter(|_| std::mem::take(awaited)) {
-                    command.from = from;
-                }
-            }
-            Mark::Waits => *prompt = Prompt::Empty,
-            Mark::Over { to, exit } => {
-                *awaited = false;
-                if let Some(command) = command.as_mut().filter(|command| command.ended.is_none()) {
-                    command.ended = Some((to.max(command.from), exit));
-                }
-            }
-        });
+        let mut scanner = std::mem::take(&mut self.scanner);
+        let whole = scanner.read(self.seen_bytes, bytes, |mark| self.mark(mark));
+        self.scanner = scanner;
         self.seen_bytes += bytes.len() as u64;
         self.changes += 1;
+        self.unmarked = false;
+        self.look_later();
         let (now, later) = bytes.split_at(whole);
         if whole > 0 {
             let held = std::mem::take(&mut self.held);
@@ -109,6 +116,78 @@ impl Drawn {
         if self.held.len() > HELD_BYTES_MAX {
             let held = std::mem::take(&mut self.held);
             self.draw(&held);
+        }
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        match mark {
+            Mark::Begins { from } => {
+                (self.prompt, self.has_read) = (Prompt::Busy, true);
+                // Of several lines that are one command, the first.
+                if let Some(command) = self.command.as_mut().filter(|_| std::mem::take(&mut self.awaited)) {
+                    command.from = from;
+                }
+            }
+            Mark::Waits => self.prompt = Prompt::Empty,
+            Mark::HasRead { from } => {
+                if let Some(command) = self.command.as_mut().filter(|_| self.awaited && !self.has_read) {
+                    command.from = from;
+                }
+                self.has_read = true;
+            }
+            Mark::Reads { at, after } => self.reads = Some((at, after)),
+            Mark::Over { in_prompt: true, .. } if !self.has_read => {}
+            Mark::Over { to, exit, .. } => {
+                // What a prompt begins with is no output.
+                let to = self.reads.filter(|(_, after)| *after == to).map_or(to, |(at, _)| at);
+                self.over(to, exit);
+            }
+        }
+    }
+
+    fn over(&mut self, to: u64, exit: Option<i32>) {
+        self.awaited = false;
+        if let Some(command) = self.command.as_mut().filter(|command| command.ended.is_none()) {
+            command.ended = Some((to.max(command.from), exit));
+        }
+    }
+
+    /// The next look at who has the terminal is due a while after the last output.
+    fn look_later(&mut self) {
+        self.look_at = (self.prompt == Prompt::Busy).then(|| (Instant::now() + QUIET, QUIET));
+    }
+
+    /// When [`Drawn::look_at_shell`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.look_at.map(|(at, _)| at)
+    }
+
+    /// Learns which processes are the shell's, from whoever has the terminal when the first prompt is shown.
+    pub(super) fn learn_shell(&mut self, terminal: impl AsFd) {
+        if self.shell.is_none() && self.prompt == Prompt::Empty {
+            self.shell = rustix::termios::tcgetpgrp(terminal).ok();
+        }
+    }
+
+    /// Commands can take a shell its marks. What they cannot take is what the kernel knows: who has the terminal, and
+    /// whether a line is edited in it. A shell that has read the command and edits a line again waits for another.
+    pub(super) fn look_at_shell(&mut self, terminal: impl AsFd, now: Instant) {
+        let Some((_, pause)) = self.look_at.filter(|(at, _)| *at <= now) else { return };
+        let pause = (2 * pause).min(QUIET_MAX);
+        self.look_at = Some((now + pause, pause));
+        let Some(shell) = self.shell.filter(|shell| rustix::termios::tcgetpgrp(&terminal) == Ok(*shell)) else {
+            return;
+        };
+        let edits = rustix::termios::tcgetattr(&terminal).is_ok_and(|modes| edits_a_line(&modes));
+        if edits && self.has_read {
+            let from = self.command.as_ref().map_or(0, |command| command.from);
+            let to = self.reads.map(|(at, _)| at).filter(|at| *at >= from).unwrap_or(self.seen_bytes);
+            self.over(to, None);
+            (self.prompt, self.look_at, self.shell) = (Prompt::Empty, None, Some(shell));
+            self.changes += 1;
+        } else if !edits && !self.unmarked {
+            self.unmarked = true;
+            self.changes += 1;
         }
     }
 
@@ -146,7 +225,8 @@ impl Drawn {
             keys.extend(b"\x1b[201~");
         }
         keys.push(b'\r');
-        (self.prompt, self.awaited) = (Prompt::Busy, true);
+        (self.prompt, self.awaited, self.has_read, self.reads) = (Prompt::Busy, true, false, None);
+        self.look_later();
         self.command = Some(TypedCommand { write: write.to_owned(), from: self.seen_bytes, ended: None });
         Some(keys)
     }
@@ -158,6 +238,10 @@ impl Drawn {
         }
         let enters = bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
         self.prompt = if enters { Prompt::Busy } else { Prompt::Begun };
+        if enters {
+            self.has_read = false;
+            self.look_later();
+        }
     }
 
     /// Gives it another size; `terminal` is its master side.
@@ -202,6 +286,7 @@ impl Drawn {
             drawn_bytes: self.seen_bytes - self.held.len() as u64,
             changes: self.changes,
             command: self.command.clone(),
+            unmarked: self.unmarked && !self.is_at_prompt(),
         }
     }
 
@@ -222,6 +307,12 @@ impl Drawn {
         }
         Look { terminal, screen }
     }
+}
+
+/// As the library does with which shells read their lines: it takes each key, shows it itself, and knows the Enter key.
+fn edits_a_line(modes: &Termios) -> bool {
+    !modes.local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
+        && !modes.input_modes.contains(InputModes::ICRNL)
 }
 
 fn cells(size: Size) -> (NonZeroU16, NonZeroU16) {
@@ -336,9 +427,22 @@ mod tests {
         drawn.take(b"\x1b]133;B\x07");
         assert!(drawn.is(&Until::Over { write: "w".to_owned() }));
         let command = drawn.terminal("c", 0).command.unwrap();
-        assert_eq!((command.from, command.ended), (32, Some((38, 3))));
+        assert_eq!((command.from, command.ended), (32, Some((38, Some(3)))));
         drawn.typed(b"half a com");
         assert_eq!(drawn.keys_of("x", b"pwd").unwrap(), b"\x05\x15pwd\r");
+    }
+
+    #[test]
+    fn an_end_that_the_prompt_tells_counts_once_a_line_was_read() {
+        let mut drawn = drawn(b"\x1b]133;D;0;shown\x07$ \x1b]133;B\x07");
+        drawn.keys_of("w", b"ls").unwrap();
+        let ended = |drawn: &Drawn| drawn.terminal("c", 0).command.unwrap().ended;
+        // The line is drawn again while it is typed.
+        drawn.take(b"\r\x1b]133;D;0;shown\x07$ \x1b]133;B\x07ls");
+        assert_eq!(ended(&drawn), None);
+        let from = drawn.seen_bytes;
+        drawn.take(b"\x1b[?2004l\r\x1b]133;C\x07file\r\n\x1b[?2004h\x1b]133;D;4;shown\x07$ \x1b]133;B\x07");
+        assert_eq!(ended(&drawn), Some((from + 17 + 6, Some(4))));
     }
 
     #[test]

@@ -243,7 +243,8 @@ impl Table {
         Ok(())
     }
 
-    /// Ends what was asked to end and did not, and what a limit ends; lets a terminal go on whose pause is over.
+    /// Ends what was asked to end and did not, and what a limit ends; lets a terminal go on whose pause is over, and looks at
+    /// those whose shell may have gone back to its prompt without a word.
     pub(super) fn insist(&mut self) {
         let now = Instant::now();
         for (id, call) in &mut self.calls {
@@ -251,6 +252,9 @@ impl Table {
                 && screen.paused_until.is_some_and(|until| until <= now)
             {
                 screen.paused_until = None;
+            }
+            if let (Some(screen), Some(terminal)) = (&mut call.screen, &call.terminal) {
+                screen.look_at_shell(terminal, now);
             }
             if call.insist_at.is_some_and(|at| at <= now) {
                 // Until it is gone: what forks faster than we look is met again.
@@ -274,7 +278,9 @@ impl Table {
     pub(super) fn due(&self) -> Option<Instant> {
         let insist = self.calls.values().filter_map(|call| call.insist_at);
         let paused = self.calls.values().filter_map(|call| call.screen.as_ref()?.paused_until);
-        insist.chain(paused).chain(self.warden.due(!self.calls.is_empty())).chain(self.sync_at).min()
+        let quiet =
+            self.calls.values().filter_map(|call| call.screen.as_ref().filter(|_| call.terminal.is_some())?.due());
+        insist.chain(paused).chain(quiet).chain(self.warden.due(!self.calls.is_empty())).chain(self.sync_at).min()
     }
 
     /// Becomes readable when [`Table::look`] has something to take.

@@ -27,6 +27,13 @@ fn screen(computer: &Computer, call: &str) -> String {
 /// Types a command, waits for its end, and gives its exit code and output.
 #[track_caller]
 fn command(computer: &Computer, call: &str, write: &str, text: &str) -> (i32, String) {
+    let (exit, output) = command_over(computer, call, write, text);
+    (exit.unwrap(), output)
+}
+
+/// The same where nothing may tell the exit code.
+#[track_caller]
+fn command_over(computer: &Computer, call: &str, write: &str, text: &str) -> (Option<i32>, String) {
     computer.type_command(write, call, text).unwrap();
     let over = Until::Over { write: write.to_owned() };
     let command = look(computer, call, over, Depict::Nothing).terminal.command.unwrap();
@@ -66,6 +73,60 @@ fn what_a_shell_has_lasts_between_commands() {
     open(&computer, "u", "main");
     let all = [("main", "t"), ("main", "u")].map(|(name, call)| (name.to_owned(), call.to_owned()));
     assert_eq!(recorded_terminals(&desk.spec.dir).unwrap(), all);
+}
+
+#[test]
+fn no_command_hides_its_end_or_the_next_ones() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    let cases = [
+        ("cd /; (cd /tmp; exit 3)", Some(3), Some(5)),
+        ("set -u; trap true DEBUG; (exit 3)", Some(3), Some(5)),
+        ("PROMPT_COMMAND=true; (exit 3)", Some(3), Some(5)),
+        ("unset PROMPT_COMMAND; (exit 3)", Some(3), Some(5)),
+        ("PS1='mine> '; unset PS0; (exit 3)", Some(3), Some(5)),
+        ("exec bash --norc", Some(0), Some(5)),
+        ("bash --norc", Some(0), Some(5)),
+        // Nobody tells a number any more; that it is over is seen all the same.
+        ("shopt -u promptvars; unset PROMPT_COMMAND; (exit 3)", None, None),
+        ("unset PS0 PS1 PROMPT_COMMAND; (exit 3)", None, None),
+        ("exec env -i TERM=xterm bash --norc", None, None),
+    ];
+    for (number, (text, first, second)) in cases.into_iter().enumerate() {
+        let call = format!("t{number}");
+        open(&computer, &call, "main");
+        assert_eq!(command_over(&computer, &call, &format!("a{number}"), text).0, first, "{text}");
+        let next = command_over(&computer, &call, &format!("b{number}"), "echo next; (exit 5)");
+        assert_eq!(next, (second, "next\n".to_owned()), "after {text}");
+        computer.kill(&call).unwrap();
+        ended(&computer, &call);
+    }
+    // Its output is no longer the terminal's: the end still is.
+    open(&computer, "u", "main");
+    assert_eq!(command(&computer, "u", "w1", "exec >/dev/null; (exit 3)").0, 3);
+    assert_eq!(command(&computer, "u", "w2", "echo next; (exit 5)"), (5, String::new()));
+    // And what ends the shell ends the terminal.
+    computer.type_command("w3", "u", "set -e; false").unwrap();
+    assert_eq!(ended(&computer, "u").exit, Exit::Code(1));
+}
+
+#[test]
+fn a_shell_that_does_not_tell_is_said_to_be_one() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    open(&computer, "t", "main");
+    let unmarked = || look(&computer, "t", Until::Now, Depict::Nothing).terminal.unmarked;
+    computer.type_command("w1", "t", "read -r word; echo \"it was $word\"").unwrap();
+    until("nothing but the shell has the terminal", unmarked);
+    computer.write_input("k1", "t", b"fine\r").unwrap();
+    look(&computer, "t", Until::Over { write: "w1".to_owned() }, Depict::Nothing);
+    assert!(!unmarked() && screen(&computer, "t").contains("it was fine"));
+    // A shell of another kind in its place says nothing, and is typed into as any program.
+    computer.type_command("w2", "t", "PS1='$ ' exec sh").unwrap();
+    until("it is another shell", unmarked);
+    assert!(computer.type_command("w3", "t", "echo no").is_err());
+    computer.write_input("k2", "t", b"echo from sh; exec sleep 1000\r").unwrap();
+    until("it took it", || screen(&computer, "t").contains("\nfrom sh"));
 }
 
 #[test]
