@@ -22,6 +22,10 @@ export class Session {
   view = $state.raw<TaskView>(emptyView())
   /** The number of the last event there is. */
   last = $state(0)
+  /** The task is at an end, whatever moment is looked at. */
+  over = $state(false)
+  /** Where the plan moved on: marks on the slider. */
+  phases = $state.raw<readonly number[]>([])
   /** The event that is looked at; null is live. */
   at = $state<number | null>(null)
   playing = $state(false)
@@ -83,6 +87,8 @@ export class Session {
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0
       this.last = this.timeline.last
+      this.over = this.timeline.over
+      if (this.phases.length !== this.timeline.phases.length) this.phases = this.timeline.phases.slice()
       this.ready = true
       if (this.at === null) this.view = this.timeline.head()
       else if (this.view.seq !== this.at) this.view = this.timeline.at(this.at)

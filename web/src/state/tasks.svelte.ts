@@ -36,6 +36,7 @@ export const tasks = {
     if (started) return
     started = true
     document.addEventListener('visibilitychange', () => !document.hidden && void tasks.refresh())
+    window.addEventListener('online', () => void tasks.refresh())
     void tasks.refresh()
   },
   async refresh(): Promise<void> {
@@ -54,7 +55,7 @@ export const tasks = {
       if (error instanceof Refusal) problem = error
       else throw error
     }
-    const busy = list.some((task) => task.state === 'running' || task.state === 'queued')
+    const busy = problem !== null || list.some((task) => task.state === 'running' || task.state === 'queued')
     timer = setTimeout(() => void tasks.refresh(), document.hidden ? HIDDEN_MS : busy ? BUSY_MS : CALM_MS)
   },
   async more(): Promise<void> {

@@ -12,6 +12,8 @@ export class Timeline {
   readonly events: Recorded[] = []
   /** Places at which a person sees something new: what the arrow keys step through. */
   readonly stops: number[] = []
+  /** Where the plan moved on. */
+  readonly phases: number[] = []
   #head = emptyView()
   #keyframes: TaskView[] = []
   /** Events folded so far, replays included: what a test counts. */
@@ -22,12 +24,19 @@ export class Timeline {
     return this.#head.seq
   }
 
+  /** Whether the task is at an end, whatever moment is looked at. */
+  get over(): boolean {
+    return this.#head.ended !== null
+  }
+
   /** Takes an event in, if it is the next one: a reconnected stream may repeat some. */
   push(recorded: Recorded): boolean {
     if (recorded.seq <= this.#head.seq) return false
     this.events.push(recorded)
     this.folded += 1
+    const known = this.#head.entries.length
     if (apply(this.#head, recorded)) this.stops.push(recorded.seq)
+    for (let at = known; at < this.#head.entries.length; at++) if (this.#head.entries[at]?.kind === 'phase') this.phases.push(recorded.seq)
     if (this.events.length % KEYFRAME_EVENTS === 0) this.#keyframes.push(copyView(this.#head))
     return true
   }

@@ -50,7 +50,6 @@ export function timeOfDay(ms: number, locale: string): string {
 }
 
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
-  ['second', 60],
   ['minute', 60],
   ['hour', 24],
   ['day', 7],
@@ -59,11 +58,12 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['year', Number.POSITIVE_INFINITY]
 ]
 
-/** How long ago, in words. */
+/** How long ago, in words. Seconds are not counted: a number that changes all the time draws the eye. */
 export function ago(ms: number, nowMs: number, locale: string): string {
   const format = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'short' })
   let value = Math.min(0, (ms - nowMs) / 1000)
-  if (value > -10) return format.format(0, 'second')
+  if (value > -60) return format.format(0, 'second')
+  value /= 60
   for (const [unit, size] of STEPS) {
     if (Math.abs(value) < size) return format.format(Math.round(value), unit)
     value /= size

@@ -9,6 +9,8 @@ const server = new Server()
 let finished = ''
 let asking = ''
 let approving = ''
+let everything = ''
+let outcome = ''
 
 beforeAll(async () => {
   await server.start()
@@ -32,6 +34,9 @@ beforeAll(async () => {
     'Hand over although'
   )
   await Promise.all([server.until(finished, 'done'), server.until(asking, 'waiting'), server.until(approving, 'waiting')])
+  const share = async (what: string) => (await server.post<{ path: string }>(`/v1/tasks/${finished}/shares`, { what, expires: '1d' })).path
+  everything = await share('everything')
+  outcome = await share('outputs')
 })
 afterAll(async () => {
   await closeBrowser()
@@ -54,6 +59,9 @@ const screens: [name: string, path: () => string, ready: (page: Page) => Promise
   ['settings: budget', () => '/settings/budget', (page) => page.getByText('For every task that says nothing else').waitFor()],
   ['settings: about', () => '/settings/about', (page) => page.getByText('Is this machine able?').waitFor()],
   ['settings: appearance', () => '/settings/appearance', (page) => page.getByText('Light or dark').waitFor()],
+  ['a link to everything', () => everything, (page) => page.getByText('1 file for you').waitFor()],
+  ['a link to the outcome', () => outcome, (page) => page.getByText('1 file for you').waitFor()],
+  ['a link that has ended', () => '/shared/none', (page) => page.getByRole('heading', { name: 'This link has ended' }).waitFor()],
   ['a task that is not there', () => '/tasks/none', (page) => page.getByText('To the first page').waitFor()]
 ]
 
@@ -72,6 +80,30 @@ describe.each([
   })
 })
 
+/** The same screens in Chinese: known by what stands in them whatever the language. */
+const inChinese: [path: () => string, ready: string][] = [
+  [() => '/', '要做什么？'],
+  [() => `/tasks/${finished}`, '交给你 1 个文件'],
+  [() => `/tasks/${finished}?at=30`, '你正在看较早的时刻。'],
+  [() => `/tasks/${asking}`, '等你回应'],
+  [() => `/tasks/${approving}`, 'rows.csv'],
+  [() => `/tasks/${finished}/record`, '记录完整'],
+  [() => everything, '交给你 1 个文件'],
+  [() => '/settings/models', 'script:demo'],
+  [() => '/settings/budget', '步数'],
+  [() => '/settings/about', 'Thenar'],
+  [() => '/settings/appearance', '简体中文']
+]
+
+it('in Chinese, in the dark and on a phone: nothing serious, nothing beside the edge', async () => {
+  for (const [path, ready] of inChinese) {
+    const page = await open(server, path(), { ...PHONE, ...DARK, locale: 'zh-CN' })
+    await page.getByText(ready).first().waitFor({ state: 'attached' })
+    expect([path(), await serious(page), await overflowing(page)]).toEqual([path(), [], []])
+    await done(page)
+  }
+})
+
 it('what opens over a screen is as sound as the screen', async () => {
   const page = await open(server)
   for (const button of ['Choose the model', 'Budget']) {
@@ -84,6 +116,20 @@ it('what opens over a screen is as sound as the screen', async () => {
   await page.getByRole('dialog').getByRole('heading', { name: 'Notes', exact: true }).waitFor()
   expect(await serious(page)).toEqual([])
   await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: 'Share', exact: true }).click()
+  await page.getByRole('button', { name: 'Make a link' }).click()
+  await page.getByRole('textbox', { name: 'The link' }).waitFor()
+  expect(await serious(page)).toEqual([])
+  await page.keyboard.press('Escape')
+  for (const item of ['Try it another way', 'Change the budget', 'Remove the task']) {
+    await page.getByRole('button', { name: 'More' }).click()
+    expect(await serious(page)).toEqual([])
+    await page.getByRole('button', { name: item }).click()
+    await page.getByRole('dialog').waitFor()
+    expect(await serious(page)).toEqual([])
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+  }
   await page.getByRole('button', { name: 'Write sub/run.py' }).click()
   await page.locator('.cm-content').waitFor()
   expect(await serious(page)).toEqual([])

@@ -26,6 +26,13 @@ describe('a moment', () => {
     }
   })
 
+  it('has its marks and its end whichever moment is looked at', () => {
+    const phases = line.head().entries.filter((entry) => entry.kind === 'phase')
+    expect(line.phases).toEqual(phases.map((phase) => phase.seq))
+    expect(phases.length).toBeGreaterThan(3)
+    expect([line.over, line.at(60).ended]).toEqual([true, null])
+  })
+
   it('is not changed by looking at others', () => {
     const early = line.at(60)
     const copy = structuredClone(early)

@@ -13,7 +13,7 @@ it('spans, sizes, money', () => {
   expect([0, 61_000, 3_661_000].map(clock)).toEqual(['0:00', '1:01', '1:01:01'])
   expect([999, 1_000, 209_000, 999_600, 5_200_000].map(bytes)).toEqual(['999 B', '1.0 kB', '209 kB', '1.0 MB', '5.2 MB'])
   expect([0, 0.00031, 0.12, 2.5].map(dollars)).toEqual(['$0', '$0.0003', '$0.12', '$2.50'])
-  expect([5, 65, 7_300].map((s) => ago(1e12 - s * 1000, 1e12, 'en'))).toEqual(['now', '1 min. ago', '2 hr. ago'])
+  expect([5, 59, 65, 7_300].map((s) => ago(1e12 - s * 1000, 1e12, 'en'))).toEqual(['now', 'now', '1 min. ago', '2 hr. ago'])
 })
 
 it('comma-separated values with quotes, line ends and blanks', () => {

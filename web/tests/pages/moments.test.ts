@@ -1,0 +1,162 @@
+// Time, and what a person is told who is not looking: moments by key and by sight, every kind of file, notices, a line that broke.
+
+import { spawnSync } from 'node:child_process'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { closeBrowser, done, open, PATIENCE, plan, Server, sh } from './stage'
+
+const server = new Server()
+
+beforeAll(() => server.start())
+afterAll(async () => {
+  await closeBrowser()
+  await server.close()
+})
+
+const PAST = 'You are looking at an earlier moment.'
+
+it('the arrow keys step through time wherever nobody writes, also beside a closed computer', async () => {
+  const steps = (first: string, second: string) => plan(['Count up', first], ['Say so', second])
+  const id = await server.task(server.script({ calls: [steps('in_progress', 'pending'), sh('echo one'), sh('echo two')] }, { calls: [steps('done', 'in_progress')] }, { say: 'Counted.', calls: [steps('done', 'done'), { name: 'idle' }] }), 'Count to two')
+  await server.until(id, 'done')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByText('Counted.').waitFor()
+  expect(await page.locator('.track i').count()).toBe(2)
+  await page.getByRole('button', { name: 'Hide the computer' }).click()
+  const slider = page.getByRole('slider', { name: 'Moment' })
+  await slider.waitFor()
+  const at = () => slider.inputValue().then(Number)
+  const end = await at()
+  await page.locator('body').press('ArrowLeft')
+  await page.getByText(PAST).waitFor()
+  await expect.poll(at, { timeout: PATIENCE }).toBeLessThan(end)
+  // The task is over, whatever it was at the moment on screen.
+  expect(await page.getByRole('button', { name: 'Back to live' }).count()).toBe(0)
+  const before = await at()
+  await page.locator('body').press('ArrowLeft')
+  await expect.poll(at, { timeout: PATIENCE }).toBeLessThan(before)
+  await page.locator('body').press('ArrowRight')
+  await expect.poll(at, { timeout: PATIENCE }).toBe(before)
+  // In a dialog and in a field they are the dialog's and the field's.
+  await page.getByRole('button', { name: 'Share', exact: true }).click()
+  await page.getByRole('radio', { name: 'Everything' }).press('ArrowLeft')
+  await page.keyboard.press('Escape')
+  await page.getByRole('searchbox').press('ArrowLeft')
+  expect(await at()).toBe(before)
+  await page.getByRole('button', { name: 'To the end' }).first().click()
+  await page.getByText(PAST).waitFor({ state: 'detached' })
+  await page.getByRole('textbox', { name: 'Say what should be done next…' }).press('ArrowLeft')
+  expect(await at()).toBe(end)
+  await done(page)
+})
+
+/** A spreadsheet of one cell, by hand. */
+const SHEET = String.raw`
+import zipfile, sys
+z = zipfile.ZipFile(sys.argv[1], 'w')
+ns = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+rel = 'http://schemas.openxmlformats.org/officeDocument/2006/relationships'
+head = '<?xml version="1.0" encoding="UTF-8"?>'
+z.writestr('[Content_Types].xml', head + '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>')
+z.writestr('_rels/.rels', head + f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="{rel}/officeDocument" Target="xl/workbook.xml"/></Relationships>')
+z.writestr('xl/workbook.xml', head + f'<workbook {ns}><sheets><sheet name="Herons" sheetId="1" r:id="r1"/></sheets></workbook>')
+z.writestr('xl/_rels/workbook.xml.rels', head + f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="{rel}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>')
+z.writestr('xl/worksheets/sheet1.xml', head + f'<worksheet {ns}><sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>Bird</t></is></c></row><row r="2"><c r="A2" t="inlineStr"><is><t>Grey heron</t></is></c></row></sheetData></worksheet>')
+z.close()
+`
+
+/** A page with two words on it, with every place of it counted. */
+function pdf(): string {
+  const text = 'BT /F1 24 Tf 72 700 Td (Grey heron) Tj ET'
+  const objects = ['<</Type/Catalog/Pages 2 0 R>>', '<</Type/Pages/Kids[3 0 R]/Count 1>>', '<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>', `<</Length ${text.length}>>stream\n${text}\nendstream`, '<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>']
+  let file = '%PDF-1.4\n'
+  const places = objects.map((object, at) => {
+    const place = file.length
+    file += `${at + 1} 0 obj${object}endobj\n`
+    return place
+  })
+  const table = places.map((place) => `${String(place).padStart(10, '0')} 00000 n \n`).join('')
+  return `${file}xref\n0 6\n0000000000 65535 f \n${table}trailer<</Size 6/Root 1 0 R>>\nstartxref\n${file.length}\n%%EOF\n`
+}
+
+it('a picture, a PDF, a spreadsheet and code are shown as what they are', async () => {
+  const sheet = `${server.home}/birds.xlsx`
+  expect(spawnSync('python3', ['-c', SHEET, sheet], { encoding: 'utf8' }).stderr).toBe('')
+  const files: [string, string][] = [
+    // A red square.
+    ['dot.png', 'iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGM4wMAARAwQCgAYDgMBZBJpNwAAAABJRU5ErkJggg=='],
+    ['heron.pdf', Buffer.from(pdf()).toString('base64')],
+    ['birds.xlsx', spawnSync('base64', ['-w0', sheet], { encoding: 'utf8' }).stdout],
+    ['count.py', Buffer.from('def count(birds):\n    return len(birds)\n').toString('base64')]
+  ]
+  const id = await server.task(server.script({ calls: files.map(([name, content]) => sh(`echo ${content} | base64 -d > ${name}`)) }, { calls: [{ name: 'deliver', arguments: { files: [{ path: 'dot.png' }, { path: 'count.py' }] } }] }, { say: 'Four kinds.', calls: [{ name: 'idle' }] }), 'Make four kinds of file')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByText('Four kinds.').waitFor()
+  // The picture is on its card already.
+  await expect.poll(() => page.locator('.card img').evaluateAll((all) => all.map((img) => (img as HTMLImageElement).naturalWidth)), { timeout: PATIENCE }).toEqual([2])
+  await page.getByRole('button', { name: 'Open dot.png' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByRole('img', { name: 'dot.png' }).waitFor()
+  await dialog.getByRole('button', { name: 'count.py' }).click()
+  await expect.poll(() => dialog.locator('.cm-content').innerText(), { timeout: PATIENCE }).toContain('def count')
+  const colours = dialog.locator('.cm-line span')
+  await expect.poll(async () => new Set(await colours.evaluateAll((all) => all.map((span) => getComputedStyle(span).color))).size, { timeout: PATIENCE }).toBeGreaterThan(1)
+  await page.keyboard.press('Escape')
+  // The rest among the computer's files.
+  await page.getByRole('tab', { name: 'Files' }).click()
+  const pane = page.getByRole('tabpanel')
+  await pane.getByRole('button', { name: 'birds.xlsx' }).click()
+  await pane.getByRole('cell', { name: 'Grey heron' }).waitFor()
+  await pane.getByRole('button', { name: 'heron.pdf' }).click()
+  // Something is drawn on its page.
+  await expect.poll(() => pane.locator('canvas').first().evaluate((node) => {
+    const canvas = node as HTMLCanvasElement
+    const { data } = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] }
+    return Array.from(data).some((value, at) => at % 4 === 0 && value < 100 && (data[at + 3] ?? 0) > 200)
+  }), { timeout: PATIENCE }).toBe(true)
+  await done(page)
+})
+
+it('a notice comes when a task waits and when it ends, to whoever looks elsewhere', async () => {
+  const page = await open(server, '/', { permissions: ['notifications'] })
+  await page.addInitScript(() => {
+    const told: string[] = []
+    Object.assign(window, { told })
+    class Notice {
+      static permission = 'granted'
+      static requestPermission = () => Promise.resolve('granted')
+      onclick: (() => void) | null = null
+      constructor(title: string, { body }: { body: string }) {
+        told.push(`${title} | ${body}`)
+      }
+    }
+    Object.assign(window, { Notification: Notice })
+    localStorage.setItem('thenar.notify', 'yes')
+  })
+  const model = server.script({ calls: [sh('echo one')] }, { calls: [{ name: 'message_ask_user', arguments: { text: 'Which heron?' } }] }, { say: 'Told.', calls: [{ name: 'idle' }] })
+  const { id } = await server.post<{ id: string }>('/v1/tasks', { task: 'Tell me when', model, max_steps: 1 })
+  await server.until(id, 'stopped')
+  await page.reload()
+  await page.getByRole('link', { name: /Tell me when/ }).waitFor()
+  const told = () => page.evaluate(() => {
+    // Looks at the list anew, as at the next time it would by itself.
+    window.dispatchEvent(new Event('online'))
+    return (window as unknown as { told: string[] }).told
+  })
+  await page.evaluate(() => Object.defineProperty(document, 'hidden', { get: () => true }))
+  await server.post(`/v1/tasks/${id}/resume`, { max_steps: 9 })
+  await expect.poll(told, { timeout: PATIENCE }).toEqual([expect.stringContaining('Which heron?')])
+  await server.post(`/v1/tasks/${id}/messages`, { text: 'The grey one' })
+  await expect.poll(told, { timeout: PATIENCE }).toEqual([expect.stringContaining('Which heron?'), expect.stringContaining('Tell me when')])
+  await done(page)
+})
+
+it('the first screen says that the line broke, and that it is back', async () => {
+  const page = await open(server)
+  await page.getByRole('link', { name: /Count to two/ }).waitFor()
+  await server.kill()
+  const lost = page.getByText('Connection lost – trying again')
+  await lost.waitFor()
+  await server.start()
+  await lost.waitFor({ state: 'detached' })
+  await done(page)
+})
