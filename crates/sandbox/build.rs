@@ -1,4 +1,5 @@
 //! Turns `seccomp/shell.json` and `seccomp/browser.json` into kernel instructions, so that a starting computer has nothing to compile. It adds no rule of its own.
+//! And it links the keeper at a fixed address: see `docs/decisions/a-keeper-at-a-fixed-address.md`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -14,6 +15,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=seccomp/shell.json");
     println!("cargo::rerun-if-changed=seccomp/browser.json");
     println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_ENV")? == "gnu" {
+        println!("cargo::rustc-link-arg-bin=thenar-keeper=-no-pie");
+    }
     let machine = std::env::var("CARGO_CFG_TARGET_ARCH")?;
     let out = std::env::var("OUT_DIR")?;
     let rules: Value = serde_json::from_str(&std::fs::read_to_string("seccomp/shell.json")?)?;

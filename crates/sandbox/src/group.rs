@@ -47,8 +47,17 @@ pub(crate) struct Group {
 struct Folder {
     path: PathBuf,
     unified: bool,
-    /// To be born in it.
-    fd: Option<OwnedFd>,
+    /// To be born in it, or for a process to enter it by itself, until its first one is in.
+    way_in: Option<OwnedFd>,
+}
+
+/// Which groups a process is in before it is put into the others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct In {
+    /// That of the unified kind, from its birth.
+    pub(crate) born: bool,
+    /// Those of the earlier kind, by [`Group::enter`].
+    pub(crate) entered: bool,
 }
 
 /// What the kernel has counted so far.
@@ -104,9 +113,12 @@ impl Group {
     fn make_in(&mut self, place: &Place, name: &str, limits: &Limits) -> io::Result<()> {
         place.enable()?;
         let path = make_folder(place, name)?;
-        let folder = rustix::fs::open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let fd = place.unified.then_some(folder);
-        self.folders.push(Folder { path: path.clone(), unified: place.unified, fd });
+        let way_in = if place.unified {
+            rustix::fs::open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?
+        } else {
+            rustix::fs::open(path.join("tasks"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?
+        };
+        self.folders.push(Folder { path: path.clone(), unified: place.unified, way_in: Some(way_in) });
         let hold = if place.unified { Hold::GroupV2 } else { Hold::GroupV1 };
         for controller in &place.controllers {
             match controller {
@@ -138,13 +150,22 @@ impl Group {
 
     /// The group that a process can be born in, where the kernel knows that.
     pub(crate) fn birth(&self) -> Option<BorrowedFd<'_>> {
-        self.folders.iter().find_map(|folder| folder.fd.as_ref()).map(AsFd::as_fd)
+        self.folders.iter().find(|folder| folder.unified).and_then(|folder| folder.way_in.as_ref()).map(AsFd::as_fd)
     }
 
-    /// Puts a process into all groups but, if it was `born` there, the one it is in already. What does not take it holds nothing.
-    pub(crate) fn join(&mut self, process: Pid, born: bool) {
-        for folder in &self.folders {
-            if born && folder.unified {
+    /// Puts this process, which has one thread, into all groups in which none can be born. To put another one there makes the
+    /// kernel hold up every fork on the machine until all processors have passed a quiet moment, which takes milliseconds;
+    /// for one that enters by itself it need not. False if one did not take it.
+    pub(crate) fn enter(&self) -> bool {
+        let mut ways = self.folders.iter().filter(|folder| !folder.unified).map(|folder| folder.way_in.as_ref());
+        ways.all(|way_in| way_in.is_some_and(|way_in| rustix::io::write(way_in, b"0").is_ok()))
+    }
+
+    /// Puts a process into all groups but those that it is `in_already`. What does not take it holds nothing.
+    pub(crate) fn join(&mut self, process: Pid, in_already: In) {
+        for folder in &mut self.folders {
+            folder.way_in = None;
+            if if folder.unified { in_already.born } else { in_already.entered } {
                 continue;
             }
             let joined = put(&folder.path, "cgroup.procs", process.as_raw_nonzero());
@@ -301,4 +322,28 @@ fn counter(file: &File) -> String {
 )]
 fn pause() {
     std::thread::sleep(EMPTY_PAUSE);
+}
+
+#[cfg(test)]
+mod tests {
+    //! How a process comes into its groups, on a machine where there are such that it enters by itself.
+
+    use super::{Group, fs};
+    use crate::Limits;
+
+    #[test]
+    fn whoever_enters_is_in_all_groups_of_the_earlier_kind() {
+        let group = Group::make_for_browser(&Limits::default());
+        // These groups take threads, and the one that writes is taken: the others stay where they are.
+        let (entered, seen) = std::thread::scope(|scope| {
+            let inside = scope.spawn(|| (group.enter(), fs::read_to_string("/proc/thread-self/cgroup").unwrap()));
+            inside.join().unwrap()
+        });
+        assert!(entered);
+        let earlier: Vec<_> = group.folders.iter().filter(|folder| !folder.unified).collect();
+        for folder in &earlier {
+            let name = folder.path.file_name().unwrap().to_str().unwrap();
+            assert_eq!(seen.lines().filter(|line| line.ends_with(name)).count(), earlier.len(), "{seen}");
+        }
+    }
 }

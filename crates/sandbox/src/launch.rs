@@ -12,14 +12,14 @@ mod workspace;
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Pid;
 
 use crate::driver::{Driver, SecondLock};
-use crate::group::Group;
+use crate::group::{Group, In};
 use crate::spec::ComputerSpec;
 use crate::sys::{self, Forked};
 use owner::Owner;
@@ -33,6 +33,9 @@ pub use workspace::lendable;
 /// What PID 1 is told on its way: its user is mapped, its control groups are joined. One byte each.
 const MAPPED: &[u8] = b"m";
 const GROUPED: &[u8] = b"g";
+/// What a process says first of all: whether it is in the control groups that it can enter by itself.
+const ENTERED: u8 = b'e';
+const NOT_ENTERED: u8 = b'n';
 
 /// User and group that commands see themselves as.
 pub(crate) const INSIDE_ID: u32 = 1000;
@@ -124,7 +127,7 @@ fn launch_native(spec: &ComputerSpec, program: &File, group: &mut Group) -> Resu
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(|error| Failure::at("make the control socket")(error.into()))?;
     let pipe = |step: &str| io::pipe().map_err(Failure::at(step.to_owned()));
-    let (report, report_inside) = pipe("make the report pipe")?;
+    let (mut report, report_inside) = pipe("make the report pipe")?;
     let (go_inside, go) = pipe("make the start pipe")?;
     let mut born = group.birth().is_some();
     let cloned = sys::clone_into(sys::NAMESPACES, group.birth()).or_else(|_| {
@@ -143,8 +146,7 @@ fn launch_native(spec: &ComputerSpec, program: &File, group: &mut Group) -> Resu
                 .and_then(|()| Shared::of(init, owner).map_err(Failure::at("take hold of the namespaces")))
                 .and_then(|shared| (&go).write_all(MAPPED).map(|()| shared).map_err(Failure::at("start PID 1")))
                 .and_then(|shared| {
-                    // Meanwhile it builds its root: joining may take as long.
-                    group.join(init, born);
+                    group.join(init, In { born, entered: has_entered(&mut report) });
                     (&go).write_all(GROUPED).map(|()| shared).map_err(Failure::at("start PID 1"))
                 })
                 .and_then(|shared| wait_for_init(report).map(|()| shared));
@@ -159,6 +161,7 @@ fn launch_native(spec: &ComputerSpec, program: &File, group: &mut Group) -> Resu
         }
         _ => {
             drop((control, report, go));
+            enter_and_say_so(group, &report_inside);
             let parts = inside::Parts { spec, owner: &owner, plan, program, control: control_inside, go: go_inside };
             let (step, error) = inside::become_init(parts);
             let told = serde_json::to_vec(&(step, error.raw_os_error().unwrap_or(libc::EIO)));
@@ -173,6 +176,17 @@ impl Shared {
         let namespace = |name| File::open(format!("/proc/{}/ns/{name}", process.as_raw_nonzero())).map(OwnedFd::from);
         Ok(Self { owner, users: namespace("user")?, network: namespace("net")? })
     }
+}
+
+/// The first word of a new process. Nobody who hears it is no failure here: the process that said it ends by itself then.
+fn enter_and_say_so(group: &Group, report: impl AsFd) {
+    let _ = rustix::io::write(report, &[if group.enter() { ENTERED } else { NOT_ENTERED }]);
+}
+
+/// Waits for that word. A process that died without is nowhere.
+fn has_entered(report: &mut impl Read) -> bool {
+    let mut word = [NOT_ENTERED];
+    report.read_exact(&mut word).is_ok() && word == [ENTERED]
 }
 
 /// PID 1 closes the pipe by becoming the other program; until then it can say what failed.

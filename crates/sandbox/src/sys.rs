@@ -49,19 +49,27 @@ struct CloneArgs {
     cgroup: u64,
 }
 
+impl CloneArgs {
+    fn new(flags: c_int, group: Option<BorrowedFd<'_>>) -> Self {
+        /// Not in every libc.
+        const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+        let flags = u64::from(flags.cast_unsigned());
+        Self {
+            flags: group.map_or(flags, |_| flags | CLONE_INTO_CGROUP),
+            cgroup: group.map_or(0, |group| u64::from(group.as_raw_fd().cast_unsigned())),
+            ..Self::default()
+        }
+    }
+}
+
 /// Forks into new namespaces, and into a control group if one is given; the parent also gets a descriptor of the child that
 /// becomes readable when it dies.
 pub(crate) fn clone_into(namespaces: c_int, group: Option<BorrowedFd<'_>>) -> io::Result<(Forked, Option<OwnedFd>)> {
-    /// Not in every libc.
-    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     let mut pidfd: RawFd = -1;
-    let flags = u64::from((namespaces | libc::CLONE_PIDFD).cast_unsigned());
     let args = CloneArgs {
-        flags: group.map_or(flags, |_| flags | CLONE_INTO_CGROUP),
-        cgroup: group.map_or(0, |group| u64::from(group.as_raw_fd().cast_unsigned())),
         pidfd: std::ptr::from_mut(&mut pidfd) as u64,
         exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
-        ..CloneArgs::default()
+        ..CloneArgs::new(namespaces | libc::CLONE_PIDFD, group)
     };
     // SAFETY: without CLONE_VM this is a fork: the child gets a copy of everything, its stack included. One thread, as above.
     // `args` and `pidfd` outlive the call.
@@ -73,11 +81,10 @@ pub(crate) fn clone_into(namespaces: c_int, group: Option<BorrowedFd<'_>>) -> io
     }
 }
 
-/// Forks into new namespaces a child of this process's parent.
-pub(crate) fn clone_for_parent(namespaces: c_int) -> io::Result<Forked> {
-    let flags = u64::from((namespaces | libc::CLONE_PARENT).cast_unsigned());
+/// Forks into new namespaces, and into a control group if one is given, a child of this process's parent.
+pub(crate) fn clone_for_parent(namespaces: c_int, group: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
     // The signal of its end is the one of this process's own: the kernel wants none here.
-    let args = CloneArgs { flags, ..CloneArgs::default() };
+    let args = CloneArgs::new(namespaces | libc::CLONE_PARENT, group);
     // SAFETY: without CLONE_VM this is a fork, as in `clone_into`; one thread, and `args` outlives the call.
     let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })?;
     Ok(Pid::from_raw(i32::try_from(pid).unwrap_or(0)).map_or(Forked::Child, Forked::Parent))

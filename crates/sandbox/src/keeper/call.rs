@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -160,18 +160,20 @@ impl Spool {
         turn_bytes: usize,
         mut also: impl FnMut(&[u8]),
     ) -> (Source, usize) {
-        let mut chunk = [0; CHUNK];
+        // Not on the stack: of this only what is read into is ever held.
+        let mut chunk = Vec::with_capacity(CHUNK);
         let mut moved = 0;
         while moved < turn_bytes {
-            match source.read(&mut chunk) {
+            chunk.clear();
+            match rustix::io::read(&*source, rustix::buffer::spare_capacity(&mut chunk)) {
                 Ok(0) => return (Source::Closed, moved),
                 Ok(bytes) => {
                     moved += bytes;
-                    self.put(&chunk[..bytes], left);
-                    also(&chunk[..bytes]);
+                    self.put(&chunk, left);
+                    also(&chunk);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (Source::Open, moved),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return (Source::Open, moved),
                 // A terminal without its other side fails instead of ending.
                 Err(_) => return (Source::Closed, moved),
             }

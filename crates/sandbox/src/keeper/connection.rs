@@ -69,24 +69,24 @@ impl Connection {
 
     /// Reads what has come; the question once it is whole.
     pub(super) fn read(&mut self) -> Option<Ask> {
-        let mut chunk = [0; CHUNK];
         loop {
-            let read = self.stream.read(&mut chunk);
             let State::Asking { heard, .. } = &mut self.state else {
                 // Only the end is expected of one who has asked.
+                let read = self.stream.read(&mut [0]);
                 if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
                     self.state = State::Over;
                 }
                 return None;
             };
-            match read {
+            heard.reserve(CHUNK);
+            match rustix::io::read(&self.stream, rustix::buffer::spare_capacity(heard)) {
                 Ok(0) => {
                     self.state = State::Over;
                     return None;
                 }
-                Ok(bytes) => heard.extend_from_slice(&chunk[..bytes]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(rustix::io::Errno::WOULDBLOCK) => return None,
                 Err(_) => {
                     self.state = State::Over;
                     return None;

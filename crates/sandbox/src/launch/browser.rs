@@ -17,7 +17,7 @@ use super::mounts::Plan;
 use super::owner::Owner;
 use super::{Failure, INSIDE_ID, Shared, lockdown};
 use crate::browser::{Browser, Folders};
-use crate::group::Group;
+use crate::group::{Group, In};
 use crate::spec::Limits;
 use crate::sys::{self, Forked};
 
@@ -136,6 +136,8 @@ fn help(
     mut report: &io::PipeWriter,
 ) -> (String, io::Error) {
     let helped = || -> Step<()> {
+        // What it makes is in them from its birth.
+        let entered = group.enter();
         let mut plan = Plan::browser(folders);
         let owner = &shared.owner;
         if owner.is_root {
@@ -148,7 +150,13 @@ fn help(
         move_into_link_name_space(shared.network.as_fd(), Some(LinkNameSpaceType::Network))
             .map_err(at("join the computer's network"))?;
         let (go_inside, mut go) = io::pipe().map_err(at("make the start pipe"))?;
-        let forked = sys::clone_for_parent(sys::NAMESPACES & !libc::CLONE_NEWNET).map_err(at("make the namespaces"))?;
+        let namespaces = sys::NAMESPACES & !libc::CLONE_NEWNET;
+        let mut born = group.birth().is_some();
+        let forked = sys::clone_for_parent(namespaces, group.birth()).or_else(|_| {
+            born = false;
+            sys::clone_for_parent(namespaces, None)
+        });
+        let forked = forked.map_err(at("make the namespaces"))?;
         let Forked::Parent(init) = forked else {
             drop(go);
             let failed = become_init(plan, owner, program, &ends, go_inside);
@@ -159,7 +167,7 @@ fn help(
         // Within the shell's users' namespace the computer's user bears the number that commands see.
         let outside = if owner.is_root { *owner } else { Owner { uid: INSIDE_ID, gid: INSIDE_ID, ..*owner } };
         outside.write_maps(init).map_err(at("map the computer's user"))?;
-        group.join(init, false);
+        group.join(init, In { born, entered });
         report.write_all(format!("{}\n", init.as_raw_nonzero()).as_bytes()).map_err(at("report"))?;
         go.write_all(b"g").map_err(at("start PID 1"))
     };

@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use super::inside::{self, CONTROL_FD, ETC_FILES, Step, at};
 use super::mounts::{self, Plan};
 use super::owner::Owner;
-use super::{Failure, Launched, init_name, lockdown, workspace};
+use super::{Failure, Launched, enter_and_say_so, has_entered, init_name, lockdown, workspace};
 use crate::driver::SecondLock;
-use crate::group::Group;
+use crate::group::{Group, In};
 use crate::spec::{ComputerSpec, Limits};
 use crate::sys::{self, Forked};
 
@@ -92,7 +92,7 @@ pub(super) fn launch(spec: &ComputerSpec, program: &File, group: &mut Group) -> 
     let (control, control_inside) =
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(|error| made("the control socket")(error.into()))?;
-    let (info, info_inside) = io::pipe().map_err(made("the report pipe"))?;
+    let (mut info, info_inside) = io::pipe().map_err(made("the report pipe"))?;
     let (errors, errors_inside) = io::pipe().map_err(made("the report pipe"))?;
     let (go_inside, mut go) = io::pipe().map_err(made("the start pipe"))?;
     let parts = Parts {
@@ -119,10 +119,11 @@ pub(super) fn launch(spec: &ComputerSpec, program: &File, group: &mut Group) -> 
     let (forked, maker_fd) = cloned.map_err(Failure::at("fork"))?;
     let (Forked::Parent(maker), Some(maker_fd)) = (forked, maker_fd) else {
         drop((control, info, errors, go));
+        enter_and_say_so(group, &parts.info);
         become_bwrap(parts, go_inside)
     };
     drop((parts, go_inside));
-    group.join(maker, born);
+    group.join(maker, In { born, entered: has_entered(&mut info) });
     let started = go.write_all(b"g").map_err(Failure::at("start bubblewrap")).and_then(|()| found(info, &control));
     started.map(|(init, init_fd)| Launched { init, init_fd, control, shared: None }).map_err(|failure| {
         let _ = wait_for(maker_fd.as_fd(), LEAVE_WAIT);
