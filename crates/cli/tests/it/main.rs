@@ -2,6 +2,7 @@
 //! the business of the crates below.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod attach;
 mod backup;
 mod checkpoints;
 mod choosing;

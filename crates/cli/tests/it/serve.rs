@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::desk::{Desk, Running, call, exec, exec_until_go, say, until};
 
-fn serve(desk: &Desk) -> Running<'_> {
+/// A server that answers.
+pub(crate) fn serve(desk: &Desk) -> Running<'_> {
     let server = desk.start(&["serve", "--addr", "127.0.0.1:0"]);
     until("the server serves", || server.said().contains("Ctrl-C stops the server"));
     server
