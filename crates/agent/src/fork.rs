@@ -93,6 +93,7 @@ impl Instance {
         }
         let options = fork.options.clone().unwrap_or_else(|| state.options.clone());
         let options = TaskOptions { workspace: None, out: fork.out.clone(), ..options };
+        crate::instance::no_way_out(&options, self.setup.build.driver).map_err(Error::Invalid)?;
         let origin = ForkOrigin { task: from.clone(), at_seq: checkpoint.at_seq, head: past.head, checkpoint };
         let now = (self.setup.clock)();
         let created = TaskCreated {

@@ -339,8 +339,8 @@ impl Instance {
             keeper: self.setup.keeper.clone(),
             forbidden: self.setup.forbidden.clone(),
             build: self.setup.build,
-            // Bubblewrap makes no listeners: there is no way out then, as `check` says to whoever names a host.
-            egress: self.setup.build.driver == sandbox::Driver::Native,
+            // Where there can be none, `no_way_out` says so to whoever wants one.
+            egress: self.setup.build.driver.has_way_out(),
         };
         let out = options.out.clone().map(PathBuf::from);
         let place = tools::Place::new(folder.root().to_owned(), spec, out, Arc::new(AtomicBool::new(false)));
@@ -358,15 +358,26 @@ fn check(task: &NewTask, driver: sandbox::Driver) -> Result<(), Error> {
     if task.brief.len() > BRIEF_BYTES_MAX {
         return Err(Error::Invalid("the task is longer than 256 KiB: give long material as --input".to_owned()));
     }
-    if driver == sandbox::Driver::Bwrap && !task.options.allow_net.is_empty() {
-        let text = "hosts were named for the task, and the driver bwrap makes no way to them: take the driver native (THENAR_COMPUTER, or `driver` under [computer])";
-        return Err(Error::Invalid(text.to_owned()));
-    }
+    no_way_out(&task.options, driver).map_err(Error::Invalid)?;
     crate::allow::allow_list(&task.options.allow_net)?;
     if task.inputs.len() > INPUT_FILES_MAX {
         return Err(Error::Invalid(format!("more than {INPUT_FILES_MAX} input files: give a folder as --workspace")));
     }
     Ok(())
+}
+
+/// Refuses what needs a way out of a computer that cannot have one. The task would run and never reach what it was given.
+pub(crate) fn no_way_out(options: &event::TaskOptions, driver: sandbox::Driver) -> Result<(), String> {
+    let what = match (options.allow_net.is_empty(), options.secrets.is_empty()) {
+        _ if driver.has_way_out() => return Ok(()),
+        (true, true) => return Ok(()),
+        (false, _) => "hosts were named for the task",
+        (true, false) => "secrets were named for the task, which are put in on the way to a host",
+    };
+    Err(format!(
+        "{what}, and the driver {driver} makes no way out: take the driver native (THENAR_COMPUTER, or `driver` under \
+         [computer] in config.toml), or leave them away"
+    ))
 }
 
 /// Puts the person's files into the workspace under their own names; never over something else.

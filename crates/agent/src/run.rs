@@ -95,6 +95,12 @@ impl Instance {
             let resumed = Event::Resumed { engine, boot: self.setup.boot.clone(), previous_lived_ms };
             record.append(vec![resumed], watcher)?;
         }
+        if let Err(reason) = crate::instance::no_way_out(&record.state.options, self.driver(&folder)) {
+            // Asked for when another driver was in use. It ends as a stop does: with that one back, a resume goes on.
+            let (state, cause) = (event::EndState::Stopped, event::StopCause::Engine);
+            record.append(vec![Event::TaskEnded { state, cause, reason, text: String::new() }], watcher)?;
+            return Ok(Summary::new(id, &folder, &record.state, false));
+        }
         let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let _door = Door::open(&folder.control(), sender)?;
         let keeping = Keeping::new(Keeper::of(&folder, &record.state), record.state.kept.last);
@@ -120,6 +126,16 @@ impl Instance {
         trace::task_used(&run.record.state.usage);
         let _ = run.record.sync_handle().sync();
         Ok(Summary::new(id, &folder, &run.record.state, false))
+    }
+}
+
+impl Instance {
+    /// Who makes the task's computer, or made the one that lives.
+    fn driver(&self, folder: &crate::home::TaskFolder) -> sandbox::Driver {
+        let dir = folder.computer();
+        let living = matches!(sandbox::Computer::attach(&dir), Ok(Some(_)));
+        let made = living.then(|| sandbox::Confinement::of(&dir).ok()).flatten();
+        made.map_or(self.setup.build.driver, |made| made.driver)
     }
 }
 

@@ -342,6 +342,12 @@ fn launch(spec: &ComputerSpec) -> Result<bool> {
     if !spec.keeper.is_file() {
         return Err(Error::KeeperMissing { path: spec.keeper.clone() });
     }
+    if spec.egress && !spec.build.driver.has_way_out() {
+        return Err(Error::Launch {
+            reason: format!("the driver {} makes no way out to the network", spec.build.driver),
+            hint: "take the driver native (THENAR_COMPUTER, or `driver` under [computer] in config.toml)".to_owned(),
+        });
+    }
     let failed = |source| Error::io(format!("start {}", spec.keeper.display()))(source);
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(spec.dir.join("keeper.log"));
     let order = serde_json::to_vec(spec).map_err(|error| failed(error.into()))?;

@@ -17,6 +17,18 @@ pub enum Driver {
     Bwrap,
 }
 
+impl Driver {
+    /// Whether its computers can be given a way out to hosts that somebody allows.
+    pub fn has_way_out(self) -> bool {
+        self == Self::Native
+    }
+
+    /// Whether it makes a box for a browser beside the computer's.
+    pub fn has_browser(self) -> bool {
+        self == Self::Native
+    }
+}
+
 /// Whether the second lock on files (Landlock) is put on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

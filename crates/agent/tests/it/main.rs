@@ -11,6 +11,7 @@ mod browsing;
 mod budgets;
 mod checkpoints;
 mod crash;
+mod driver;
 mod faults;
 mod fork;
 mod labels;

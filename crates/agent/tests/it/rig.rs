@@ -76,6 +76,12 @@ impl Rig {
         self.instance = Instance::new(self.setup.clone()).unwrap();
     }
 
+    /// From now on computers are made by this driver.
+    pub(crate) fn made_by(&mut self, driver: sandbox::Driver) {
+        self.setup.build = driver.into();
+        self.instance = Instance::new(self.setup.clone()).unwrap();
+    }
+
     pub(crate) fn create(&self, options: TaskOptions) -> TaskId {
         self.create_for("do it", options)
     }

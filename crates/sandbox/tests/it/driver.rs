@@ -38,6 +38,17 @@ fn bubblewrap_says_that_it_has_no_browser() {
 }
 
 #[test]
+fn a_driver_without_a_way_out_makes_no_computer_that_is_to_have_one() {
+    let mut desk = Desk::new();
+    (desk.spec.build, desk.spec.egress) = (Driver::Bwrap.into(), true);
+    let refused = Computer::open(&desk.spec).unwrap_err();
+    assert!(refused.to_string().contains("the driver bwrap makes no way out"), "{refused}");
+    assert!(refused.hint().unwrap().contains("driver native"));
+    assert!(Computer::attach(&desk.spec.dir).unwrap().is_none(), "nobody made one in its place");
+    assert_eq!((Driver::Bwrap.has_way_out(), Driver::Bwrap.has_browser()), (false, false));
+}
+
+#[test]
 fn a_workspace_that_is_replaced_under_bubblewrap_is_not_used() {
     let mut desk = Desk::new();
     desk.spec.build = Driver::Bwrap.into();
