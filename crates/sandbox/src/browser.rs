@@ -1,6 +1,8 @@
 //! A browser beside a computer's shell: the words with which a caller asks for one, and where it keeps its files. What is
 //! said to the browser is the caller's business: here it is only bytes, in messages that end with a zero byte.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,9 @@ const FULL: &[&str] = &[
     "/usr/lib/chromium-browser/chromium-browser",
     "/usr/lib64/chromium-browser/chromium-browser",
 ];
+
+/// What is read of the names of downloads.
+const NAMES_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Which browser.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,12 +107,30 @@ pub struct Folders {
     pub downloads: PathBuf,
     /// What pages may be given: `/uploads` inside, read-only.
     pub uploads: PathBuf,
+    /// What pages called what they gave, a line each. Not to be seen inside.
+    pub(crate) names: PathBuf,
+}
+
+/// A file among the downloads, and what its page called it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NamedDownload {
+    pub(crate) file: String,
+    pub(crate) name: String,
 }
 
 impl Folders {
     pub(crate) fn of(dir: &Path) -> Self {
         let browser = dir.join("browser");
-        let [profile, downloads, uploads] = ["profile", "downloads", "uploads"].map(|name| browser.join(name));
-        Self { profile, downloads, uploads }
+        let [profile, downloads, uploads, names] =
+            ["profile", "downloads", "uploads", "names"].map(|name| browser.join(name));
+        Self { profile, downloads, uploads, names }
+    }
+
+    /// What the page called a file among the downloads, whoever listened when it came.
+    pub fn name_of(&self, file: &str) -> Option<String> {
+        let lines = BufReader::new(File::open(&self.names).ok()?.take(NAMES_BYTES_MAX)).lines();
+        let mut named =
+            lines.map_while(Result::ok).filter_map(|line| serde_json::from_str::<NamedDownload>(&line).ok());
+        named.find(|named| named.file == file).map(|named| named.name)
     }
 }

@@ -5,6 +5,7 @@ mod call;
 mod connection;
 mod marks;
 mod outlets;
+mod overheard;
 mod room;
 mod screen;
 mod table;

@@ -65,9 +65,13 @@ fn left_behind(taken: &Taken, place: &Place) -> Vec<String> {
         changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > LEFT_BEHIND_AFTER))
     };
     let whole = files.into_iter().filter(|file| !file.ends_with(UNFINISHED) && old(file));
-    let one = |file: String| match sandbox::bring_in(place.workspace(), &folders, &file, "download") {
-        Ok(file) => Some(format!("An earlier download ({} bytes) is at /workspace/{}.", file.bytes, file.path)),
-        Err(_) => None,
+    let one = |file: String| {
+        let name = folders.name_of(&file);
+        let brought = sandbox::bring_in(place.workspace(), &folders, &file, name.as_deref().unwrap_or("download"));
+        let named = name.map(|name| format!(" of {}", quoted(&name))).unwrap_or_default();
+        brought
+            .ok()
+            .map(|file| format!("An earlier download{named} ({} bytes) is at /workspace/{}.", file.bytes, file.path))
     };
     whole.filter_map(one).collect()
 }

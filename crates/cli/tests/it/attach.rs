@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal};
 use sandbox::{Computer, Depict, Until};
@@ -37,10 +37,10 @@ fn are_gone(pids: &[i32]) -> bool {
 
 /// The one terminal of a task's computer: its screen as it would be drawn.
 fn drawn(desk: &Desk, id: &str) -> sandbox::Screen {
-    let computer = Computer::attach(&desk.task(id).join("computer")).unwrap().expect("it lives");
+    let computer = Computer::attach(&desk.task(id).join("computer")).unwrap().unwrap();
     let terminal = &computer.terminals().unwrap()[0];
     let look = computer.look(&terminal.call, Until::Now, Depict::Drawing, Duration::from_secs(60)).unwrap();
-    look.expect("it is open").screen.unwrap()
+    look.unwrap().screen.unwrap()
 }
 
 fn killed_and_started_again<'a>(desk: &'a Desk, server: Running<'a>) -> Running<'a> {
@@ -123,6 +123,65 @@ fn a_killed_server_finds_browsers_again_with_page_and_numbers() {
     server.end().code(0);
 }
 
+/// Gives a list, whose end it keeps back until there is a file.
+const SITE: &str = "import http.server, os, time\n\
+    class Site(http.server.BaseHTTPRequestHandler):\n\
+    \u{20}def do_GET(self):\n\
+    \u{20} self.send_response(200)\n\
+    \u{20} if self.path != '/list':\n\
+    \u{20}  self.send_header('Content-Type', 'text/html'); self.end_headers()\n\
+    \u{20}  return self.wfile.write(b'<a href=/list>List</a>')\n\
+    \u{20} self.send_header('Content-Type', 'text/csv')\n\
+    \u{20} self.send_header('Content-Disposition', 'attachment; filename=\"list of May.csv\"'); self.end_headers()\n\
+    \u{20} self.wfile.write(b'a,b\\n'); self.wfile.flush()\n\
+    \u{20} while not os.path.exists('finish'): time.sleep(.02)\n\
+    \u{20} self.wfile.write(b'1,2\\n')\n\
+    http.server.ThreadingHTTPServer(('127.0.0.1', 8000), Site).serve_forever()\n";
+
+#[test]
+fn a_download_that_ends_while_nobody_listens_keeps_its_name() {
+    let desk = Desk::new();
+    let listens =
+        "until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8000))' 2>/dev/null; do :; done";
+    let script = desk.script(&[
+        call("file_write", json!({ "path": "site.py", "content": SITE })),
+        exec(&format!("python3 site.py > /dev/null 2>&1 & {listens}")),
+        call("browser_navigate", json!({ "url": "http://localhost:8000/" })),
+        call("browser_click", json!({ "element": 1 })),
+        exec_until_go("true", "true"),
+        call("browser_view", json!({})),
+        say("Finished."),
+    ]);
+    let server = serve(&desk);
+    let run = desk.start(&["run", "--on-server", "--model", &script, "--id", "t-one", "Fetch"]);
+    let workspace = desk.task("t-one").join("workspace");
+    desk.until_there(&workspace.join("begun"));
+    server.signal(Signal::KILL);
+    server.end().code(1_009);
+    fs::write(workspace.join("finish"), "").unwrap();
+    let downloads = desk.task("t-one").join("computer/browser/downloads");
+    let whole = || {
+        let all: Vec<_> = fs::read_dir(&downloads).unwrap().flatten().map(|entry| entry.path()).collect();
+        all.into_iter()
+            .find(|path| path.extension().is_none() && fs::read(path).is_ok_and(|text| text == b"a,b\n1,2\n"))
+    };
+    until("it is whole", || whole().is_some());
+    // It came a while ago: nobody waits any more for the browser's word on it.
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    fs::File::options().write(true).open(whole().unwrap()).unwrap().set_modified(long_ago).unwrap();
+    let server = serve(&desk);
+    fs::write(workspace.join("go"), "").unwrap();
+    run.end().code(0);
+    let told = &desk.results("t-one")[5];
+    assert!(
+        told.contains("An earlier download of \"list of May.csv\" (8 bytes) is at /workspace/downloads/"),
+        "{told}"
+    );
+    assert_eq!(fs::read_to_string(workspace.join("downloads/list of May.csv")).unwrap(), "a,b\n1,2\n");
+    server.signal(Signal::TERM);
+    server.end().code(0);
+}
+
 #[test]
 fn a_computer_that_died_with_the_server_is_told_of_and_cleared_away() {
     let desk = Desk::new();
@@ -166,7 +225,7 @@ fn keeper_of(processes: &[i32]) -> i32 {
         status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
     };
     let is = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "thenar-keeper\n");
-    processes.iter().filter_map(|pid| parent(*pid)).find(is).expect("it lives")
+    processes.iter().filter_map(|pid| parent(*pid)).find(is).unwrap()
 }
 
 /// The control groups that bear this keeper's number, where this machine lets any be made.

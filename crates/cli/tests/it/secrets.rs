@@ -43,7 +43,19 @@ fn holding(folder: &Path, found: &mut Vec<String>) {
 
 #[test]
 fn a_secret_reaches_its_host_and_nothing_else() {
-    let desk = Desk::new().with("THENAR_LOG", "trace").with("THENAR_TELEMETRY_CONTENT", "yes");
+    it_reaches_its_host_and_nothing_else(Desk::new());
+}
+
+#[test]
+fn a_secret_of_an_ordinary_users_reaches_its_host_and_nothing_else() {
+    // Only root can become somebody else; anybody else is one already.
+    if rustix::process::geteuid().is_root() {
+        it_reaches_its_host_and_nothing_else(Desk::new().owned_by_user(64_323));
+    }
+}
+
+fn it_reaches_its_host_and_nothing_else(desk: Desk) {
+    let desk = desk.with("THENAR_LOG", "trace").with("THENAR_TELEMETRY_CONTENT", "yes");
     let (port, heads) = site();
     let host = format!("api.test:80=127.0.0.1:{port}");
     desk.run_reading(&["secret", "set", "API_KEY", "--host", &host], format!("{VALUE}\n").as_bytes()).code(0);

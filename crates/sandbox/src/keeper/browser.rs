@@ -1,5 +1,6 @@
 //! The computer's browser in the keeper's hands: its pipes, and the line of whoever talks to it now. It moves whole messages
-//! (each ends with a zero byte) and understands none, so that a caller can go in mid-word and another come.
+//! (each ends with a zero byte), so that a caller can go in mid-word and another come. It understands none of them but the
+//! names of downloads.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,7 +14,9 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::connection::Connection;
+use super::overheard::Overheard;
 use crate::Browser;
+use crate::browser::Folders;
 use crate::group::Group;
 use crate::launch::browser::Started;
 use crate::launch::{self, Failure, Shared};
@@ -85,7 +88,8 @@ impl Browsers {
             Failure::Launch { reason, hint } => format!("{reason} ({hint})"),
             Failure::Workspace { reason, .. } => reason,
         })?;
-        Line::new(started, group).map_err(|error| format!("use the browser's pipes: {error}"))
+        let overheard = Overheard::new(Folders::of(&self.dir).names);
+        Line::new(started, group, overheard).map_err(|error| format!("use the browser's pipes: {error}"))
     }
 
     pub(super) fn sources(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
@@ -127,6 +131,7 @@ struct Line {
     /// Whole messages on their way to the browser.
     pending: VecDeque<u8>,
     caller: Option<Caller>,
+    overheard: Overheard,
     /// What the browser has written so far ends with a whole message.
     at_boundary: bool,
     complaints: Vec<u8>,
@@ -146,7 +151,7 @@ struct Caller {
 }
 
 impl Line {
-    fn new(started: Started, group: Group) -> io::Result<Self> {
+    fn new(started: Started, group: Group, overheard: Overheard) -> io::Result<Self> {
         let (commands, answers, errors) = (File::from(started.commands), started.answers.into(), started.errors.into());
         for pipe in [&commands, &answers, &errors] {
             rustix::io::ioctl_fionbio(pipe, true)?;
@@ -160,6 +165,7 @@ impl Line {
             errors: Some(errors),
             pending: VecDeque::new(),
             caller: None,
+            overheard,
             at_boundary: true,
             complaints: Vec::new(),
             over: false,
@@ -297,6 +303,7 @@ impl Line {
                 Ok(bytes) => {
                     let said = &chunk[..bytes];
                     self.at_boundary = said.ends_with(&[0]);
+                    self.overheard.hear(said);
                     if let Some(caller) = &mut self.caller {
                         caller.take(said);
                     }

@@ -211,6 +211,9 @@ fn the_probe_proves_what_works_here() {
     let limits = found.iter().find(|capability| capability.name == "limits").unwrap();
     assert!(limits.finding.starts_with("memory"), "{limits:?}");
     assert_eq!(limits.works, limits.finding.contains("memory, processes, processor by control groups"), "{limits:?}");
+    let hosts = found.iter().find(|capability| capability.name == "allowed hosts").unwrap();
+    assert_eq!(hosts.works, desk.spec.build.driver.has_way_out(), "{hosts:?}");
+    assert!(hosts.works || hosts.fix.contains("the driver native makes one"), "{hosts:?}");
     let missing = probe(desk.path(), &desk.path().join("nowhere"), desk.spec.build).unwrap();
     assert!(!missing[0].works && missing[0].fix.contains("THENAR_KEEPER"), "{missing:?}");
     assert!(find_keeper().unwrap().ends_with("thenar-keeper"));
