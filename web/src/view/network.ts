@@ -1,23 +1,87 @@
-// The network of a moment: each connection that the computer's programs asked for, whether it passed, and how much went each
-// way. What was said in it is on no record.
+// The network of a moment: each place that the computer's programs asked for, who said what to that, and how much went each way.
+// What was said on a connection is on no record.
 
-import type { Event } from '../api/events'
-import type { Contact, TaskView } from './view'
+import type { Decision, EffectId, Event } from '../api/events'
+import type { Asked, Contact, TaskView } from './view'
 
 type NetworkEvent = Extract<Event, { event: 'connection_opened' | 'connection_closed' | 'connection_refused' | 'connections_counted' | 'grant_ended' }>
+type Part = Partial<Contact> & Pick<Contact, 'host' | 'port' | 'state'>
+
+function add(view: TaskView, seq: number, atMs: number, part: Part): number {
+  const line = { key: String(seq), seq, atMs, way: null, count: 1, refusals: 0, by: null, rule: '', address: '', up: 0, down: 0, ms: null, reason: '', ...part }
+  return view.contacts.push(line) - 1
+}
+
+/** Policy has spoken about a host, if this is one. */
+export function decided(view: TaskView, id: EffectId, decision: Decision): void {
+  const asked = view.hosts.get(id)
+  if (asked) view.hosts.set(id, { ...asked, decision })
+}
+
+/** The person is asked about a host: it has a line from then on, and a connection takes its place. */
+export function wanted(view: TaskView, seq: number, atMs: number, id: EffectId): void {
+  const asked = view.hosts.get(id)
+  if (!asked) return
+  const line = add(view, seq, atMs, { host: asked.host, port: asked.port, state: 'asked', reason: asked.decision?.reason ?? '', rule: asked.decision?.rules[0] ?? '' })
+  view.hosts.set(id, { ...asked, line })
+}
+
+/** The person has said yes or no to a host. */
+export function saidOf(view: TaskView, id: EffectId, allowed: boolean): void {
+  const asked = view.hosts.get(id)
+  if (!asked) return
+  view.hosts.set(id, { ...asked, allowed })
+  const line = asked.line === null ? undefined : view.contacts[asked.line]
+  if (asked.line !== null && line) view.contacts[asked.line] = { ...line, state: allowed ? 'allowed' : 'refused', refusals: allowed ? 0 : 1, ...BY_PERSON }
+}
+
+/** Rules that say of an end that the other side could not be had. */
+const UNREACHED: ReadonlySet<string> = new Set(['egress.unresolved', 'egress.unreachable'])
+
+/** The rule that turns a program away until the person has said something. */
+const ASKING = 'egress.asking'
+
+const BY_PERSON = { by: 'person', rule: '', reason: '' } as const
+
+/** By whose word a connection passes. */
+function leave(asked: Asked | undefined): Pick<Contact, 'by' | 'rule' | 'reason'> {
+  if (asked?.allowed) return BY_PERSON
+  return { by: 'rule', rule: asked?.decision?.rules[0] ?? '', reason: asked?.decision?.reason ?? '' }
+}
+
+/** The line of a connection: that of the question about its host, if the person has answered it and nothing came of it yet. */
+function place(view: TaskView, seq: number, atMs: number, id: EffectId | null | undefined, part: Part): number {
+  const asked = id ? view.hosts.get(id) : undefined
+  const line = asked && asked.line !== null ? view.contacts[asked.line] : undefined
+  if (!id || !asked || asked.line === null || !line || line.state === 'asked') return add(view, seq, atMs, part)
+  view.hosts.set(id, { ...asked, line: null })
+  view.contacts[asked.line] = { ...line, ...part }
+  return asked.line
+}
+
+/** The request that made the person be asked, or another one meanwhile: the line of the question stands for it. */
+function asksAgain(view: TaskView, id: EffectId | null | undefined, way: Contact['way']): boolean {
+  const at = id ? view.hosts.get(id)?.line : undefined
+  const line = typeof at === 'number' ? view.contacts[at] : undefined
+  if (typeof at !== 'number' || line?.state !== 'asked') return false
+  view.contacts[at] = { ...line, way, count: line.way === null ? 1 : line.count + 1 }
+  return true
+}
 
 export function contact(view: TaskView, seq: number, atMs: number, event: NetworkEvent): boolean {
-  const line = (part: Partial<Contact> & Pick<Contact, 'host' | 'port' | 'state'>): number =>
-    view.contacts.push({ key: String(seq), seq, atMs, way: null, count: 1, refusals: 0, address: '', up: 0, down: 0, ms: null, reason: '', ...part }) - 1
   switch (event.event) {
     case 'connection_opened': {
-      const { number, host, port, way } = event.connection
-      view.connections.set(number, line({ host, port, way, state: 'open' }))
+      const { number, effect, host, port, way } = event.connection
+      const asked = effect ? view.hosts.get(effect) : undefined
+      view.connections.set(number, place(view, seq, atMs, effect, { host, port, way, state: 'open', ...leave(asked) }))
       return true
     }
     case 'connection_refused': {
-      const { host, port, way } = event.connection
-      line({ host, port, way, state: 'refused', refusals: 1, reason: event.refused.reason })
+      const { effect, host, port, way } = event.connection
+      const { rule, reason } = event.refused
+      if (rule === ASKING && asksAgain(view, effect, way)) return true
+      const by = effect && view.hosts.get(effect)?.allowed === false ? BY_PERSON : ({ by: 'rule', rule, reason } as const)
+      place(view, seq, atMs, effect, { host, port, way, state: 'refused', refusals: 1, ...by })
       return true
     }
     case 'connection_closed': {
@@ -26,19 +90,20 @@ export function contact(view: TaskView, seq: number, atMs: number, event: Networ
       const open = at === undefined ? undefined : view.contacts[at]
       if (at === undefined || !open) return false
       const told = [address, tls_name && tls_name !== open.host ? tls_name : ''].filter(Boolean).join(' ')
-      view.contacts[at] = { ...open, state: refused ? 'refused' : 'closed', refusals: refused ? 1 : 0, address: told, up: bytes_up, down: bytes_down, ms, reason: refused?.reason ?? '' }
+      const end = refused ? { state: UNREACHED.has(refused.rule) ? 'failed' : 'cut', by: 'rule', rule: refused.rule, reason: refused.reason } as const : { state: 'closed' } as const
+      view.contacts[at] = { ...open, ...end, address: told, up: bytes_up, down: bytes_down, ms }
       view.connections.delete(number)
       return true
     }
     case 'connections_counted': {
       const { host, port, opened, refused, bytes_up, bytes_down } = event.counted
-      line({ host, port, state: 'counted', count: opened + refused, refusals: refused, up: bytes_up, down: bytes_down })
+      add(view, seq, atMs, { host, port, state: 'counted', count: opened + refused, refusals: refused, up: bytes_up, down: bytes_down })
       return true
     }
     case 'grant_ended': {
-      const host = view.hosts.get(event.id)
-      if (host) line({ ...host, state: 'refused', count: 0, reason: event.refused.reason })
-      return host !== undefined
+      const asked = view.hosts.get(event.id)
+      if (asked) add(view, seq, atMs, { host: asked.host, port: asked.port, state: 'refused', count: 0, by: 'rule', rule: event.refused.rule, reason: event.refused.reason })
+      return asked !== undefined
     }
   }
 }

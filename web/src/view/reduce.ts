@@ -1,20 +1,21 @@
 // The one reducer: events in, what is on screen out. Live, replay and a shared link all come through here. It reads no
 // clock, asks no server, and throws at no event: what it does not know it passes over.
 
-import type { Effect, Event, Recorded, Reply, ToolCall, ToolResult } from '../api/events'
-import { contact } from './network'
+import type { Effect, EffectId, Event, Recorded, Reply, ToolCall, ToolResult } from '../api/events'
+import { contact, decided, saidOf, wanted } from './network'
 import { isShownElsewhere, shownAs } from './tools'
-import { emptyView, type Entry, type FileVersion, type Mark, type Step, type TaskView } from './view'
+import { emptyView, type Approval, type Entry, type FileVersion, type Mark, type Step, type TaskView } from './view'
 
 export { emptyView }
 
 /** A moment of its own: entries are never changed in place, so copying the lists is enough. */
 export function copyView(view: TaskView): TaskView {
-  const { entries, open, files, contacts, connections, hosts } = view
+  const { entries, open, unanswered, files, contacts, connections, hosts } = view
   return {
     ...view,
     entries: entries.slice(),
     open: new Map(open),
+    unanswered: new Map(unanswered),
     files: new Map(files),
     contacts: contacts.slice(),
     connections: new Map(connections),
@@ -43,24 +44,11 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
     case 'effect_requested':
       return requested(view, seq, atMs, event.effect)
     case 'effect_decided':
+      decided(view, event.id, event.decision)
       change(view, event.id, (entry) => (entry.kind === 'step' ? { ...entry, decision: event.decision } : entry))
       return event.decision.outcome === 'deny'
-    case 'approval_requested': {
-      const step = stepOf(view, event.id)
-      view.approval = add({
-        kind: 'approval',
-        seq,
-        atMs,
-        effect: event.id,
-        digest: event.effect_digest,
-        tool: step?.tool ?? (view.hosts.has(event.id) ? 'reach' : ''),
-        arguments: step?.arguments ?? { ...view.hosts.get(event.id) },
-        question: event.question,
-        decision: step?.decision ?? null,
-        answer: null
-      })
-      return true
-    }
+    case 'approval_requested':
+      return asked(view, seq, atMs, event)
     case 'approval_answered':
       return answered(view, atMs, event)
     case 'effect_started':
@@ -84,6 +72,7 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
       view.ended = null
       view.unread = false
       view.stopping = false
+      view.approval = nextApproval(view)
       return mark({ mark: 'resumed' })
     case 'put_down':
       return mark({ mark: 'put_down', reason: event.reason })
@@ -163,7 +152,7 @@ function requested(view: TaskView, seq: number, atMs: number, effect: Effect): b
   }
   // A host is no step of the agent's: what is asked about it stands in the question.
   if (effect.effect === 'reach') {
-    view.hosts.set(effect.id, { host: effect.host, port: effect.port })
+    view.hosts.set(effect.id, { host: effect.host, port: effect.port, decision: null, allowed: null, line: null })
     return false
   }
   const { icon: _, tab } = shownAs(effect.tool)
@@ -207,12 +196,42 @@ function replied(view: TaskView, seq: number, atMs: number, reply: Reply, cost: 
   return true
 }
 
+function asked(view: TaskView, seq: number, atMs: number, event: Extract<Event, { event: 'approval_requested' }>): true {
+  const step = stepOf(view, event.id)
+  const host = view.hosts.get(event.id)
+  const entry: Approval = {
+    kind: 'approval',
+    seq,
+    atMs,
+    effect: event.id,
+    digest: event.effect_digest,
+    tool: step?.tool ?? (host ? 'reach' : ''),
+    arguments: step?.arguments ?? (host ? { host: host.host, port: host.port } : {}),
+    question: event.question,
+    decision: step?.decision ?? host?.decision ?? null,
+    answer: null
+  }
+  view.unanswered.set(event.id, view.entries.push(entry) - 1)
+  view.approval = nextApproval(view)
+  wanted(view, seq, atMs, event.id)
+  return true
+}
+
+/** What the task waits for first: a call of the agent's, then the host that was asked for first. */
+function nextApproval(view: TaskView): number | null {
+  const order = ([effect]: [EffectId, number]) => (view.hosts.has(effect) ? effect : -1)
+  const [first] = [...view.unanswered].sort((a, b) => order(a) - order(b))
+  return first?.[1] ?? null
+}
+
 function answered(view: TaskView, atMs: number, event: Extract<Event, { event: 'approval_answered' }>): boolean {
-  const at = view.entries.findLastIndex((entry) => entry.kind === 'approval' && entry.effect === event.id && !entry.answer)
-  const entry = view.entries[at]
-  if (entry?.kind !== 'approval') return false
+  const at = view.unanswered.get(event.id)
+  const entry = at === undefined ? undefined : view.entries[at]
+  if (at === undefined || entry?.kind !== 'approval') return false
   view.entries[at] = { ...entry, answer: { allowed: event.allowed, by: event.by, note: event.note, atMs } }
-  if (view.approval === at) view.approval = null
+  view.unanswered.delete(event.id)
+  view.approval = nextApproval(view)
+  saidOf(view, event.id, event.allowed)
   return true
 }
 

@@ -136,12 +136,28 @@ export interface Contact {
   /** Connections of this line, and how many of them were refused. */
   count: number
   refusals: number
-  state: 'open' | 'closed' | 'refused' | 'counted'
+  /** Asked: the person is to say; allowed: they said yes, and nothing has come of it yet; failed: nobody
+   *  was there; cut: it was ended from our side. */
+  state: 'asked' | 'allowed' | 'open' | 'closed' | 'refused' | 'failed' | 'cut' | 'counted'
+  /** Who said so: the person when they were asked, or the rule that is named. */
+  by: 'person' | 'rule' | null
+  rule: string
   address: string
   up: number
   down: number
   ms: number | null
   reason: string
+}
+
+/** A host that a program wants to reach, and what was said to that. */
+export interface Asked {
+  host: string
+  port: number
+  decision: Decision | null
+  /** The person's word, if they were asked. */
+  allowed: boolean | null
+  /** The line that shows the question, until a connection takes its place. */
+  line: number | null
 }
 
 export interface Ended {
@@ -171,9 +187,10 @@ export interface TaskView {
   deliverables: Deliverable[]
   /** The model is being asked since then. */
   thinking: { effect: EffectId; sinceMs: number; attempt: number } | null
-  /** Places of the question and the approval that wait for the person. */
+  /** Places of the question and of the approval that wait for the person; and of all approvals without an answer, by effect. */
   question: number | null
   approval: number | null
+  unanswered: Map<EffectId, number>
   /** What of the computer the person has in their own hands. */
   takenOver: ComputerPart | null
   stopping: boolean
@@ -192,8 +209,8 @@ export interface TaskView {
   /** The network, oldest first; and the places of connections that are open, by number. */
   contacts: Contact[]
   connections: Map<number, number>
-  /** Hosts that a program wants to reach, by effect: for the question about one. */
-  hosts: Map<EffectId, { host: string; port: number }>
+  /** Hosts that a program wants to reach, by effect. */
+  hosts: Map<EffectId, Asked>
 }
 
 export function emptyView(): TaskView {
@@ -216,6 +233,7 @@ export function emptyView(): TaskView {
     thinking: null,
     question: null,
     approval: null,
+    unanswered: new Map(),
     takenOver: null,
     stopping: false,
     ended: null,

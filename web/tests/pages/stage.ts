@@ -192,7 +192,7 @@ export async function overflowing(page: Page): Promise<string[]> {
     const main = document.querySelector('main') ?? document.body
     const sideways = [main, ...main.querySelectorAll('*')].filter((node) => {
       const { overflowX, overflowY } = getComputedStyle(node)
-      return overflowY === 'auto' && overflowX === 'auto' && node.scrollWidth > node.clientWidth && !node.matches('nav, pre, [data-wide], .xterm *, .cm-scroller')
+      return overflowY === 'auto' && overflowX === 'auto' && node.scrollWidth > node.clientWidth && !node.matches('nav, [role=tablist], pre, [data-wide], .xterm *, .cm-scroller')
     })
     const beyond = [...main.querySelectorAll('*')].filter((node) => node.getBoundingClientRect().right > window.innerWidth + 1 && !scrolls(node.parentElement))
     return [...sideways, ...beyond].map((node) => `${node.tagName.toLowerCase()}.${node.className.toString()}`)

@@ -152,3 +152,45 @@ it('a host that is asked for says which', () => {
   )
   expect(view.entries.at(-1)).toMatchObject({ kind: 'approval', tool: 'reach', arguments: { host: 'example.org', port: 443 } })
 })
+
+const DIGEST = 'd'.repeat(64)
+const reach = (id: number, host: string): Event => ({ event: 'effect_requested', effect: { effect: 'reach', id, host, port: 80 } })
+const asks = (id: number): Event[] => [
+  { event: 'effect_decided', id, decision: { outcome: 'ask', tier: 'user_authorised', rules: ['other-host-asks'], reason: 'nobody named this host', effect_digest: DIGEST } },
+  { event: 'approval_requested', id, effect_digest: DIGEST, question: 'connect' }
+]
+const answers = (id: number, allowed: boolean): Event => ({ event: 'approval_answered', id, effect_digest: DIGEST, allowed, by: 'person', note: '' })
+
+it('of several hosts that are asked about, the first waits until all have an answer', () => {
+  const events = [created, reach(5, 'one.test'), ...asks(5), reach(6, 'two.test'), ...asks(6)]
+  const waitsFor = (view: ReturnType<typeof viewOf>) => {
+    const entry = view.approval === null ? undefined : view.entries[view.approval]
+    return entry?.kind === 'approval' ? entry.arguments['host'] : null
+  }
+  expect(waitsFor(viewOf(...events))).toBe('one.test')
+  expect(waitsFor(viewOf(...events, answers(5, true)))).toBe('two.test')
+  const over = viewOf(...events, answers(5, true), answers(6, false))
+  expect([waitsFor(over), standing(over)]).toEqual([null, 'running'])
+})
+
+it('a connection says by whose word it passes', () => {
+  const connection = (number: number, effect: number, host: string) => ({ number, effect, way: 'http' as const, host, port: 80 })
+  const told = (...events: Event[]) => viewOf(created, ...events).contacts.map(({ host, state, by, rule }) => [host, state, by, rule])
+  const asked = [reach(5, 'one.test'), ...asks(5)]
+  expect(told(...asked)).toEqual([['one.test', 'asked', null, 'other-host-asks']])
+  const turnedAway: Event = { event: 'connection_refused', connection: connection(9, 5, 'one.test'), refused: { rule: 'egress.asking', reason: 'the person is asked' } }
+  expect(viewOf(created, ...asked, turnedAway, turnedAway).contacts.map(({ state, count, way }) => [state, count, way])).toEqual([['asked', 2, 'http']])
+  const yes = [...asked, answers(5, true)]
+  expect(told(...yes)).toEqual([['one.test', 'allowed', 'person', '']])
+  const opened: Event[] = [...yes, { event: 'connection_opened', connection: connection(1, 5, 'one.test') }]
+  expect(told(...opened)).toEqual([['one.test', 'open', 'person', '']])
+  const lost: Event = { event: 'connection_closed', closed: { number: 1, bytes_up: 0, bytes_down: 0, ms: 1, refused: { rule: 'egress.unresolved', reason: 'look one.test up' } } }
+  expect(told(...opened, lost, { event: 'connection_opened', connection: connection(2, 5, 'one.test') })).toEqual([
+    ['one.test', 'failed', 'rule', 'egress.unresolved'],
+    ['one.test', 'open', 'person', '']
+  ])
+  const no: Event[] = [...asked, answers(5, false), { event: 'connection_refused', connection: connection(1, 5, 'one.test'), refused: { rule: 'answer', reason: 'the person said no' } }]
+  expect(told(...no)).toEqual([['one.test', 'refused', 'person', '']])
+  const named: Event = { event: 'effect_decided', id: 6, decision: { outcome: 'allow', tier: 'autonomous', rules: ['declared-host'], reason: 'named', effect_digest: DIGEST } }
+  expect(told(reach(6, 'two.test'), named, { event: 'connection_opened', connection: connection(1, 6, 'two.test') })).toEqual([['two.test', 'open', 'rule', 'declared-host']])
+})
