@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) model_timeout: Option<u64>,
     /// A Cedar file in place of the built-in policy; a relative path counts from the configuration's folder.
     pub(crate) policy: Option<PathBuf>,
+    /// What programs of a task may reach that names nothing, as `["pypi.org", "*.example.org:8443"]`.
+    pub(crate) allow_net: Vec<String>,
     /// How far a task may go that says nothing of it.
     pub(crate) limits: Limits,
     /// What each task's computer may take.

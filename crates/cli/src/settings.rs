@@ -46,7 +46,13 @@ impl House for Edge {
             max_time: config.limits.max_time.map(span),
         };
         let file = file().map(|path| path.display().to_string()).unwrap_or_default();
-        Ok(Settings { file, model: config.model.clone(), models: models.collect(), limits })
+        Ok(Settings {
+            file,
+            model: config.model.clone(),
+            models: models.collect(),
+            limits,
+            allow_net: config.allow_net,
+        })
     }
 
     fn change(&self, change: Change) -> Result<(), Unavailable> {
@@ -121,6 +127,10 @@ fn apply(document: &mut DocumentMut, change: Change) -> Result<(), Unavailable> 
             let models = table(document.as_item_mut(), "models", true)?;
             model(table(models, &name, false)?, *wanted);
         }
+        Change::Hosts(hosts) => match hosts.is_empty() {
+            true => drop(document.remove("allow_net")),
+            false => document["allow_net"] = value(hosts.into_iter().collect::<toml_edit::Array>()),
+        },
         Change::Limits(limits) => {
             let item = table(document.as_item_mut(), "limits", false)?;
             set(item, "max_steps", limits.max_steps.map(whole));
@@ -284,6 +294,15 @@ mod tests {
         let script = Change::Model("script:/etc/passwd".to_owned(), Box::default());
         assert!(after(OWN, script).is_err());
         assert!(after("models = 3", Change::Model("openai:a".to_owned(), Box::default())).is_err());
+    }
+
+    #[test]
+    fn hosts_come_back_as_they_went_in() {
+        let text = after(OWN, Change::Hosts(vec!["pypi.org".to_owned(), "*.example.org:8443".to_owned()])).unwrap();
+        let config: Config = toml::from_str(&text).unwrap();
+        assert_eq!(config.allow_net, ["pypi.org", "*.example.org:8443"]);
+        assert!(text.contains("# mine") && config.model.is_some(), "{text}");
+        assert!(!after(&text, Change::Hosts(Vec::new())).unwrap().contains("allow_net"));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Settings {
     pub model: Option<String>,
     pub models: Vec<KnownModel>,
     pub limits: DefaultLimits,
+    /// What programs of a task may reach that says nothing of it.
+    pub allow_net: Vec<String>,
 }
 
 /// A model that stands in the configuration.
@@ -102,6 +104,8 @@ pub enum Change {
     Model(String, Box<WantedModel>),
     Forget(String),
     Limits(DefaultLimits),
+    /// What programs of a task may reach that says nothing of it.
+    Hosts(Vec<String>),
 }
 
 /// A task that a script plays, with all that it needs: there is something to see before there is a model.

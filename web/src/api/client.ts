@@ -76,6 +76,9 @@ export interface NewTask extends Limits {
   task: string
   model?: string
   yes?: boolean
+  /** Without it, what the settings say. */
+  allow_net?: string[]
+  secrets?: string[]
   files: File[]
   /** The same key always makes the same task: a repeated click or a lost answer makes no second one. */
   key: string
@@ -138,6 +141,10 @@ export const api = {
   deleteModel: (name: string) => json<void>('DELETE', `/v1/settings/models/${encodePath(name)}`),
   chooseModel: (model: string | null) => json<void>('PUT', '/v1/settings/model', { model }),
   putLimits: (limits: Limits) => json<void>('PUT', '/v1/settings/limits', limits),
+  putHosts: (hosts: string[]) => json<void>('PUT', '/v1/settings/hosts', { allow_net: hosts }),
+  secrets: () => json<{ secrets: KeptSecret[] }>('GET', '/v1/secrets'),
+  putSecret: (name: string, value: string, hosts: string[]) => json<void>('PUT', `/v1/secrets/${encodeURIComponent(name)}`, { value, hosts }),
+  deleteSecret: (name: string) => json<void>('DELETE', `/v1/secrets/${encodeURIComponent(name)}`),
   tryModel: (model: string) => json<Trial>('POST', '/v1/settings/try', { model }),
   about: () => json<{ version: string }>('GET', '/v1/about'),
   doctor: () => json<Findings>('POST', '/v1/doctor', {}),
@@ -147,6 +154,7 @@ export const api = {
 export type Settings = components['schemas']['Settings']
 export type KnownModel = components['schemas']['KnownModel']
 export type ModelSettings = components['schemas']['ModelSettings']
+export type KeptSecret = components['schemas']['Secret']
 export type Trial = components['schemas']['Trial']
 export type Findings = components['schemas']['Findings']
 export type Budgets = components['schemas']['Budgets']

@@ -190,6 +190,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The secrets that tasks can be given
+         * @description Their values are told to nobody.
+         */
+        get: operations["listSecrets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/secrets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Keep a secret, or another value of it
+         * @description Programs have a placeholder; the value is put in on the way to its hosts, for tasks that were given the secret.
+         */
+        put: operations["putSecret"];
+        post?: never;
+        /**
+         * Forget a secret
+         * @description Tasks that were given it cannot use it any more.
+         */
+        delete: operations["deleteSecret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/settings": {
         parameters: {
             query?: never;
@@ -203,6 +247,23 @@ export interface paths {
          */
         get: operations["getSettings"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/settings/hosts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set what programs of a task may reach that says nothing of it */
+        put: operations["putHosts"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1228,6 +1289,11 @@ export interface components {
             rules: string[];
             tier: components["schemas"]["Tier"];
         };
+        /** @description Hosts that every new task may reach. */
+        DefaultHosts: {
+            /** @description Each as `HOST[:PORT][=ADDRESS[:PORT]]`. */
+            allow_net: string[];
+        };
         /** @description How far a task may go that says nothing of it; what is left out has no limit of its own. */
         DefaultLimits: {
             /**
@@ -1636,6 +1702,8 @@ export interface components {
         LimitKind: "steps" | "cost" | "time" | "window" | "resumes";
         /** @description Other limits for a task; what is left out stays. */
         Limits: {
+            /** @description What programs in the computer may reach from now on, and nothing else but what the person was asked about. */
+            allow_net?: string[] | null;
             /**
              * Format: double
              * @description US dollars at the most, those so far among them; the model's price must be known.
@@ -1731,6 +1799,8 @@ export interface components {
         };
         /** @description A new task. */
         NewTask: {
+            /** @description What programs in the computer may reach, as `HOST[:PORT][=ADDRESS[:PORT]]`; without it, what the settings say. */
+            allow_net?: string[] | null;
             /**
              * Format: double
              * @description US dollars at the most; the model's price must be known.
@@ -1745,6 +1815,8 @@ export interface components {
             max_time?: string | null;
             /** @description `provider:model`; without it, the one that is used where none is named. */
             model?: string | null;
+            /** @description Names of secrets that programs can use and never see; their hosts may be reached. */
+            secrets?: string[];
             /** @description What should be done. */
             task: string;
             /** @description Answer yes to what the policy lets be answered so. */
@@ -1752,6 +1824,8 @@ export interface components {
         };
         /** @description A new task with files. */
         NewTaskForm: {
+            /** @description What programs in the computer may reach, separated by commas; without it, what the settings say. */
+            allow_net?: string;
             /** @description Files for the workspace, one part each, under their own names. */
             file?: components["schemas"]["Content"][];
             /**
@@ -1768,6 +1842,8 @@ export interface components {
             max_time?: string;
             /** @description `provider:model`; without it, the one that is used where none is named. */
             model?: string;
+            /** @description Names of secrets that programs can use, separated by commas. */
+            secrets?: string;
             /** @description What should be done. */
             task: string;
             /** @description Answer yes to what the policy lets be answered so. */
@@ -1875,8 +1951,21 @@ export interface components {
              */
             checkpoint: number;
         };
+        /** @description A secret without its value. */
+        Secret: {
+            /** @description Where it may go. */
+            hosts: string[];
+            /** @description The variable in which programs find its placeholder. */
+            name: string;
+        };
+        /** @description All secrets. */
+        SecretList: {
+            secrets: components["schemas"]["Secret"][];
+        };
         /** @description What stands in the configuration, as far as a page may see it. */
         Settings: {
+            /** @description What programs of a task may reach that says nothing of it. */
+            allow_net: string[];
             /** @description The file that holds it. */
             file: string;
             limits: components["schemas"]["DefaultLimits"];
@@ -2266,6 +2355,13 @@ export interface components {
          * @enum {string}
          */
         WaitsFor: "answer" | "confirmation" | "hand_back";
+        /** @description A secret to keep. */
+        WantedSecret: {
+            /** @description Where it may go, each as `HOST[:PORT]` or `*.DOMAIN`. */
+            hosts: string[];
+            /** @description One line, of at most 16 KiB. */
+            value: string;
+        };
         /**
          * @description How a program asked for a connection.
          * @enum {string}
@@ -2713,6 +2809,171 @@ export interface operations {
             503: components["responses"]["busy"];
         };
     };
+    listSecrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretList"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `model-unavailable`: The model cannot be had. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    putSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A variable's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WantedSecret"];
+            };
+        };
+        responses: {
+            /** @description It is kept. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+            /** @description `disk-full`: The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A variable's name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not there. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+            /** @description `disk-full`: The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getSettings: {
         parameters: {
             query?: never;
@@ -2743,6 +3004,79 @@ export interface operations {
                 };
             };
             421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    putHosts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DefaultHosts"];
+            };
+        };
+        responses: {
+            /** @description From the next task on. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["busy"];

@@ -57,6 +57,7 @@ const screens: [name: string, path: () => string, ready: (page: Page) => Promise
   ['the record', () => `/tasks/${finished}/record`, (page) => page.getByText('The record is whole').waitFor()],
   ['settings: models', () => '/settings/models', (page) => page.getByText('script:demo').first().waitFor()],
   ['settings: budget', () => '/settings/budget', (page) => page.getByText('For every task that says nothing else').waitFor()],
+  ['settings: network', () => '/settings/network', (page) => page.getByText('Hosts that every new task may reach').waitFor()],
   ['settings: about', () => '/settings/about', (page) => page.getByText('Is this machine able?').waitFor()],
   ['settings: appearance', () => '/settings/appearance', (page) => page.getByText('Light or dark').waitFor()],
   ['a link to everything', () => everything, (page) => page.getByText('1 file for you').waitFor()],

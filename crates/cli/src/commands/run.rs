@@ -34,7 +34,9 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
     let usual_cost = config.limits.max_cost.filter(|_| chosen.priced).map(|usd| MicroUsd((usd * 1e6).round() as u64));
     let secrets = instance.secrets().named(&args.secret);
     let secrets = secrets.map_err(|error| Problem::new(Code::Usage, error.to_string()))?;
-    let secret_hosts: Vec<String> = secrets.into_iter().flat_map(|kept| kept.hosts).collect();
+    // What the settings name counts where nothing is named here; what a secret is for may be reached.
+    let usual = if args.reach.allow_net.is_empty() { config.allow_net.clone() } else { Vec::new() };
+    let before: Vec<String> = usual.into_iter().chain(secrets.into_iter().flat_map(|kept| kept.hosts)).collect();
     let options = TaskOptions {
         max_steps: args.limits.max_steps.or(config.limits.max_steps),
         max_cost: args.limits.max_cost.or(usual_cost),
@@ -42,8 +44,7 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
         yes: args.yes,
         workspace: args.workspace.as_deref().map(|path| text_of(&house::lendable(path, &config)?)).transpose()?,
         out: None,
-        // What a secret is for may be reached.
-        allow_net: allow_net(&args.reach, &secret_hosts)?,
+        allow_net: allow_net(&args.reach, &before)?,
         secrets: args.secret.clone(),
     };
     let id = match &args.id {

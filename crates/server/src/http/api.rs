@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Kind};
 use super::{
-    Shared, archive, browser, demo, events, files, framed, guard, guests, kept, record, say, settings, shares, status,
-    takeover, tasks, terminals,
+    Shared, archive, browser, demo, events, files, framed, guard, guests, kept, record, say, secrets, settings, shares,
+    status, takeover, tasks, terminals,
 };
 
 /// What every route may answer.
@@ -91,6 +91,9 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(settings::put_model, settings::delete_model))
         .routes(routes!(settings::choose))
         .routes(routes!(settings::limits))
+        .routes(routes!(settings::hosts))
+        .routes(routes!(secrets::list))
+        .routes(routes!(secrets::put, secrets::remove))
         .routes(routes!(settings::try_out))
         .routes(routes!(settings::about))
         .routes(routes!(settings::doctor))

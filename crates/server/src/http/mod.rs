@@ -19,6 +19,7 @@ mod pour;
 mod problem;
 mod record;
 mod say;
+mod secrets;
 mod serve;
 mod settings;
 mod shares;
@@ -85,6 +86,8 @@ struct Shared {
     /// Browsers in persons' hands.
     viewers: Arc<browser::Viewers>,
     shares: Arc<Links>,
+    /// One change of the secrets at a time.
+    keeping: Arc<Semaphore>,
     /// The one place for trying a model or the machine.
     trials: Arc<Semaphore>,
 }
@@ -107,6 +110,7 @@ pub fn app(state: App) -> Router {
         uploads: Arc::new(Semaphore::new(state.limits.uploads_max)),
         terminal_watchers: Arc::new(Semaphore::new(terminals::WATCHERS_MAX)),
         viewers: Arc::default(),
+        keeping: Arc::new(Semaphore::new(1)),
         trials: Arc::new(Semaphore::new(1)),
         shares: Arc::new(Links(
             Shares::open(state.instance.home().path())

@@ -427,6 +427,10 @@ answers! {
     Changing: NoSuchTask NotNow DiskFull;
     /// The configuration may not be one.
     OfConfiguration: ModelUnavailable;
+    /// It may be no secret, or its store be full.
+    Keeping: Malformed TooSlow TooLarge UnsupportedMediaType Invalid DiskFull;
+    /// It may be no name of a secret.
+    Forgetting: Invalid DiskFull;
     /// The configuration may not take it.
     Configuring: Malformed TooSlow TooLarge UnsupportedMediaType Invalid;
     /// Something is tried, one thing at a time.

@@ -135,6 +135,23 @@ pub(super) async fn limits(State(shared): State<Shared>, Said(limits): Said<Defa
     change(&shared, Change::Limits(limits)).await
 }
 
+/// Hosts that every new task may reach.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DefaultHosts {
+    /// Each as `HOST[:PORT][=ADDRESS[:PORT]]`.
+    #[schema(max_items = 200)]
+    allow_net: Vec<String>,
+}
+
+/// Set what programs of a task may reach that says nothing of it
+#[utoipa::path(put, path = "/v1/settings/hosts", operation_id = "putHosts", tag = "settings", request_body = DefaultHosts,
+    responses((status = 204, description = "From the next task on."), Configuring))]
+pub(super) async fn hosts(State(shared): State<Shared>, Said(hosts): Said<DefaultHosts>) -> Answer {
+    let hosts = agent::allow_list(&hosts.allow_net)?;
+    change(&shared, Change::Hosts(hosts)).await
+}
+
 /// A model to try.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -89,11 +89,15 @@ pub(super) async fn create_with(shared: &Shared, key: Option<TaskId>, wanted: Wa
 /// Puts the task on record, or finds the one that this key has made; `true` where it is new.
 fn make(app: &App, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> Answer<(TaskId, bool)> {
     let names: Vec<String> = inputs.iter().map(Input::name).collect();
+    let places = wanted.allow_net.as_deref().map(agent::allow_list).transpose()?;
     let same = |id: &TaskId| {
         let made = app.instance.summary(id)?;
         let model = wanted.model.as_ref().is_none_or(|model| *model == made.model);
-        let rest = (made.options.yes, made.inputs) == (wanted.yes, names.clone());
-        if made.brief == wanted.task && model && rest {
+        let rest =
+            (made.options.yes, made.inputs, &made.options.secrets) == (wanted.yes, names.clone(), &wanted.secrets);
+        // The hosts of secrets come on top.
+        let reach = places.as_ref().is_none_or(|places| made.options.allow_net.starts_with(places));
+        if made.brief == wanted.task && model && rest && reach {
             return Ok((id.clone(), false));
         }
         let detail = format!("the Idempotency-Key has made task {id}, and that was asked for in other words");
@@ -109,7 +113,12 @@ fn make(app: &App, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> A
     if wanted.max_cost_usd.is_some() && !opened.priced {
         return Err(unpriced(&opened.name));
     }
-    let options = wanted.options(app.house.settings()?.limits, opened.priced)?;
+    let usual = app.house.settings()?;
+    // What a secret is for may be reached.
+    let kept = app.instance.secrets().named(&wanted.secrets)?;
+    let named = places.clone().unwrap_or(usual.allow_net).into_iter();
+    let reach = named.chain(kept.into_iter().flat_map(|kept| kept.hosts)).collect();
+    let options = Wanted { allow_net: Some(reach), ..wanted.clone() }.options(usual.limits, opened.priced)?;
     let id = match key {
         Some(id) => id,
         None => app.instance.new_id()?,

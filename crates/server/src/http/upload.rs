@@ -57,6 +57,12 @@ pub(super) struct Form {
     /// Answer yes to what the policy lets be answered so.
     #[schema(nullable = false)]
     yes: Option<bool>,
+    /// What programs in the computer may reach, separated by commas; without it, what the settings say.
+    #[schema(nullable = false)]
+    allow_net: Option<String>,
+    /// Names of secrets that programs can use, separated by commas.
+    #[schema(nullable = false)]
+    secrets: Option<String>,
     /// Files for the workspace, one part each, under their own names.
     #[schema(nullable = false, max_items = 1_000)]
     file: Option<Vec<Content>>,
@@ -155,7 +161,9 @@ struct Words(HashMap<String, String>);
 
 impl Words {
     fn take(&mut self, name: String, text: String) -> Answer<()> {
-        if !["task", "model", "max_steps", "max_cost_usd", "max_time", "yes"].contains(&name.as_str()) {
+        if !["task", "model", "max_steps", "max_cost_usd", "max_time", "yes", "allow_net", "secrets"]
+            .contains(&name.as_str())
+        {
             return Err(Problem::invalid(format!("a form has no field {name:?}")));
         }
         match self.0.insert(name.clone(), text) {
@@ -178,8 +186,15 @@ impl Words {
             max_cost_usd: read(take("max_cost_usd"), dollars).ok_or_else(|| wrong("max_cost_usd must be a number"))?,
             max_time: take("max_time"),
             yes: read(take("yes"), yes).ok_or_else(|| wrong("yes must be true or false"))?.unwrap_or(false),
+            allow_net: take("allow_net").map(|text| list(&text)),
+            secrets: take("secrets").map(|text| list(&text)).unwrap_or_default(),
         })
     }
+}
+
+/// The parts of a list.
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 /// What a field says, if it is there; `None` where it says something else.

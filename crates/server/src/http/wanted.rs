@@ -46,6 +46,13 @@ pub(super) struct Wanted {
     /// Answer yes to what the policy lets be answered so.
     #[serde(default)]
     pub(super) yes: bool,
+    /// What programs in the computer may reach, as `HOST[:PORT][=ADDRESS[:PORT]]`; without it, what the settings say.
+    #[schema(max_items = 200)]
+    pub(super) allow_net: Option<Vec<String>>,
+    /// Names of secrets that programs can use and never see; their hosts may be reached.
+    #[serde(default)]
+    #[schema(max_items = 200)]
+    pub(super) secrets: Vec<String>,
 }
 
 impl Wanted {
@@ -58,11 +65,12 @@ impl Wanted {
     /// The options of the task; what is not said is as the settings have it. A limit in dollars that only they know of is
     /// for models whose price is known.
     pub(super) fn options(&self, usual: DefaultLimits, priced: bool) -> Answer<TaskOptions> {
-        let options = TaskOptions { yes: self.yes, ..TaskOptions::default() };
+        let options = TaskOptions { yes: self.yes, secrets: self.secrets.clone(), ..TaskOptions::default() };
         let bounds = Bounds {
             max_steps: self.max_steps.or(usual.max_steps),
             max_cost_usd: self.max_cost_usd.or(usual.max_cost_usd.filter(|_| priced)),
             max_time: self.max_time.clone().or(usual.max_time),
+            allow_net: self.allow_net.clone(),
         };
         bounds.over(options, 0)
     }
@@ -108,18 +116,21 @@ pub(super) struct Bounds {
     /// A number and a unit: `90s`, `20m`, `8h`, `2d`. From now on.
     #[schema(pattern = "^[1-9][0-9]{0,5}[smhd]$")]
     pub(super) max_time: Option<String>,
+    /// What programs in the computer may reach from now on, and nothing else but what the person was asked about.
+    #[schema(max_items = 200)]
+    pub(super) allow_net: Option<Vec<String>>,
 }
 
 impl From<DefaultLimits> for Bounds {
     fn from(limits: DefaultLimits) -> Self {
         let DefaultLimits { max_steps, max_cost_usd, max_time } = limits;
-        Self { max_steps, max_cost_usd, max_time }
+        Self { max_steps, max_cost_usd, max_time, allow_net: None }
     }
 }
 
 impl Bounds {
     pub(super) fn is_empty(&self) -> bool {
-        self.max_steps.is_none() && self.max_cost_usd.is_none() && self.max_time.is_none()
+        self.max_steps.is_none() && self.max_cost_usd.is_none() && self.max_time.is_none() && self.allow_net.is_none()
     }
 
     /// These limits, and the others as they are. A task's time is counted from its creation, so that of a task that is
@@ -140,7 +151,11 @@ impl Bounds {
                 Some(milliseconds(text).ok_or_else(wrong)?.saturating_add(age_ms))
             }
         };
-        Ok(TaskOptions { max_steps: self.max_steps.or(old.max_steps), max_cost, max_time_ms, ..old })
+        let allow_net = match &self.allow_net {
+            None => old.allow_net,
+            Some(places) => agent::allow_list(places)?,
+        };
+        Ok(TaskOptions { max_steps: self.max_steps.or(old.max_steps), max_cost, max_time_ms, allow_net, ..old })
     }
 }
 

@@ -36,6 +36,7 @@ impl House for OneHouse {
             Change::Choose(name) => settings.model = name,
             Change::Forget(name) => settings.models.retain(|model| model.name != name),
             Change::Limits(limits) => settings.limits = limits,
+            Change::Hosts(hosts) => settings.allow_net = hosts,
             Change::Model(name, wanted) => {
                 self.told.lock().unwrap().extend(wanted.api_key.clone());
                 let has_key = wanted.api_key.is_some();

@@ -73,3 +73,57 @@ async fn a_model_and_the_machine_are_tried() {
     assert_eq!(post(&door, "/v1/doctor", json!({})).await.json()["able"], true);
     assert_eq!(get(&door, "/v1/about").await.json()["version"], env!("CARGO_PKG_VERSION"));
 }
+
+async fn options(door: &Door, task: Value) -> Value {
+    let made = post(door, "/v1/tasks", task).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    let id = event::TaskId::new(made.json()["id"].as_str().unwrap()).unwrap();
+    let events = door.rig.instance.events(&id).unwrap();
+    let event::Event::TaskCreated(created) = &events[0].event else { panic!("the first event is another") };
+    json!([created.options.allow_net, created.options.secrets])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_reaches_what_it_names_and_else_what_the_settings_say() {
+    let door = door();
+    assert_eq!(put(&door, "/v1/settings/hosts", json!({"allow_net": ["PyPI.org", "pypi.org"]})).await, 204);
+    assert_eq!(get(&door, "/v1/settings").await.json()["allow_net"], json!(["pypi.org"]));
+    assert_eq!(options(&door, json!({"task": "x"})).await, json!([["pypi.org"], []]));
+    assert_eq!(options(&door, json!({"task": "x", "allow_net": []})).await, json!([[], []]));
+    let named = json!({"task": "x", "allow_net": ["*.example.org:8443"]});
+    assert_eq!(options(&door, named).await, json!([["*.example.org:8443"], []]));
+    for wrong in [json!(["http://x/"]), json!([""]), json!("x")] {
+        assert_eq!(post(&door, "/v1/tasks", json!({"task": "x", "allow_net": wrong})).await.status, 422, "{wrong}");
+        assert_eq!(put(&door, "/v1/settings/hosts", json!({"allow_net": wrong})).await, 422, "{wrong}");
+    }
+    let keyed = |hosts: Value| {
+        let body = json!({"task": "x", "allow_net": hosts});
+        ask(&door, request(&door, "POST", "/v1/tasks", &[("idempotency-key", "k")], Some(&body)))
+    };
+    assert_eq!(keyed(json!(["a.test"])).await.status, 201);
+    assert_eq!(keyed(json!(["a.test"])).await.status, 200);
+    assert_eq!(keyed(json!(["b.test"])).await.status, 409, "that is another task");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_goes_in_for_its_hosts_and_never_comes_out() {
+    let door = door();
+    let secret = json!({"value": "sk-page-0123456789", "hosts": ["api.example.org"]});
+    assert_eq!(put(&door, "/v1/secrets/API_KEY", secret).await, 204);
+    let told = get(&door, "/v1/secrets").await;
+    assert_eq!(told.json(), json!({"secrets": [{"name": "API_KEY", "hosts": ["api.example.org"]}]}));
+    let given = json!({"task": "x", "allow_net": [], "secrets": ["API_KEY"]});
+    assert_eq!(options(&door, given).await, json!([["api.example.org"], ["API_KEY"]]));
+    assert_eq!(post(&door, "/v1/tasks", json!({"task": "x", "secrets": ["NONE"]})).await.status, 422);
+    for (name, body) in [
+        ("API_KEY", json!({"value": "", "hosts": ["a.test"]})),
+        ("API_KEY", json!({"value": "two\nlines", "hosts": ["a.test"]})),
+        ("API_KEY", json!({"value": "v", "hosts": []})),
+        ("API_KEY", json!({"value": "v", "hosts": ["*"]})),
+        ("API-KEY", json!({"value": "v", "hosts": ["a.test"]})),
+    ] {
+        assert_eq!(put(&door, &format!("/v1/secrets/{name}"), body.clone()).await, 422, "{name} {body}");
+    }
+    let gone = ask(&door, request(&door, "DELETE", "/v1/secrets/API_KEY", &[], None)).await;
+    assert_eq!((gone.status, get(&door, "/v1/secrets").await.json()), (204, json!({"secrets": []})));
+}
