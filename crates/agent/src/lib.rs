@@ -46,6 +46,7 @@ pub use checkpoints::Side;
 pub use context::{Context, Entry};
 pub use control::{Answer, Command};
 pub use decide::{Action, Limits, decide, missing};
+pub use delete::Left;
 pub use error::Error;
 pub use faults::{Crash, Faults, NoFaults, Place};
 pub use follow::Follower;

@@ -66,6 +66,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Take away what killed processes left behind: computers, sockets, control groups. Tasks and files stay
+    Clean,
     /// Install the toolset: Python packages for data, charts and documents
     Setup,
 }

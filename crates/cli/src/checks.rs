@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod clock;
 pub(crate) mod computer;
 pub(crate) mod disk;
+pub(crate) mod leftovers;
 pub(crate) mod limits;
 pub(crate) mod models;
 mod namespaces;

@@ -6,6 +6,7 @@ pub(crate) mod computer;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod journal;
+pub(crate) mod leftovers;
 pub(crate) mod models;
 pub(crate) mod on_server;
 pub(crate) mod run;

@@ -88,6 +88,7 @@ fn command(command: Command, screen: Screen) -> Result<commands::Ended, Problem>
         }
         Command::Backup { folder } => commands::backup::run(&folder, screen),
         Command::Doctor { json } => commands::doctor::run(json, screen),
+        Command::Clean => commands::leftovers::clean(screen),
         Command::Setup => commands::setup::run(screen),
     };
     outcome.map(commands::Ended::Code)

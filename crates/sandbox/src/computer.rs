@@ -309,7 +309,26 @@ pub fn recorded(dir: &Path, call: &str) -> Result<Recorded> {
 /// Removes what killed keepers left among the kernel's control groups, once per process: at its start, or beside its first computer.
 pub fn clear_left_groups() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(crate::group::sweep);
+    ONCE.call_once(|| {
+        crate::group::sweep();
+    });
+}
+
+/// How many control groups killed keepers have left here.
+pub fn left_groups() -> usize {
+    crate::group::left()
+}
+
+/// Whether a killed keeper has left its socket in this folder, at which nobody answers.
+pub fn has_dead_socket(dir: &Path) -> bool {
+    dir.join(wire::SOCKET).exists() && matches!(record::keeper_lives(dir), Ok(false))
+}
+
+/// Takes such a socket away, unless somebody makes a computer there at this moment. Whether there was one.
+pub fn clear_dead_socket(dir: &Path) -> bool {
+    // Whoever has the lock is the only one who makes or removes the socket.
+    has_dead_socket(dir)
+        && matches!(record::lock(dir), Ok(Some(_lock)) if std::fs::remove_file(dir.join(wire::SOCKET)).is_ok())
 }
 
 /// Does it within a span that says whether it failed, in a word: the error itself may name a file of the person's.

@@ -18,7 +18,7 @@ use crate::confinement::{Confinement, Hold};
 use crate::spec::Limits;
 use place::{Controller, Place};
 
-pub(crate) use sweep::sweep;
+pub(crate) use sweep::{left, sweep};
 
 /// The group that holds the groups of all computers; it goes with the last of them.
 const ABOVE: &str = "thenar";

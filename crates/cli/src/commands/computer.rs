@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -61,7 +61,7 @@ pub(crate) fn exec(workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Pr
 fn in_a_folder(workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Problem> {
     let config = config::read()?;
     let home = house::data_folder()?;
-    clear_away(&home.join(FOLDER));
+    clear_left(&home);
     let folder = home.join(FOLDER).join(std::process::id().to_string());
     let _held = folder_held(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
     let outcome = run(&config, &folder, workspace, argv);
@@ -82,18 +82,30 @@ fn folder_held(path: &Path) -> std::io::Result<File> {
     }
 }
 
-/// Ends the computers of those before us that were killed and could not do it themselves: nobody holds their folders.
-fn clear_away(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let Ok(held) = File::open(entry.path()) else { continue };
-        if rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).is_err() {
-            continue;
-        }
-        if let Ok(Some(computer)) = Computer::attach(&entry.path().join("computer")) {
+/// The folders of those before us that were killed, each held: nobody else does.
+fn left(home: &Path) -> impl Iterator<Item = (PathBuf, File)> {
+    let entries = std::fs::read_dir(home.join(FOLDER)).into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let held = File::open(entry.path()).ok()?;
+        rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).ok()?;
+        Some((entry.path(), held))
+    })
+}
+
+/// How many there are.
+pub(crate) fn count_left(home: &Path) -> usize {
+    left(home).count()
+}
+
+/// Ends their computers, which they could not do themselves. How many there were.
+pub(crate) fn clear_left(home: &Path) -> usize {
+    let clear = |(folder, _held): (PathBuf, File)| {
+        if let Ok(Some(computer)) = Computer::attach(&folder.join("computer")) {
             let _ = computer.shutdown();
         }
-        let _ = std::fs::remove_dir_all(entry.path());
-    }
+        std::fs::remove_dir_all(folder).is_ok()
+    };
+    left(home).map(clear).filter(|cleared| *cleared).count()
 }
 
 fn run(config: &Config, folder: &Path, workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Problem> {

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::checks::{Finding, Scratch, browser, clock, computer, disk, limits, models, toolset};
+use crate::checks::{Finding, Scratch, browser, clock, computer, disk, leftovers, limits, models, toolset};
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen, data};
 use crate::{clean, config, house, screen};
@@ -37,6 +37,7 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
             findings
         }
     };
+    findings.extend(leftovers::finding());
     findings.extend(limits::findings());
     findings.extend(models::findings());
     findings.extend(clock::findings(&home, begun));

@@ -49,8 +49,7 @@ pub(crate) fn run(args: &Serve, screen: Screen) -> Outcome {
         let _answering = bell.answer(runner.clone()).map_err(|error| Problem::new(Code::Failed, error.to_string()))?;
         let (taking, tasks, house) = (runner.clone(), index.clone(), Arc::clone(&instance));
         let taken = tokio::task::spawn_blocking(move || {
-            house.clear_half_done(env::now_ms());
-            house.end_left_computers();
+            house.clear_left(env::now_ms());
             taking.take_up(&tasks, env::now_ms())
         });
         let taken = taken.await.unwrap_or(0);

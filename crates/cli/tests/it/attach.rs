@@ -218,6 +218,36 @@ fn a_computer_that_died_with_the_server_is_told_of_and_cleared_away() {
     server.end().code(0);
 }
 
+#[test]
+fn what_the_killed_left_is_told_by_the_doctor_and_cleared_away_by_a_command() {
+    let desk = Desk::new();
+    let script = desk.script(&[exec_until_go("true", "true"), say("Finished.")]);
+    let running = desk.start(&["run", "--model", &script, "--id", "t-one", "Wait"]);
+    let workspace = desk.task("t-one").join("workspace");
+    desk.until_there(&workspace.join("begun"));
+    let processes = inside(&workspace);
+    let keeper = keeper_of(&processes);
+    running.signal(Signal::KILL);
+    running.end().code(1_009);
+    rustix::process::kill_process(Pid::from_raw(keeper).unwrap(), Signal::KILL).unwrap();
+    until("all is dead", || are_gone(&processes) && are_gone(&[keeper]));
+    let report = desk.run(&["doctor", "--json"]).code(0).json();
+    let finding = |report: &serde_json::Value| {
+        let all = report["findings"].as_array().unwrap().clone();
+        all.into_iter().find(|finding| finding["name"] == "left behind").unwrap()
+    };
+    let found = finding(&report);
+    assert_eq!((&found["works"], &found["fix"]), (&json!(false), &json!("thenar clean")), "{found}");
+    assert!(found["finding"].as_str().unwrap().contains("1 socket at which nobody answers"), "{found}");
+    let ran = desk.run(&["clean"]).code(0);
+    assert!(ran.out.starts_with("cleared: 1 socket at which nobody answers"), "{}", ran.out);
+    // Others on this machine may leave groups in the kernel at any time; here nothing is left.
+    let ran = desk.run(&["clean"]).code(0);
+    assert!(!ran.seen().contains("socket"), "{}", ran.seen());
+    // The task is as it was: what its command did is unknown, and it goes on.
+    desk.run(&["task", "resume", "t-one"]).code(0).puts_out("Finished.\n");
+}
+
 /// The keeper above these processes.
 fn keeper_of(processes: &[i32]) -> i32 {
     let parent = |pid: i32| -> Option<i32> {

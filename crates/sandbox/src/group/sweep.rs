@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{ABOVE, place};
 
@@ -23,33 +23,43 @@ fn began(pid: i32) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// Removes the groups whose keepers are gone.
-pub(crate) fn sweep() {
-    for place in place::find().into_iter().flat_map(|places| places.found) {
-        sweep_below(&place.folder.join(ABOVE));
-    }
-}
-
-fn sweep_below(above: &Path) {
-    for entry in fs::read_dir(above).into_iter().flatten().flatten() {
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let Some((pid, begin)) = name.trim_end_matches(OF_BROWSER).split_once('-') else { continue };
-        let (Ok(pid), Ok(begin)) = (pid.parse::<i32>(), begin.parse::<u64>()) else { continue };
-        if began(pid) == Some(begin) {
-            continue;
-        }
+/// Removes the groups whose keepers are gone. How many.
+pub(crate) fn sweep() -> usize {
+    let mut removed = 0;
+    for above in all_above() {
         // Its PID 1 died with the keeper, so that it is empty; were it not, the name may be of another set of processes,
         // and the kernel refuses to remove it.
-        let _ = fs::remove_dir(entry.path());
+        removed += left_below(&above).into_iter().filter(|group| fs::remove_dir(group).is_ok()).count();
+        let _ = fs::remove_dir(above);
     }
-    let _ = fs::remove_dir(above);
+    removed
+}
+
+/// How many groups there are whose keepers are gone.
+pub(crate) fn left() -> usize {
+    all_above().iter().map(|above| left_below(above).len()).sum()
+}
+
+fn all_above() -> Vec<PathBuf> {
+    place::find().into_iter().flat_map(|places| places.found).map(|place| place.folder.join(ABOVE)).collect()
+}
+
+fn left_below(above: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(above).into_iter().flatten().flatten();
+    let dead = |entry: &fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let (pid, begin) = name.trim_end_matches(OF_BROWSER).split_once('-')?;
+        let (pid, begin) = (pid.parse::<i32>().ok()?, begin.parse::<u64>().ok()?);
+        Some(began(pid) != Some(begin))
+    };
+    entries.filter(|entry| dead(entry) == Some(true)).map(|entry| entry.path()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     //! Which groups a sweep takes away, on a machine where groups can be made. Elsewhere there is nothing to sweep.
 
-    use super::{ABOVE, fs, own_name, place, sweep};
+    use super::{ABOVE, fs, left, own_name, place, sweep};
 
     #[test]
     fn only_the_groups_of_dead_keepers_go() {
@@ -62,7 +72,8 @@ mod tests {
             if fs::create_dir_all(&dead).is_err() || fs::create_dir_all(&living).is_err() {
                 continue;
             }
-            sweep();
+            assert!(left() > 0);
+            assert!(sweep() > 0);
             assert!(!dead.exists() && living.exists(), "{}", above.display());
             fs::remove_dir(&living).unwrap();
         }
