@@ -364,7 +364,10 @@ it('a task is removed for good', async () => {
   await page.getByRole('heading', { name: 'What should be done?' }).waitFor()
   expect(await page.getByRole('link', { name: /To be removed/ }).count()).toBe(0)
   await page.goto(`${server.url}/tasks/${id}`)
+  // What the server says, and nothing of a task.
+  await page.getByRole('alert').getByText(/there is no/i).waitFor()
   await page.getByText('To the first page').waitFor()
+  expect(await page.getByRole('button', { name: 'Stop', exact: true }).count()).toBe(0)
   await done(page)
 })
 
