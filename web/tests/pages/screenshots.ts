@@ -25,7 +25,7 @@ beforeAll(async () => {
   demo = readdirSync(join(server.home, 'data/tasks'))[0] ?? ''
   await server.start()
   const asking = await server.task(server.script({ calls: [{ name: 'message_ask_user', arguments: { text: 'Should the summary be for the **board** or for the **team**?' } }] }), 'Summarise the minutes of last week')
-  const running = await server.task(server.script({ calls: [{ name: 'shell_exec', arguments: { command: 'sleep 240' } }] }), 'Sort the photos of the trip by place')
+  const running = await server.task(server.script({ calls: [{ name: 'shell_exec', arguments: { command: 'sleep 240' } }], repeat: 30 }), 'Sort the photos of the trip by place')
   shared = (await server.post<{ path: string }>(`/v1/tasks/${demo}/shares`, { what: 'everything', expires: '1d' })).path
   await Promise.all([server.until(asking, 'waiting'), server.until(running, 'running')])
 }, 300_000)
