@@ -99,7 +99,9 @@ fn what_a_lent_folder_holds_already_is_not_held_against_it() {
     let computer = desk.open();
     // Long enough for a look, which finds nothing.
     assert_eq!(result(&computer, "wait", "sleep 2.5").limit, None);
-    told(&result(&computer, "fill", "head -c 50000000 /dev/zero > big; sleep 1000"), "disk: the workspace holds 47.");
+    // A slow disk is met in the middle of it; what counts is that the file that was there does not.
+    let filled = result(&computer, "fill", "head -c 50000000 /dev/zero > big; sleep 1000");
+    told(&filled, "MiB in 1 files, and may hold 8 MiB");
 }
 
 #[test]
