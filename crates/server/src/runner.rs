@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agent::{Command, Instance, Models, Start};
+use agent::{Command, Instance, Models, Start, Summary};
 use event::TaskId;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
@@ -29,6 +29,9 @@ const SWEEP_MS: u64 = 10_000;
 
 /// A task that was made this short a while ago is left to the process that is about to run it.
 const BEGINNING_MS: u64 = 15_000;
+
+/// Stores of checkpoints that are tidied at one look.
+const TIDIED_PER_LOOK: usize = 8;
 
 /// How long a task may take to put itself down before the server leaves all the same: its journal is safe in any case.
 const PUT_DOWN_MS: u64 = 5_000;
@@ -98,6 +101,8 @@ struct Shared {
     limits: RunnerLimits,
     words: Words,
     desk: Mutex<Desk>,
+    /// Tasks that are over and whose checkpoints were tidied, each as of its last event.
+    tidied: Mutex<HashMap<TaskId, u64>>,
     /// Something came into the queue, or the end has come.
     changed: Notify,
     /// A run came to rest.
@@ -136,7 +141,8 @@ impl Runner {
     pub fn start(instance: Arc<Instance>, models: Arc<dyn Models>, limits: RunnerLimits) -> std::io::Result<Self> {
         let (changed, rested) = (Notify::new(), Notify::new());
         let words = Words::default();
-        let shared = Shared { instance, models, limits, words, desk: Mutex::default(), changed, rested };
+        let (desk, tidied) = (Mutex::default(), Mutex::default());
+        let shared = Shared { instance, models, limits, words, desk, tidied, changed, rested };
         let runner = Self { shared: Arc::new(shared) };
         // Each thread has its share of the places, so that none takes them all.
         let places = limits.running_max.div_ceil(limits.threads);
@@ -237,6 +243,7 @@ impl Runner {
                 tracing::info!(task = %task.id, "ended the computer that a task had left behind");
             }
         }
+        self.tidy(&tasks);
         for task in tasks.iter().filter(|task| task.sleeps_at_ms.is_some_and(|at| at <= now_ms)) {
             if self.place(&task.id).is_none() && self.shared.instance.put_to_sleep(&task.id).unwrap_or(false) {
                 tracing::info!(task = %task.id, "put a computer to sleep whose task waits for long");
@@ -250,6 +257,24 @@ impl Runner {
             task.is_left() && moved_ms_ago <= limits.recovery_age_ms && !beginning
         });
         left.filter(|task| self.place(&task.id).is_none() && self.begin(&task.id, Start::Resume).is_ok()).count()
+    }
+
+    /// Clears the stores of checkpoints of tasks that are over of what crashes left there, a few at each look and each once.
+    fn tidy(&self, tasks: &[Summary]) {
+        let mut tidied = self.shared.tidied.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = |task: &&Summary| task.is_over() && tidied.get(&task.id) != Some(&task.updated_ms);
+        let due: Vec<_> = tasks.iter().filter(due).filter(|task| self.place(&task.id).is_none()).collect();
+        for task in due.into_iter().take(TIDIED_PER_LOOK) {
+            match self.shared.instance.tidy_checkpoints(&task.id) {
+                // Whoever has it in hand tidies it.
+                Ok(()) | Err(agent::Error::Held { .. }) => {}
+                Err(error) => {
+                    tracing::warn!(task = %task.id, %error, "checkpoints that are not needed stay where they are")
+                }
+            }
+            tidied.insert(task.id.clone(), task.updated_ms);
+        }
+        tidied.retain(|id, _| tasks.iter().any(|task| task.id == *id));
     }
 
     /// Takes up what is left lying, now and then, until the runner stops.

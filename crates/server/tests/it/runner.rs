@@ -146,6 +146,39 @@ fn the_computer_of_a_task_that_is_over_is_ended_at_the_next_look() {
 }
 
 #[test]
+fn what_a_crash_left_among_the_checkpoints_of_a_task_that_is_over_goes_at_the_next_look() {
+    let rig =
+        Rig::new(ModelServer::playing(vec![Turn::exec("echo here > a"), Turn::say("done")]).unwrap(), one_place(10));
+    let id = rig.create("t-1", "openai:scripted");
+    rig.runner.begin(&id, Start::Fresh).unwrap();
+    rig.until(&id, "done");
+    until("it is out of hand", || rig.runner.place(&id).is_none());
+    let checkpoints = rig.instance.folder(&id).unwrap().checkpoints();
+    let kept = rig.instance.kept(&id).unwrap().checkpoints.len();
+    let names = || std::fs::read_dir(&checkpoints).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    // As an engine leaves it that dies while it writes one, or right after, before it is on record.
+    let half = checkpoints.join(".new-1-1");
+    std::fs::write(&half, "half a pack").unwrap();
+    let whole = rig.folder.path().join("other");
+    std::fs::create_dir(&whole).unwrap();
+    std::fs::write(whole.join("b"), "never on record").unwrap();
+    let take = sandbox::checkpoint::Take {
+        tree: &whole,
+        last: None,
+        bounds: Default::default(),
+        stop: &std::sync::atomic::AtomicBool::new(false),
+    };
+    let taken = sandbox::checkpoint::Store::at(checkpoints.clone()).take(&take, &mut |_| {}).unwrap();
+    assert!(matches!(taken, sandbox::checkpoint::Taken::New(_)));
+    std::fs::write(&half, "half a pack").unwrap();
+    let before = names().len();
+    rig.runner.take_up(&rig.index, testkit::clock::now_ms());
+    assert!(!half.exists());
+    assert!(names().len() + 2 <= before, "{:?}", names());
+    assert_eq!(sandbox::checkpoint::Store::at(checkpoints.clone()).ids().unwrap().len(), kept);
+}
+
+#[test]
 fn a_computer_whose_task_waits_for_long_is_put_to_sleep_at_the_next_look() {
     let turns =
         vec![Turn::exec("echo here > a"), Turn::call("message_ask_user", &serde_json::json!({ "text": "Which?" }))];
