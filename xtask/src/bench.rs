@@ -7,9 +7,11 @@ mod browser;
 mod checkpoints;
 mod computer;
 mod crowd;
+mod egress;
 mod engine;
 mod journal;
 mod many;
+mod others;
 mod output;
 mod statistics;
 mod tokens;
@@ -61,6 +63,11 @@ fn figure(name: impl Into<String>, value: f64, unit: &'static str, target: Targe
     Figure { name: name.into(), value, unit, target, note: String::new() }
 }
 
+/// A row that says why there is no figure.
+fn left_out(name: impl Into<String>, why: impl Into<String>) -> Figure {
+    figure(name, f64::NAN, "", Target::None).note(why)
+}
+
 impl Figure {
     fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
@@ -84,10 +91,16 @@ const MEASURES: &[Measure] = &[
     ("replay", journal::replay),
     ("computer", computer::commands),
     ("browser", browser::starts),
-    ("others", crowd::others),
+    ("others", others::boxes),
     ("idle", crowd::idle),
+    ("egress", egress::both_ways),
     ("checkpoints", checkpoints::beside_git),
 ];
+
+/// The names of all groups.
+pub fn groups() -> Vec<&'static str> {
+    MEASURES.iter().map(|(name, _)| *name).collect()
+}
 
 /// Measures everything, or the groups named in `only`, and prints the table. A missed target is shown, not punished:
 /// a busy machine is no fault. What cannot be measured at all is.
@@ -136,7 +149,10 @@ fn table(figures: &[Figure]) -> String {
             Some(false) => "MISSED",
             None => "",
         };
-        let value = format!("{} {}", round(figure.value), figure.unit).trim_end().to_owned();
+        let value = match figure.value.is_nan() {
+            true => "left out".to_owned(),
+            false => format!("{} {}", round(figure.value), figure.unit).trim_end().to_owned(),
+        };
         rows.push([figure.name.clone(), value, target, verdict.to_owned(), figure.note.clone()]);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -169,7 +185,7 @@ fn round(value: f64) -> String {
 mod tests {
     //! What the table says of a figure. The measuring itself is seen by running it.
 
-    use super::{Target, figure, table};
+    use super::{Target, figure, left_out, table};
 
     #[test]
     fn a_figure_stands_beside_its_target() {
@@ -177,13 +193,15 @@ mod tests {
             figure("gap", 2.7349, "ms", Target::AtMost(5.0)).note("median"),
             figure("rate", 900.0, "/s", Target::AtLeast(10_000.0)),
             figure("size", 0.5, "", Target::None),
+            left_out("peer", "not here"),
         ];
         let expected = "\
-| number | figure  | target   |        | note   |
-| ------ | ------- | -------- | ------ | ------ |
-| gap    | 2.73 ms | <= 5     | met    | median |
-| rate   | 900 /s  | >= 10000 | MISSED |        |
-| size   | 0.50    |          |        |        |";
+| number | figure   | target   |        | note     |
+| ------ | -------- | -------- | ------ | -------- |
+| gap    | 2.73 ms  | <= 5     | met    | median   |
+| rate   | 900 /s   | >= 10000 | MISSED |          |
+| size   | 0.50     |          |        |          |
+| peer   | left out |          |        | not here |";
         assert_eq!(table(&figures), expected);
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use xtask::chaos::Plan;
 use xtask::miniwob;
@@ -25,7 +26,7 @@ enum Command {
     /// Measure the programs of this build (use --release) and print one table
     Bench {
         /// Measure only these groups
-        #[arg(long)]
+        #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(xtask::bench::groups()))]
         only: Vec<String>,
     },
     /// Kill the programs of this build at random moments of real tasks, and check that nothing is lost or done twice

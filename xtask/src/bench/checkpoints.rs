@@ -50,7 +50,7 @@ pub(super) fn beside_git(_programs: &Programs) -> Result<Vec<Figure>> {
     let note = |values: &[f64]| format!("p95 {:.0} ms of {}", percentile(values, 95.0), values.len());
     let mut figures = vec![
         figure("checkpoint: the first of 2,020 files, 221 MB", first, "ms", Target::None),
-        figure("checkpoint: after a small change, median", median(&taken), "ms", Target::AtMost(50.0))
+        figure("checkpoint: after a small change, median", median(&taken), "ms", Target::AtMost(40.0))
             .note(note(&taken)),
         figure("checkpoint: back to the one before, median", median(&restored), "ms", Target::AtMost(50.0))
             .note(note(&restored)),

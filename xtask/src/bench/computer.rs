@@ -1,4 +1,5 @@
-//! The computer alone: from nothing to the first output of a command, and a further command in a computer that is there.
+//! The computer alone: from nothing to the first output of a command, a further command in a computer that is there, and its
+//! end with everything in it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,17 +11,23 @@ use tempfile::TempDir;
 
 use super::statistics::{median, percentile};
 use super::{Figure, Target, figure};
-use crate::rig::Programs;
+use crate::rig::{self, Process, Programs, wait_until};
 
 const COMPUTERS: usize = 30;
 
 const FURTHER: usize = 200;
+
+/// Computers that are ended with all that runs in them, and how much that is.
+const KILLS: usize = 10;
+const PROCESSES: usize = 50;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn commands(programs: &Programs) -> Result<Vec<Figure>> {
     let mut first = Vec::new();
     let mut further = Vec::new();
+    // They go when all is measured: a file system that has just let go of many files is slow at making others.
+    let mut folders = Vec::new();
     for number in 0..COMPUTERS {
         let folder = TempDir::with_prefix("thenar-bench-").context("make a folder for a computer")?;
         let start = Instant::now();
@@ -34,13 +41,46 @@ pub(super) fn commands(programs: &Programs) -> Result<Vec<Figure>> {
             further.push(start.elapsed().as_secs_f64() * 1000.0);
         }
         computer.shutdown().context("end the computer")?;
+        folders.push(folder);
     }
+    let ends = ends(programs)?;
     let p95 = |values: &[f64]| format!("p95 {:.1} ms of {}", percentile(values, 95.0), values.len());
     Ok(vec![
         figure("computer: create to first output, median", median(&first), "ms", Target::AtMost(10.0))
             .note(p95(&first)),
-        figure("computer: a further command, median", median(&further), "ms", Target::None).note(p95(&further)),
+        figure("computer: a further command, median", median(&further), "ms", Target::AtMost(3.0)).note(p95(&further)),
+        figure(
+            format!("computer: killed with {PROCESSES} processes in it, until all are gone, median"),
+            median(&ends),
+            "ms",
+            Target::AtMost(500.0),
+        )
+        .note(p95(&ends)),
     ])
+}
+
+/// Milliseconds from the order to end until no process of the computer is left.
+fn ends(programs: &Programs) -> Result<Vec<f64>> {
+    let script = format!("for number in $(seq {PROCESSES}); do setsid sleep 1000 & done; wait");
+    let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), script];
+    let inside = |processes: &[Process]| processes.iter().filter(|process| process.name == "sleep").count();
+    let ours = |process: &Process| process.name.starts_with("thenar-") || process.name == "sleep";
+    let mut times = Vec::new();
+    for _ in 0..KILLS {
+        let folder = TempDir::with_prefix("thenar-bench-").context("make a folder for a computer")?;
+        let computer = Computer::open(&spec(programs, folder.path())?).context("make a computer")?;
+        let request = Request::Exec { argv: argv.clone(), cwd: None, env: BTreeMap::new() };
+        computer.start("many", &request).context("start many processes")?;
+        let full = wait_until(PATIENCE, || rig::below_us().is_ok_and(|processes| inside(&processes) == PROCESSES));
+        ensure!(full, "{PROCESSES} processes did not start");
+        let start = Instant::now();
+        computer.shutdown().context("end the computer")?;
+        let gone = wait_until(PATIENCE, || rig::below_us().is_ok_and(|processes| !processes.iter().any(ours)));
+        times.push(start.elapsed().as_secs_f64() * 1000.0);
+        ensure!(gone, "processes of a computer are left that was ended {} s ago", PATIENCE.as_secs());
+        rig::reap_orphans();
+    }
+    Ok(times)
 }
 
 pub(super) fn spec(programs: &Programs, folder: &Path) -> Result<ComputerSpec> {
