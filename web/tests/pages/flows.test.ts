@@ -256,6 +256,12 @@ it('the record is checked in the page, and an altered one is found out', async (
   await page.getByRole('button', { name: /Model replied/ }).click()
   await page.locator('pre').getByText('One word.').waitFor()
   const head = (await page.locator('.seal code').innerText()).trim()
+  const saved = page.waitForEvent('download')
+  await page.getByRole('link', { name: 'Export the record' }).click()
+  expect((await saved).suggestedFilename()).toBe(`${id}.journal`)
+  // By the reader that knows nothing of us.
+  const checked = spawnSync('python3', [join(import.meta.dirname, '../../../docs/verify_journal.py'), await (await saved).path()], { encoding: 'utf8' })
+  expect([checked.status, checked.stdout]).toEqual([0, expect.stringContaining(head)])
   await page.getByRole('textbox', { name: /kept elsewhere/ }).fill(head)
   await page.getByText('It is the same.').waitFor()
 
