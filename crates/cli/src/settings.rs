@@ -93,6 +93,10 @@ impl House for Edge {
         serde_json::from_slice(&output.stdout).map_err(|error| failed(&error))
     }
 
+    fn always_reached(&self) -> Vec<String> {
+        env::always_reached()
+    }
+
     fn withheld(&self) -> Vec<String> {
         let keys = config::read().map(|config| config.models).unwrap_or_default();
         let keys = keys.into_values().filter_map(|known| known.api_key.map(|key| key.reveal().to_owned()));

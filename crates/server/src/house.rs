@@ -163,6 +163,8 @@ pub trait House: Send + Sync {
     fn change(&self, change: Change) -> Result<(), Unavailable>;
     /// Asks the model a few small things; may cost a little.
     fn try_out(&self, model: &str) -> Result<Trial, Unavailable>;
+    /// What programs of every new task may reach, whatever the settings or the task say.
+    fn always_reached(&self) -> Vec<String>;
     /// Secrets of this program and of its configuration, to be covered where strangers look on.
     fn withheld(&self) -> Vec<String>;
     /// The demo, or why it cannot be shown here.

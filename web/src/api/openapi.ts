@@ -2047,6 +2047,8 @@ export interface components {
         /** @description A task in full. */
         Task: {
             acceptance: components["schemas"]["AcceptanceItem"][];
+            /** @description What programs in its computer may reach without a question. */
+            allow_net: string[];
             /** @description What in the folder that the person lent is run by programs of theirs, and is not what it was when the task began. */
             autorun: components["schemas"]["AutorunFile"][];
             /** @description There may be more: the folder was too large to see all of it. */
@@ -2086,6 +2088,8 @@ export interface components {
             reason: string;
             /** @description A script plays the model. */
             scripted: boolean;
+            /** @description The names of the secrets that it may use. */
+            secrets: string[];
             /**
              * Format: double
              * @description US dollars; a lower bound where `unpriced_calls` is not 0.

@@ -137,9 +137,7 @@ pub(crate) fn fork(id: &str, at: u64, out: Option<&Path>, text: Option<String>, 
 
 /// What the computer may reach: what is named here, and there was before; for a new task, what the environment says.
 fn allow_net(reach: &Reach, before: &[String]) -> Result<Vec<String>, Problem> {
-    let always = env::var(env::ALLOW_NET).unwrap_or_default();
-    let always = always.split(',').map(str::trim).filter(|place| !place.is_empty()).map(str::to_owned);
-    let all: Vec<String> = before.iter().chain(&reach.allow_net).cloned().chain(always).collect();
+    let all: Vec<String> = before.iter().chain(&reach.allow_net).cloned().chain(env::always_reached()).collect();
     agent::allow_list(&all).map_err(|error| Problem::new(Code::Usage, error.to_string()))
 }
 

@@ -171,7 +171,14 @@ pub(super) async fn resume(
     let task = summary(&shared, &id).await?;
     if !bounds.is_empty() {
         let age_ms = (shared.app.clock)().saturating_sub(task.created_ms);
-        let options = bounds.over(task.options, age_ms)?;
+        let mut options = bounds.over(task.options, age_ms)?;
+        if bounds.allow_net.is_some() {
+            let (store, names) = (shared.app.instance.secrets(), options.secrets.clone());
+            let kept = blocking(move || Ok(store.list()?)).await?;
+            // What its secrets are for may be reached; one that is gone by now takes its hosts along.
+            let own = kept.into_iter().filter(|kept| names.contains(&kept.name)).flat_map(|kept| kept.hosts);
+            options.allow_net = agent::allow_list(&options.allow_net.iter().cloned().chain(own).collect::<Vec<_>>())?;
+        }
         if bounds.max_cost_usd.is_some() {
             let (models, model) = (std::sync::Arc::clone(&shared.app.models), task.model.clone());
             let opened = blocking(move || Ok(models.open(Some(&model))?)).await?;

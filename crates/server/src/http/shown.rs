@@ -120,6 +120,10 @@ pub(super) struct Task {
     max_time_ms: Option<u64>,
     /// What the policy lets be answered so is answered with yes.
     yes: bool,
+    /// What programs in its computer may reach without a question.
+    allow_net: Vec<String>,
+    /// The names of the secrets that it may use.
+    secrets: Vec<String>,
     /// What in the folder that the person lent is run by programs of theirs, and is not what it was when the task began.
     autorun: Vec<AutorunFile>,
     /// There may be more: the folder was too large to see all of it.
@@ -201,6 +205,8 @@ impl Task {
             max_cost_usd: task.options.max_cost.map(usd),
             max_time_ms: task.options.max_time_ms,
             yes: task.options.yes,
+            allow_net: task.options.allow_net,
+            secrets: task.options.secrets,
             autorun: task.autorun.0,
             autorun_cut: task.autorun.1,
         })

@@ -117,7 +117,8 @@ fn make(app: &App, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> A
     // What a secret is for may be reached.
     let kept = app.instance.secrets().named(&wanted.secrets)?;
     let named = places.clone().unwrap_or(usual.allow_net).into_iter();
-    let reach = named.chain(kept.into_iter().flat_map(|kept| kept.hosts)).collect();
+    let hosts = kept.into_iter().flat_map(|kept| kept.hosts).chain(app.house.always_reached());
+    let reach = named.chain(hosts).collect();
     let options = Wanted { allow_net: Some(reach), ..wanted.clone() }.options(usual.limits, opened.priced)?;
     let id = match key {
         Some(id) => id,

@@ -21,6 +21,8 @@ pub(crate) const WITHHELD: &str = "model-key-of-the-owner-1234";
 #[derive(Debug, Default)]
 pub(crate) struct OneHouse {
     settings: Mutex<Settings>,
+    /// What every new task may reach.
+    pub(crate) always: Mutex<Vec<String>>,
     /// What it was told of models, with their keys.
     pub(crate) told: Mutex<Vec<String>>,
 }
@@ -59,6 +61,10 @@ impl House for OneHouse {
         Ok(Findings { able: true, findings: Vec::new() })
     }
 
+    fn always_reached(&self) -> Vec<String> {
+        self.always.lock().unwrap().clone()
+    }
+
     fn withheld(&self) -> Vec<String> {
         vec![WITHHELD.to_owned()]
     }
@@ -68,6 +74,7 @@ impl House for OneHouse {
 pub(crate) struct Door {
     pub(crate) rig: Rig,
     pub(crate) state: App,
+    pub(crate) house: Arc<OneHouse>,
     pub(crate) router: Router,
     pub(crate) token: String,
 }
@@ -89,18 +96,19 @@ pub(crate) fn door_before(server: ModelServer, runner: RunnerLimits, http: HttpL
     std::fs::create_dir_all(&home).unwrap();
     let token = Token::open(&home).unwrap();
     let shown = token.reveal().to_owned();
+    let house = Arc::new(OneHouse::default());
     let state = App {
         instance: Arc::clone(&rig.instance),
         runner: rig.runner.clone(),
         index: rig.index.clone(),
-        house: Arc::new(OneHouse::default()),
+        house: house.clone(),
         models: Arc::new(crate::rig::OneModel { base_url: rig.server.base_url() }),
         token,
         hosts: vec!["thenar.test".to_owned()],
         limits: http,
         clock: testkit::clock::now_ms,
     };
-    Door { rig, router: app(state.clone()), state, token: shown }
+    Door { rig, router: app(state.clone()), state, house, token: shown }
 }
 
 /// A request as the owner's own program sends it; `headers` come on top, an empty value takes one away.

@@ -67,6 +67,24 @@ async fn a_task_that_says_nothing_gets_the_usual_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_shows_what_it_may_reach_and_keeps_the_hosts_of_its_secrets() {
+    let door = door();
+    door.house.always.lock().unwrap().push("always.test".to_owned());
+    let secret = json!({"value": "sk-4f1e9c77", "hosts": ["api.test"]});
+    assert_eq!(put(&door, "/v1/secrets/API_KEY", secret).await, 204);
+    let asked = json!({"task": "say done", "allow_net": ["A.test.", "b.test"], "secrets": ["API_KEY"]});
+    let task = post(&door, "/v1/tasks", asked).await.json();
+    assert_eq!(task["allow_net"], json!(["a.test", "b.test", "api.test", "always.test"]));
+    assert_eq!(task["secrets"], json!(["API_KEY"]));
+    // One that is at its end right now takes nothing: that it is over is waited for.
+    let id = event::TaskId::new(task["id"].as_str().unwrap()).unwrap();
+    door.rig.until(&id, "done");
+    let resume = format!("/v1/tasks/{id}/resume");
+    let task = post(&door, &resume, json!({"allow_net": ["c.test"]})).await;
+    assert_eq!((task.status, &task.json()["allow_net"]), (202, &json!(["c.test", "api.test"])), "{}", task.json());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_and_the_machine_are_tried() {
     let door = door();
     assert_eq!(post(&door, "/v1/settings/try", json!({"model": "openai:x"})).await.json()["usable"], true);
