@@ -1,10 +1,10 @@
 //! The door to the agent for everybody else: create a task, run it, look at it, tell it something.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, Weak};
 
 use event::{BlobRef, Event, TaskCreated, TaskId, TaskOptions};
 
@@ -114,6 +114,8 @@ pub(crate) const UNMADE: &str = ".new-";
 pub struct Instance {
     pub(crate) setup: Setup,
     pub(crate) policy: policy::Engine,
+    /// The tasks that this process has in hand, for whoever watches.
+    pub(crate) places: Mutex<HashMap<TaskId, Weak<tools::Place>>>,
 }
 
 impl std::fmt::Debug for Instance {
@@ -126,7 +128,7 @@ impl Instance {
     /// Loads the rules; nothing else is opened yet.
     pub fn new(setup: Setup) -> Result<Self, Error> {
         let policy = policy::Engine::load(&setup.policy).map_err(|error| Error::Policy(error.to_string()))?;
-        Ok(Self { setup, policy })
+        Ok(Self { setup, policy, places: Mutex::default() })
     }
 
     /// A new task's name.

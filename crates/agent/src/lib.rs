@@ -41,7 +41,7 @@ mod watch;
 pub use allow::{PLACES_NAMED_MAX, allow_list};
 pub use backup::CopiedTask;
 /// And its browser.
-pub use browser::{Frame as PageFrame, Input as PageInput};
+pub use browser::{Frame as PageFrame, Input as PageInput, Sight as PageSight};
 pub use checkpoints::Side;
 pub use context::{Context, Entry};
 pub use control::{Answer, Command};

@@ -106,6 +106,7 @@ impl Instance {
         let keeping = Keeping::new(Keeper::of(&folder, &record.state), record.state.kept.last);
         let (traffic, album) = (Traffic::new(self.secrets(), folder.root()), record.album());
         let place = Arc::new(self.place(&folder, &record.state).with_gate(traffic.gate()).with_album(album));
+        self.shows(id, &place);
         let mut run = Run {
             record,
             keeping,

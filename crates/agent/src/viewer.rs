@@ -1,13 +1,14 @@
-//! The browser of a task's computer in the hands of a person who has taken it over: pictures of the page as it changes, and
-//! their clicks and keys. Whether they may is for the caller to ask the record. All of it blocks.
+//! The browser of a task's computer as a person sees it: pictures of the page as it changes, over the agent's own line while the
+//! agent has it; and in their hands once they have taken it over, with their clicks and keys. Whether they may is for the caller
+//! to ask the record. All of it blocks.
 
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use browser::{Browser, Frame, Input, Start};
+use browser::{Browser, Input, Sight, Start};
 use event::TaskId;
 use sandbox::Computer;
 
@@ -17,20 +18,28 @@ use crate::{Error, Instance};
 const WIDTH_MAX: u32 = 1_280;
 const HEIGHT_MAX: u32 = 800;
 
-/// How long a picture is waited for before it is asked whether anybody still watches.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long news are waited for before it is asked whether anybody still watches.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The line to a task's browser. The agent's own line, if it had one, is over: it takes another with its next call.
 #[derive(Debug)]
-pub struct Viewer {
-    browser: Browser,
-    stream: UnixStream,
+pub struct Viewer(Line);
+
+#[derive(Debug)]
+enum Line {
+    /// Taken for the person.
+    Taken { browser: Browser, stream: UnixStream },
+    /// The agent's, only looked along.
+    Agents(Arc<tools::Held>),
 }
 
-impl Drop for Viewer {
+impl Drop for Line {
     fn drop(&mut self) {
-        // The browser goes on.
-        let _ = self.stream.shutdown(Shutdown::Both);
+        match self {
+            // The browser goes on.
+            Self::Taken { stream, .. } => drop(stream.shutdown(Shutdown::Both)),
+            Self::Agents(_) => {}
+        }
     }
 }
 
@@ -51,30 +60,70 @@ impl Instance {
             cancel: Arc::new(AtomicBool::new(false)),
         };
         let browser = Browser::attach(reader, writer, start).map_err(told)?;
-        Ok(Some(Viewer { browser, stream: line.stream }))
+        Ok(Some(Viewer(Line::Taken { browser, stream: line.stream })))
+    }
+
+    /// Looks along the agent's line to a task's browser; nothing while it has none, or while another process runs the task.
+    pub fn look_at_browser(&self, id: &TaskId) -> Option<Viewer> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = places.get(id)?.upgrade()?.browser()?;
+        held.browser().is_alive().then_some(Viewer(Line::Agents(held)))
+    }
+
+    /// Takes the line to the browser of a task that no process of ours has in hand, if it ever had one: to look at it.
+    pub fn view_idle_browser(&self, id: &TaskId) -> Result<Option<Viewer>, Error> {
+        // Held until the line is taken, so that an engine that begins meanwhile takes it after us.
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_hand = places.get(id).is_some_and(|place| place.strong_count() > 0);
+        if in_hand || !self.folder(id)?.computer().join("browser").is_dir() {
+            return Ok(None);
+        }
+        self.view_browser(id)
+    }
+
+    /// Lets whoever asks look at what this process runs.
+    pub(crate) fn shows(&self, id: &TaskId, place: &Arc<tools::Place>) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|_, place| place.strong_count() > 0);
+        places.insert(id.clone(), Arc::downgrade(place));
     }
 }
 
 impl Viewer {
-    /// Whether the line still holds; it is over once the agent has the browser again.
-    pub fn is_there(&self) -> bool {
-        self.browser.is_alive()
+    fn browser(&self) -> &Browser {
+        match &self.0 {
+            Line::Taken { browser, .. } => browser,
+            Line::Agents(held) => held.browser(),
+        }
     }
 
-    /// Gives pictures of the page that is shown as it changes, the latest only, until `each` has enough or the line is over.
-    /// Where nothing changes, `each` is asked now and then without one.
-    pub fn watch(&self, mut each: impl FnMut(Option<&Frame>) -> bool) -> Result<(), Error> {
-        let mut watch = self.browser.watch(WIDTH_MAX, HEIGHT_MAX).map_err(told)?;
+    /// Whether the line still holds; it is over once the other has the browser again.
+    pub fn is_there(&self) -> bool {
+        self.browser().is_alive()
+    }
+
+    /// Whether both look along the same line of the agent's.
+    pub fn is_the_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Line::Agents(one), Line::Agents(other)) => Arc::ptr_eq(one, other),
+            (Line::Taken { .. } | Line::Agents(_), _) => false,
+        }
+    }
+
+    /// Gives what is new of the page that is shown, the latest picture only, until `each` has enough or the line is over.
+    /// Where nothing changes, `each` is asked now and then without.
+    pub fn watch(&self, mut each: impl FnMut(Option<&Sight>) -> bool) -> Result<(), Error> {
+        let mut watch = self.browser().watch(WIDTH_MAX, HEIGHT_MAX).map_err(told)?;
         loop {
-            let frame = match watch.next(LOOK) {
-                Ok(frame) => frame,
-                Err(browser::Error::Gone(_)) => return Ok(()),
+            let sight = match watch.next(LOOK) {
+                Ok(sight) => sight,
+                Err(browser::Error::Gone(_) | browser::Error::Cancelled) => return Ok(()),
                 Err(error) => return Err(told(error)),
             };
-            if !each(frame.as_ref()) {
+            if !each(sight.as_ref()) {
                 return Ok(());
             }
-            if frame.is_none() {
+            if sight.is_none_or(|sight| sight.page.is_some()) {
                 watch.follow(WIDTH_MAX, HEIGHT_MAX).map_err(told)?;
             }
         }
@@ -82,7 +131,12 @@ impl Viewer {
 
     /// Does what the person does.
     pub fn feed(&self, input: &Input) -> Result<(), Error> {
-        self.browser.feed(input).map_err(told)
+        self.browser().feed(input).map_err(told)
+    }
+
+    /// What is selected in the page.
+    pub fn selection(&self) -> Result<String, Error> {
+        self.browser().selection().map_err(told)
     }
 }
 

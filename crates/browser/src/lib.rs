@@ -30,7 +30,7 @@ pub use error::Error;
 pub use files::Upload;
 pub use place::Destination;
 pub use state::{Download, Progress};
-pub use watch::{Frame, Input, Watch};
+pub use watch::{Frame, Input, Page, Question, Sight, Watch};
 
 /// What every function here returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -58,6 +58,9 @@ pub(crate) struct State {
 pub(crate) struct Cast {
     pub(crate) frame: Option<crate::watch::Frame>,
     pub(crate) count: u64,
+    /// Who watches, and the page whose pictures come.
+    pub(crate) watchers: u32,
+    pub(crate) target: Option<String>,
 }
 
 /// Which kinds of target are looked at: pages and the frames that have a process of their own.

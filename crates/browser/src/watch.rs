@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::keys::Press;
-use crate::limits::ANSWER;
-use crate::state::Post;
+use crate::limits::ACT;
+use crate::state::{DialogKind, Post, Tab};
 use crate::{Browser, Error, Result};
 
 /// Text that a person types at once.
@@ -27,6 +27,33 @@ pub struct Frame {
     pub height: u32,
 }
 
+/// The page as a watcher is told of it, beside its pictures.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    pub title: String,
+    pub address: String,
+    pub loading: bool,
+    /// Its process broke: it shows nothing more until something is opened.
+    pub crashed: bool,
+    /// A question of the page's, before which everything else waits.
+    pub question: Option<Question>,
+}
+
+/// A question that a page waits with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    pub message: String,
+    /// It wants a line of text, and not only yes or no.
+    pub wants_text: bool,
+}
+
+/// What is new to a watcher.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sight {
+    pub page: Option<Page>,
+    pub frame: Option<Frame>,
+}
+
 /// What a person does to the page that they watch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -40,15 +67,18 @@ pub enum Input {
     Key(String),
     /// Text, as typed or pasted.
     Text(String),
+    /// Text that is not settled yet, as an input method shows it; what is typed next takes its place.
+    Compose(String),
+    /// The answer to the page's question.
+    Answer { yes: bool, text: String },
 }
 
 /// Somebody watches, until this is dropped.
 #[derive(Debug)]
 pub struct Watch<'a> {
     browser: &'a Browser,
-    /// The page whose pictures come.
-    target: String,
     seen: u64,
+    told: Page,
 }
 
 impl Frame {
@@ -67,14 +97,11 @@ impl Browser {
     /// # Errors
     /// If the browser is gone.
     pub fn watch(&self, width_max: u32, height_max: u32) -> Result<Watch<'_>> {
-        let target = self.page()?;
-        self.cast(&target, width_max, height_max)?;
-        Ok(Watch { browser: self, target, seen: 0 })
-    }
-
-    fn cast(&self, target: &str, width_max: u32, height_max: u32) -> Result<()> {
-        let params = json!({ "format": "jpeg", "quality": QUALITY, "maxWidth": width_max, "maxHeight": height_max });
-        self.ask_page(target, "Page.startScreencast", params, ANSWER).map(drop)
+        self.line.state(|state| state.cast.watchers += 1);
+        // From here on its end is counted.
+        let watch = Watch { browser: self, seen: 0, told: Page::default() };
+        watch.follow(width_max, height_max)?;
+        Ok(watch)
     }
 
     /// Does what a person does. Nothing is waited for: they see what comes of it.
@@ -83,6 +110,9 @@ impl Browser {
     /// [`Error::Cannot`] for a key that there is not, [`Error::Gone`] if the browser is.
     pub fn feed(&self, input: &Input) -> Result<()> {
         let target = self.page()?;
+        if let Input::Answer { yes, text } = input {
+            return self.answer_dialog(&target, *yes, Some(text)).map(drop);
+        }
         let session = self.session(&target)?;
         for (method, params) in events(input)? {
             self.line.post(&Post::new(Some(&session), method, params))?;
@@ -91,6 +121,23 @@ impl Browser {
             self.mine().mouse = (*x, *y);
         }
         Ok(())
+    }
+
+    /// The text that is selected in the page, cut to what can be typed at once.
+    ///
+    /// # Errors
+    /// If the page does not answer.
+    pub fn selection(&self) -> Result<String> {
+        let target = self.page()?;
+        self.no_dialog(&target)?;
+        for frame in self.frames(&target) {
+            // A frame that is just going has nothing selected.
+            let Ok(answer) = self.run(&target, &frame, "selection", &[TEXT_CHARS_MAX.into()], ACT) else { continue };
+            if let Some(text) = answer.as_str().filter(|text| !text.is_empty()) {
+                return Ok(text.to_owned());
+            }
+        }
+        Ok(String::new())
     }
 }
 
@@ -119,47 +166,64 @@ fn events(input: &Input) -> Result<Vec<(&'static str, Value)>> {
             vec![(MOUSE, json!({ "type": "mouseWheel", "x": x, "y": y, "deltaX": across, "deltaY": down }))]
         }
         Input::Key(key) => Press::read(key)?.events().to_vec(),
-        Input::Text(text) if text.chars().count() > TEXT_CHARS_MAX => {
+        Input::Text(text) | Input::Compose(text) if text.chars().count() > TEXT_CHARS_MAX => {
             return Err(Error::Cannot(format!("more than {TEXT_CHARS_MAX} characters at once")));
         }
         Input::Text(text) => vec![("Input.insertText", json!({ "text": text }))],
+        Input::Compose(text) => {
+            let end = text.encode_utf16().count();
+            vec![("Input.imeSetComposition", json!({ "text": text, "selectionStart": end, "selectionEnd": end }))]
+        }
+        Input::Answer { .. } => Vec::new(),
     })
 }
 
 impl Watch<'_> {
-    /// The next picture that this watcher has not seen, waited for at most so long. Pictures that came meanwhile are left
-    /// out: whoever is slow sees fewer.
+    /// What is new to this watcher, waited for at most so long. Pictures that came meanwhile are left out: whoever is slow
+    /// sees fewer.
     ///
     /// # Errors
     /// If the browser is gone.
-    pub fn next(&mut self, within: Duration) -> Result<Option<Frame>> {
-        let seen = self.seen;
-        let frame = self
-            .browser
-            .line
-            .wait_for(within, |state| state.cast.frame.as_ref().filter(|frame| frame.number > seen).cloned())?;
-        if let Some(frame) = &frame {
-            self.seen = frame.number;
+    pub fn next(&mut self, within: Duration) -> Result<Option<Sight>> {
+        let (seen, told) = (self.seen, &self.told);
+        let sight = self.browser.line.wait_for(within, |state| {
+            let frame = state.cast.frame.as_ref().filter(|frame| frame.number > seen).cloned();
+            let page = state.active().map(Page::of).filter(|page| page != told);
+            (frame.is_some() || page.is_some()).then_some(Sight { page, frame })
+        })?;
+        if let Some(sight) = &sight {
+            self.seen = sight.frame.as_ref().map_or(self.seen, |frame| frame.number);
+            if let Some(page) = &sight.page {
+                self.told = page.clone();
+            }
         }
-        Ok(frame)
+        Ok(sight)
     }
 
-    /// Follows the caller to the page that is shown now; call it when a picture does not come.
+    /// Follows the caller to the page that is shown now; call it now and then.
     ///
     /// # Errors
     /// If the browser is gone.
-    pub fn follow(&mut self, width_max: u32, height_max: u32) -> Result<()> {
+    pub fn follow(&self, width_max: u32, height_max: u32) -> Result<()> {
         let shown = self.browser.page()?;
-        if shown != self.target {
-            self.stop();
-            self.browser.cast(&shown, width_max, height_max)?;
-            self.target = shown;
+        let before = self.browser.line.state(|state| {
+            let new = state.cast.target.as_ref() != Some(&shown);
+            new.then(|| state.cast.target.replace(shown.clone()))
+        });
+        let Some(before) = before else { return Ok(()) };
+        if let Some(before) = before {
+            self.stop(&before);
         }
-        Ok(())
+        let params = json!({ "format": "jpeg", "quality": QUALITY, "maxWidth": width_max, "maxHeight": height_max });
+        let begun = self
+            .browser
+            .session(&shown)
+            .and_then(|session| self.browser.line.post(&Post::new(Some(&session), "Page.startScreencast", params)));
+        begun.inspect_err(|_| self.browser.line.state(|state| state.cast.target = None))
     }
 
-    fn stop(&self) {
-        if let Ok(session) = self.browser.session(&self.target) {
+    fn stop(&self, target: &str) {
+        if let Ok(session) = self.browser.session(target) {
             // A page that is gone shows nothing more.
             let _ = self.browser.line.post(&Post::new(Some(&session), "Page.stopScreencast", json!({})));
         }
@@ -168,6 +232,27 @@ impl Watch<'_> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.stop();
+        let last = self.browser.line.state(|state| {
+            state.cast.watchers = state.cast.watchers.saturating_sub(1);
+            let over = state.cast.watchers == 0;
+            if over {
+                state.cast.frame = None;
+            }
+            over.then(|| state.cast.target.take()).flatten()
+        });
+        if let Some(target) = last {
+            self.stop(&target);
+        }
+    }
+}
+
+impl Page {
+    fn of(tab: &Tab) -> Self {
+        let question = tab
+            .dialog
+            .as_ref()
+            .map(|dialog| Question { message: dialog.message.clone(), wants_text: dialog.kind == DialogKind::Prompt });
+        let (title, address) = (tab.title.clone(), tab.url.clone());
+        Self { title, address, loading: tab.is_loading(), crashed: tab.crashed, question }
     }
 }

@@ -22,12 +22,19 @@ pub const DOWNLOADS_INSIDE: &str = "/downloads";
 
 /// The browser in an engine's hands.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub struct Held {
     pub(crate) browser: Browser,
     /// To let go of it: its reader waits on the same line.
     stream: UnixStream,
     /// What the model is told with the next result.
     note: Mutex<Option<&'static str>>,
+}
+
+impl Held {
+    /// The browser, to be looked at: what is done in it is the agent's.
+    pub fn browser(&self) -> &Browser {
+        &self.browser
+    }
 }
 
 impl Drop for Held {

@@ -52,7 +52,7 @@ mod terminal;
 mod trust;
 mod world;
 
-pub use browsing::DOWNLOADS_INSIDE;
+pub use browsing::{DOWNLOADS_INSIDE, Held};
 pub use catalog::{
     ToolSpec, admit, attach, durable_first, facts, is_known, list, list_json, process_name, run, unknown_tool,
 };

@@ -136,7 +136,7 @@ impl Place {
     }
 
     /// The browser that this place has a line to.
-    pub(crate) fn browser(&self) -> Option<Arc<Held>> {
+    pub fn browser(&self) -> Option<Arc<Held>> {
         self.browser.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -1,5 +1,6 @@
 // Requests to the server, and its refusals as it words them. It keeps nothing and repeats nothing.
 
+import type { Act } from './browser'
 import type { ComputerPart, Digest, EffectId } from './events'
 import type { components } from './openapi'
 
@@ -116,6 +117,10 @@ export const api = {
     json<void>('POST', `${of(id)}/terminals/${encodeURIComponent(name)}/keys`, { text, id: key }),
   terminalSize: (id: string, name: string, columns: number, lines: number) =>
     json<void>('POST', `${of(id)}/terminals/${encodeURIComponent(name)}/size`, { columns, lines }),
+  browserUrl: (id: string) => `${of(id)}/browser`,
+  browserInput: (id: string, acts: Act[]) => json<void>('POST', `${of(id)}/browser/input`, { acts }),
+  browserSelection: (id: string) => json<{ text: string }>('GET', `${of(id)}/browser/selection`),
+  pictureUrl: (id: string, digest: Digest) => `${of(id)}/pictures/${encodeURIComponent(digest)}`,
   checkpoints: (id: string) => json<{ checkpoints: Checkpoint[] }>('GET', `${of(id)}/checkpoints`),
   /** A new task with this one's history and files as they were at a checkpoint. */
   fork: (id: string, checkpoint: number, message: string) => json<TaskSummary>('POST', `${of(id)}/fork`, { checkpoint, ...(message && { message }) }),

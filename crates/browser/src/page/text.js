@@ -124,3 +124,11 @@ thenar.markdown = () => {
   page.end(false);
   return { text: page.out.join('\n').replace(/\n{3,}/g, '\n\n').trim(), more: page.more, title: cut(squeeze(document.title), 200), url: location.href };
 };
+
+// What a person has selected, in a field or in the page.
+thenar.selection = (most) => {
+  const field = document.activeElement;
+  const inField = field && typeof field.selectionStart === 'number' && field.type !== 'password';
+  const text = inField ? field.value.slice(field.selectionStart, field.selectionEnd) : '';
+  return (text || String(getSelection() ?? '')).slice(0, most);
+};

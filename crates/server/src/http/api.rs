@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Kind};
 use super::{
-    Shared, archive, browser, demo, events, files, framed, guard, guests, kept, record, say, secrets, settings, shares,
-    status, takeover, tasks, terminals,
+    Shared, archive, browser, demo, events, files, framed, guard, guests, kept, pictures, record, say, secrets,
+    settings, shares, status, takeover, tasks, terminals,
 };
 
 /// What every route may answer.
@@ -40,7 +40,7 @@ const WITH_TOKEN: [Kind; 2] = [Kind::Unauthorized, Kind::TooManyRequests];
         (name = "events", description = "What happens to a task, as it happens and afterwards."),
         (name = "control", description = "What can be said to a task."),
         (name = "terminals", description = "The terminals of its computer."),
-        (name = "browser", description = "The browser of its computer, in the person's hands."),
+        (name = "browser", description = "The browser of its computer, watched and in the person's hands."),
         (name = "files", description = "Its workspace, and what it handed over."),
         (name = "shares", description = "Links to a task for people without the token."),
         (name = "settings", description = "The models, and what a new task begins with."),
@@ -71,6 +71,8 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(terminals::size))
         .routes(routes!(browser::watch))
         .routes(routes!(browser::input))
+        .routes(routes!(browser::selection))
+        .routes(routes!(pictures::picture))
         .routes(routes!(files::list))
         .routes(routes!(files::file))
         .routes(routes!(files::deliverables))

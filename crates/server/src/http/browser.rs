@@ -1,22 +1,24 @@
-//! The browser of a task's computer while the person has taken it over: pictures of the page as it changes, and their clicks
-//! and keys. One watcher a task; nothing is queued for one who falls behind but the latest picture.
+//! The browser of a task's computer: pictures of the page as it changes, whoever has it; and a person's clicks and keys once they
+//! have taken it over. Nothing is queued for a watcher who falls behind but the latest picture.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use agent::{PageFrame, PageInput, Viewer};
+use agent::{PageFrame, PageInput, PageSight, Viewer};
+use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse as _;
 use event::{ComputerPart, TaskId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
 use super::extract::{Said, task_id, whole};
-use super::problem::{Answer, Handling, Kind, OfBrowser, Problem};
+use super::problem::{Answer, Handling, Kind, OfBrowser, OfTask, Problem};
 use super::tasks::summary;
 use super::{Shared, blocking};
 
@@ -28,6 +30,11 @@ const KEY_CHARS_MAX: usize = 40;
 const TEXT_CHARS_MAX: usize = 20_000;
 /// A window has no more points than this either way.
 const POINTS_MAX: f64 = 10_000.0;
+
+/// Between two pictures of a page that changes all the time.
+const FRAME_PAUSE: Duration = Duration::from_millis(80);
+/// How often it is looked who has the browser, and whether there is one.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
 /// The lines to browsers that persons have in their hands.
 pub(super) type Viewers = Mutex<HashMap<TaskId, Arc<Viewer>>>;
@@ -89,6 +96,35 @@ enum Act {
         #[schema(max_length = 20_000)]
         text: String,
     },
+    /// Text that an input method shows before it is settled; the next text takes its place.
+    Compose {
+        #[schema(max_length = 20_000)]
+        text: String,
+    },
+    /// The answer to the page's question; the text is for one that wants a line of it.
+    Answer {
+        yes: bool,
+        #[serde(default)]
+        #[schema(max_length = 20_000)]
+        text: String,
+    },
+}
+
+/// What is selected in the page.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BrowserSelection)]
+struct Selection {
+    text: String,
+}
+
+/// Who has the browser now.
+enum Now {
+    /// There is one to see.
+    Seen(Arc<Viewer>),
+    /// None is open, or not here.
+    None,
+    /// The task is over.
+    Over,
 }
 
 fn once() -> u32 {
@@ -97,14 +133,15 @@ fn once() -> u32 {
 
 /// Watch the browser
 ///
-/// A stream of `frame` (`number`, `width`, `height`: the window in points, `jpeg`: the picture in base64), and `end` once the
-/// agent has the browser again. Only while it is taken over; whoever is slow sees fewer pictures.
+/// A stream, while the task runs or waits, whoever has the browser: `none` while there is none to see, `page` (`title`, `address`,
+/// `loading`, `crashed`, and the page's `question` with `message` and `wants_text`, or null), `frame` (`number`, `width`, `height`:
+/// the window in points, `jpeg`: the picture in base64), and `end` once the task is over. Whoever is slow sees fewer pictures.
 #[utoipa::path(get, path = "/v1/tasks/{id}/browser", operation_id = "watchBrowser", tag = "browser",
     params(("id" = TaskId, Path)),
-    responses((status = 200, description = "Pictures of the page.", body = String, content_type = "text/event-stream"), OfBrowser))]
+    responses((status = 200, description = "Pictures of the page.", body = String, content_type = "text/event-stream"), OfTask))]
 pub(super) async fn watch(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
     let id = task_id(&name)?;
-    let viewer = taken(&shared, &id).await?;
+    summary(&shared, &id).await?;
     let Ok(place) = Arc::clone(&shared.terminal_watchers).try_acquire_owned() else {
         return Err(Problem::new(Kind::Busy, "too many watch already", "close one, or ask again later"));
     };
@@ -112,14 +149,7 @@ pub(super) async fn watch(State(shared): State<Shared>, Path(name): Path<String>
     // A thread of its own while somebody watches: pictures are waited for there.
     tokio::task::spawn_blocking(move || {
         let _place = place;
-        let over = viewer.watch(|frame| match frame {
-            Some(frame) => sender.blocking_send(piece(frame)).is_ok(),
-            None => sender.blocking_send(Bytes::from_static(b": still here\n\n")).is_ok(),
-        });
-        if let Err(error) = over {
-            tracing::debug!(%error, "a browser is not watched any more");
-        }
-        let _ = sender.blocking_send(Bytes::from_static(b"event: end\ndata: {}\n\n"));
+        show(&shared, &id, |piece| sender.blocking_send(piece).is_ok());
     });
     let pieces = futures_util::stream::unfold(receiver, |mut receiver| async move {
         let piece = receiver.recv().await?;
@@ -127,6 +157,92 @@ pub(super) async fn watch(State(shared): State<Shared>, Path(name): Path<String>
     });
     let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
     Ok((kind, Body::from_stream(pieces)).into_response())
+}
+
+/// Tells a watcher all there is to see, until the task is over or they have gone.
+fn show(shared: &Shared, id: &TaskId, send: impl Fn(Bytes) -> bool) {
+    let mut told_none = false;
+    loop {
+        let viewer = match now(shared, id) {
+            Now::Over => {
+                send(event("end", &json!({})));
+                return;
+            }
+            Now::None => {
+                let piece = if told_none { Bytes::from_static(b": still here\n\n") } else { event("none", &json!({})) };
+                told_none = true;
+                if !send(piece) {
+                    return;
+                }
+                pause(LOOK_PAUSE);
+                continue;
+            }
+            Now::Seen(viewer) => viewer,
+        };
+        told_none = false;
+        let (mut gone, mut looked) = (false, Instant::now());
+        let over = viewer.watch(|sight| {
+            gone =
+                !sight.map_or_else(|| send(Bytes::from_static(b": still here\n\n")), |sight| pieces(sight).all(&send));
+            if gone {
+                return false;
+            }
+            if sight.is_some_and(|sight| sight.frame.is_some()) {
+                pause(FRAME_PAUSE);
+            }
+            if looked.elapsed() < LOOK_PAUSE {
+                return true;
+            }
+            looked = Instant::now();
+            matches!(now(shared, id), Now::Seen(now) if Arc::ptr_eq(&now, &viewer) || now.is_the_same(&viewer))
+        });
+        if let Err(error) = over {
+            tracing::debug!(%error, "a browser is not watched any more");
+            pause(LOOK_PAUSE);
+        }
+        if gone {
+            return;
+        }
+    }
+}
+
+/// Waits on a thread that may block.
+fn pause(time: Duration) {
+    tokio::runtime::Handle::current().block_on(tokio::time::sleep(time));
+}
+
+fn now(shared: &Shared, id: &TaskId) -> Now {
+    let Ok(summary) = shared.app.index.summary(id) else { return Now::Over };
+    if matches!(summary.state, "done" | "failed" | "stopped") {
+        return Now::Over;
+    }
+    let viewer = if summary.taken_over == Some(ComputerPart::Browser) {
+        // Why it cannot be had is told to whoever wants to use it.
+        line(shared, id).ok()
+    } else if let Some(viewer) = shared.app.instance.look_at_browser(id) {
+        Some(Arc::new(viewer))
+    } else if summary.state == "waiting" {
+        idle_line(shared, id)
+    } else {
+        None
+    };
+    viewer.map_or(Now::None, Now::Seen)
+}
+
+/// What is selected in the browser
+///
+/// To be copied; only while it is taken over.
+#[utoipa::path(get, path = "/v1/tasks/{id}/browser/selection", operation_id = "getBrowserSelection", tag = "browser",
+    params(("id" = TaskId, Path)),
+    responses((status = 200, description = "The text.", body = inline(Selection)), OfBrowser))]
+pub(super) async fn selection(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
+    let viewer = taken(&shared, &task_id(&name)?).await?;
+    let text = blocking(move || {
+        let why =
+            |error: agent::Error| Problem::new(Kind::NotNow, error.to_string(), "look at the page, and try again");
+        viewer.selection().map_err(why)
+    });
+    Ok(Json(Selection { text: text.await? }).into_response())
 }
 
 /// Click and type in the browser
@@ -159,7 +275,9 @@ impl Act {
             Self::Button { x, y, count, .. } => point(*x) && point(*y) && (1..=3).contains(count),
             Self::Wheel { x, y, across, down } => point(*x) && point(*y) && turn(*across) && turn(*down),
             Self::Key { key } => (1..=KEY_CHARS_MAX).contains(&key.chars().count()),
-            Self::Text { text } => text.chars().count() <= TEXT_CHARS_MAX,
+            Self::Text { text } | Self::Compose { text } | Self::Answer { text, .. } => {
+                text.chars().count() <= TEXT_CHARS_MAX
+            }
         };
         if !sound {
             return Err(Problem::invalid("an act is out of its bounds: points are 0 to 10,000, a count 1 to 3"));
@@ -170,6 +288,8 @@ impl Act {
             Self::Wheel { x, y, across, down } => PageInput::Wheel { x, y, across, down },
             Self::Key { key } => PageInput::Key(key),
             Self::Text { text } => PageInput::Text(text),
+            Self::Compose { text } => PageInput::Compose(text),
+            Self::Answer { yes, text } => PageInput::Answer { yes, text },
         })
     }
 }
@@ -183,27 +303,53 @@ async fn taken(shared: &Shared, id: &TaskId) -> Result<Arc<Viewer>, Problem> {
         return Err(Problem::new(Kind::NotNow, "the browser is the agent's: take it over first", hint));
     }
     let (shared, id) = (Shared::clone(shared), id.clone());
-    blocking(move || {
-        // Held while a line is taken: a second one would cut the first.
-        let mut lines = lines(&shared);
-        if let Some(viewer) = lines.get(&id).filter(|viewer| viewer.is_there()) {
-            return Ok(Arc::clone(viewer));
-        }
-        let gone = || Problem::new(Kind::NotNow, "the task has no computer now", "resume it first");
-        let viewer = Arc::new(shared.app.instance.view_browser(&id)?.ok_or_else(gone)?);
-        lines.retain(|_, viewer| viewer.is_there());
-        lines.insert(id, Arc::clone(&viewer));
-        Ok(viewer)
-    })
-    .await
+    blocking(move || line(&shared, &id)).await
+}
+
+/// The person's line, taken now if there was none.
+fn line(shared: &Shared, id: &TaskId) -> Result<Arc<Viewer>, Problem> {
+    // Held while a line is taken: a second one would cut the first.
+    let mut lines = lines(shared);
+    if let Some(viewer) = lines.get(id).filter(|viewer| viewer.is_there()) {
+        return Ok(Arc::clone(viewer));
+    }
+    let gone = || Problem::new(Kind::NotNow, "the task has no computer now", "resume it first");
+    let viewer = Arc::new(shared.app.instance.view_browser(id)?.ok_or_else(gone)?);
+    lines.retain(|_, viewer| viewer.is_there());
+    lines.insert(id.clone(), Arc::clone(&viewer));
+    Ok(viewer)
+}
+
+/// The line to the browser of a task that waits for the person and is in nobody's hands.
+fn idle_line(shared: &Shared, id: &TaskId) -> Option<Arc<Viewer>> {
+    let mut lines = lines(shared);
+    if let Some(viewer) = lines.get(id).filter(|viewer| viewer.is_there()) {
+        return Some(Arc::clone(viewer));
+    }
+    let viewer = Arc::new(shared.app.instance.view_idle_browser(id).ok()??);
+    lines.insert(id.clone(), Arc::clone(&viewer));
+    Some(viewer)
 }
 
 fn lines(shared: &Shared) -> std::sync::MutexGuard<'_, HashMap<TaskId, Arc<Viewer>>> {
     shared.viewers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn piece(frame: &PageFrame) -> Bytes {
-    let PageFrame { number, jpeg, width, height } = frame;
-    let data = json!({ "number": number, "width": width, "height": height, "jpeg": jpeg });
-    Bytes::from(format!("event: frame\ndata: {data}\n\n"))
+fn event(kind: &str, data: &serde_json::Value) -> Bytes {
+    Bytes::from(format!("event: {kind}\ndata: {data}\n\n"))
+}
+
+/// What is new, as a watcher is told.
+fn pieces(sight: &PageSight) -> impl Iterator<Item = Bytes> {
+    let page = sight.page.as_ref().map(|page| {
+        let question = page.question.as_ref();
+        let question = question.map(|asked| json!({ "message": asked.message, "wants_text": asked.wants_text }));
+        let (title, address) = (&page.title, &page.address);
+        let (loading, crashed) = (page.loading, page.crashed);
+        event("page", &json!({ "title": title, "address": address, "loading": loading, "crashed": crashed, "question": question }))
+    });
+    let frame = sight.frame.as_ref().map(|PageFrame { number, jpeg, width, height }| {
+        event("frame", &json!({ "number": number, "width": width, "height": height, "jpeg": jpeg }))
+    });
+    page.into_iter().chain(frame)
 }

@@ -15,6 +15,7 @@ mod kept;
 mod limits;
 mod page;
 mod patience;
+mod pictures;
 mod pour;
 mod problem;
 mod record;

@@ -36,23 +36,31 @@ async fn a_browser_is_taken_over_watched_typed_into_and_handed_back() {
     let acts = |acts: serde_json::Value| json!({ "acts": acts });
     // The page is open, and the model thinks.
     tokio::task::block_in_place(|| assert!(door.rig.server.wait_for(2)));
-    // It is the agent's: nobody else sees it move, nor clicks.
-    assert_eq!(kind(&get(&door, &at("/browser")).await), (409, "not-now".to_owned()));
-    let key = acts(json!([{ "act": "key", "key": "a" }]));
-    assert_eq!(kind(&post(&door, &at("/browser/input"), key.clone()).await), (409, "not-now".to_owned()));
-    assert_eq!(post(&door, &at("/takeover"), json!({"what": {"part": "browser"}})).await.status, 202);
-    gate.let_through(1_000);
-    tokio::task::block_in_place(|| door.rig.until(&id, "waiting"));
+    // It is the agent's: anybody let in sees it move, and nobody else clicks or copies.
     let response = door.router.clone().oneshot(request(&door, "GET", &at("/browser"), &[], None)).await.unwrap();
     assert_eq!(response.status().as_u16(), 200);
     let mut pictures = Body::into_data_stream(response.into_body());
     let mut next = async |wanted: &str| loop {
         let piece = pictures.next().await.expect("it goes on").unwrap();
         let piece = String::from_utf8_lossy(&piece).into_owned();
-        if piece.starts_with(wanted) {
+        if piece.starts_with(wanted) && !piece.contains("about:blank") {
             return piece;
         }
     };
+    let page = next("event: page\ndata: ").await;
+    assert!(page.contains(r#""title":"Form""#) && page.contains(r#""question":null"#), "{page}");
+    next("event: frame\ndata: ").await;
+    assert_eq!(kind(&get(&door, &at("/browser/selection")).await), (409, "not-now".to_owned()));
+    let key = acts(json!([{ "act": "key", "key": "a" }]));
+    assert_eq!(kind(&post(&door, &at("/browser/input"), key.clone()).await), (409, "not-now".to_owned()));
+    assert_eq!(post(&door, &at("/takeover"), json!({"what": {"part": "browser"}})).await.status, 202);
+    gate.let_through(1_000);
+    tokio::task::block_in_place(|| door.rig.until(&id, "waiting"));
+    // The same watcher goes on seeing, and another one sees as well.
+    let other = door.router.clone().oneshot(request(&door, "GET", &at("/browser"), &[], None)).await.unwrap();
+    let mut others = Body::into_data_stream(other.into_body());
+    while !others.next().await.expect("it goes on").unwrap().starts_with(b"event: frame") {}
+    drop(others);
     let frame = next("event: frame\ndata: ").await;
     let frame: serde_json::Value = serde_json::from_str(frame["event: frame\ndata: ".len()..].trim()).unwrap();
     assert_eq!((&frame["width"], &frame["height"]), (&json!(1280), &json!(800)));
@@ -63,9 +71,18 @@ async fn a_browser_is_taken_over_watched_typed_into_and_handed_back() {
     let typed = acts(json!([
         {"act": "button", "x": 50, "y": 50, "down": true},
         {"act": "button", "x": 50, "y": 50, "down": false},
-        {"act": "text", "text": "by hand"},
+        {"act": "compose", "text": "shou"},
+        {"act": "text", "text": "手"},
+        {"act": "text", "text": " by hand"},
+        {"act": "key", "key": "Control+A"},
     ]));
     assert_eq!(post(&door, &at("/browser/input"), typed).await.status, 204);
+    let mut selected = String::new();
+    while selected != "手 by hand" {
+        let told = get(&door, &at("/browser/selection")).await;
+        assert_eq!(told.status, 200, "{}", told.json());
+        selected = told.json()["text"].as_str().unwrap().to_owned();
+    }
     // What was done is seen.
     next("event: frame\n").await;
     let back = post(&door, &at("/handback"), json!({"note": "I filled it in"})).await;
@@ -73,7 +90,7 @@ async fn a_browser_is_taken_over_watched_typed_into_and_handed_back() {
     tokio::task::block_in_place(|| door.rig.until(&id, "done"));
     // The agent has the very page, with what the person typed, and the person's line is over.
     let heard = String::from_utf8(door.rig.server.seen().pop().unwrap().body).unwrap();
-    assert!(heard.contains("They say: I filled it in") && heard.contains("= by hand"), "{heard}");
+    assert!(heard.contains("They say: I filled it in") && heard.contains("= 手 by hand"), "{heard}");
     next("event: end\n").await;
     assert_eq!(kind(&post(&door, &at("/browser/input"), key).await), (409, "not-now".to_owned()));
 }

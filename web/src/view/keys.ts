@@ -1,0 +1,31 @@
+// A key that a person pressed, by the name that the browser's route knows it by.
+
+const MODIFIERS = new Set(['Shift', 'Control', 'Alt', 'AltGraph', 'Meta', 'CapsLock', 'NumLock', 'Fn', 'Hyper', 'Super'])
+/** What an input method has not settled yet comes as text. */
+const UNSETTLED = new Set(['Dead', 'Process', 'Unidentified', 'Compose'])
+const NAMED = /^(Enter|Tab|Escape|Backspace|Delete|Insert|Home|End|PageUp|PageDown|Arrow(Left|Up|Right|Down)|ContextMenu|F([1-9]|1\d|2[0-4]))$/
+
+export interface KeyPressed {
+  key: string
+  ctrlKey: boolean
+  altKey: boolean
+  metaKey: boolean
+  shiftKey: boolean
+  isComposing: boolean
+  altGraph: boolean
+}
+
+/** The name, or null where it is none or comes as text. */
+export function keyName(pressed: KeyPressed): string | null {
+  const { key } = pressed
+  if (pressed.isComposing || MODIFIERS.has(key) || UNSETTLED.has(key)) return null
+  const letter = [...key].length === 1
+  if (!letter && !NAMED.test(key)) return null
+  if (letter && pressed.altGraph) return null
+  // On a Mac, the command key does what Control does in the task's computer.
+  const control = pressed.ctrlKey || pressed.metaKey
+  const alt = pressed.altKey
+  // Shift has already made another letter of it.
+  const shift = pressed.shiftKey && (!letter || control || alt)
+  return `${control ? 'Control+' : ''}${alt ? 'Alt+' : ''}${shift ? 'Shift+' : ''}${key}`
+}
