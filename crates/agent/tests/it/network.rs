@@ -96,6 +96,24 @@ fn a_host_that_was_named_is_reached_and_it_is_on_the_record() {
 }
 
 #[test]
+fn a_browser_reaches_a_named_host_by_its_name_alone_and_says_why_it_does_not_reach_another() {
+    let address = site();
+    let open = |url: &str| Turn::call("browser_navigate", &serde_json::json!({ "url": url }));
+    let turns = vec![open("http://shop.test/"), open("http://other.test/"), Turn::say("done")];
+    let rig = Rig::new(ModelServer::playing(turns).unwrap());
+    let id = rig.create(reaching(&[format!("shop.test=127.0.0.1:{}", address.port())]));
+    assert_eq!(rig.run(&id).state, "waiting");
+    let results = rig.results(&id);
+    assert!(results[0].text.contains("hello") && results[0].text.contains("http://shop.test/"), "{}", results[0].text);
+    assert!(results[1].text.contains("the person has to allow it first"), "{}", results[1].text);
+    let events = rig.events(&id);
+    let named = (Outcome::Allow, "declared-host".to_owned());
+    assert_eq!(rules(&events), [named, (Outcome::Ask, "other-host-asks".to_owned())]);
+    assert!(opened(&events).iter().all(|one| one.host == "shop.test"), "{events:#?}");
+    rig.check(&id);
+}
+
+#[test]
 fn a_host_that_nobody_named_is_asked_about_and_no_yes_beforehand_answers() {
     let fetch = "curl -s http://shop.invalid/";
     let turns = vec![Turn::exec(fetch), Turn::exec(fetch), Turn::say("done")];
