@@ -6,6 +6,8 @@ export default defineConfig({
     include: ['tests/pages/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // A second is too short for a busy machine.
+    expect: { poll: { timeout: 20_000 } },
     // One browser and one server are enough for two cores.
     fileParallelism: false,
     globals: false

@@ -189,7 +189,7 @@ it('by keyboard alone: a new task, another task, back in time', async () => {
   await page.getByText('1 file for you').waitFor()
   await page.getByRole('tab', { name: 'Terminal' }).focus()
   await page.keyboard.press('ArrowRight')
-  expect(await page.getByRole('tab', { name: 'Files' }).getAttribute('aria-selected')).toBe('true')
+  expect(await page.getByRole('tab', { name: 'Browser' }).getAttribute('aria-selected')).toBe('true')
   await page.getByRole('slider').focus()
   await page.keyboard.press('ArrowLeft')
   await page.getByText('You are looking at an earlier moment.').waitFor()

@@ -86,6 +86,68 @@ fn it_reaches_its_host_and_nothing_else(desk: Desk) {
     assert_eq!(found, ["secrets.json"], "and when it is removed, in none");
 }
 
+/// A site over TLS that writes down who came; its first argument is its certificate with the key, its second where it writes.
+const TLS_SITE: &str = "
+import http.server, ssl, sys
+class Site(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        with open(sys.argv[2], 'a') as came:
+            came.write(self.headers.get('Authorization', '-') + '\\n')
+        self.send_response(200)
+        self.send_header('Content-Length', '6')
+        self.end_headers()
+        self.wfile.write(b'hello\\n')
+    def log_message(self, *_):
+        pass
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1])
+server = http.server.HTTPServer(('127.0.0.1', 0), Site)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+";
+
+/// Ended with the test.
+struct Site(std::process::Child);
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a site on loopback; no task has a part in it")]
+fn programs_use_a_secret_over_https_without_settings_of_their_own() {
+    let desk = Desk::new();
+    let made = rcgen::generate_simple_self_signed(["api.test".to_owned()]).unwrap();
+    let trusted = desk.write("site/cert.pem", &made.cert.pem());
+    let own = desk.write("site/own.pem", &format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem()));
+    let came = desk.path("site/came");
+    let mut site = std::process::Command::new("python3");
+    site.args(["-c", TLS_SITE]).arg(&own).arg(&came).stdout(std::process::Stdio::piped());
+    let mut site = Site(site.spawn().unwrap());
+    let mut port = String::new();
+    BufReader::new(site.0.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
+
+    // The machine believes the site; what is inside believes the task's own authority.
+    let desk = desk.with("SSL_CERT_FILE", trusted.to_str().unwrap());
+    let host = format!("api.test:443=127.0.0.1:{}", port.trim());
+    desk.run_reading(&["secret", "set", "API_KEY", "--host", &host], format!("{VALUE}\n").as_bytes()).code(0);
+    let command = "curl -sS -H \"Authorization: Bearer $API_KEY\" https://api.test/\npython3 - <<'END'\n\
+                   import os, urllib.request\n\
+                   headers = {'Authorization': 'Bearer ' + os.environ['API_KEY']}\n\
+                   print(urllib.request.urlopen(urllib.request.Request('https://api.test/', headers=headers)).read())\n\
+                   END";
+    let script = desk.script(&[exec(command), say("done")]);
+    desk.run(&["run", "--model", &script, "--id", "t-one", "--secret", "API_KEY", "use it"]).code(0);
+    let result = &desk.results("t-one")[0];
+    assert!(result.contains("hello\nb'hello\\n'"), "{result}");
+    let came = std::fs::read_to_string(came).unwrap();
+    assert_eq!(came, format!("Bearer {VALUE}\nBearer {VALUE}\n"));
+}
+
 #[test]
 fn what_is_no_secret_is_not_kept() {
     let desk = Desk::new();
