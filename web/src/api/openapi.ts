@@ -2090,6 +2090,15 @@ export interface components {
             /** @description A limit of the task was reached; it can be resumed with a higher one. */
             limit: components["schemas"]["LimitKind"];
         } | "model" | "engine";
+        /** @description A message of a stream, as its format (`text/event-stream`) has it. What `data` holds is said beside each stream. */
+        StreamMessage: {
+            /** @description JSON. */
+            data: string;
+            /** @description Its kind. */
+            event: string;
+            /** @description By which a stream that broke off goes on. */
+            id?: string;
+        };
         /** @description What is to be in the person's hands. */
         TakeOver: {
             what: components["schemas"]["ComputerPart"];
@@ -4112,7 +4121,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["StreamMessage"];
                 };
             };
             401: components["responses"]["unauthorized"];
@@ -4584,7 +4593,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventPage"];
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["StreamMessage"];
                 };
             };
             401: components["responses"]["unauthorized"];
@@ -5781,7 +5790,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TerminalScreen"];
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["StreamMessage"];
                 };
             };
             401: components["responses"]["unauthorized"];

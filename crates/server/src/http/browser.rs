@@ -138,7 +138,7 @@ fn once() -> u32 {
 /// the window in points, `jpeg`: the picture in base64), and `end` once the task is over. Whoever is slow sees fewer pictures.
 #[utoipa::path(get, path = "/v1/tasks/{id}/browser", operation_id = "watchBrowser", tag = "browser",
     params(("id" = TaskId, Path)),
-    responses((status = 200, description = "Pictures of the page.", body = String, content_type = "text/event-stream"), OfTask))]
+    responses((status = 200, description = "Pictures of the page.", body = super::events::StreamMessage, content_type = "text/event-stream"), OfTask))]
 pub(super) async fn watch(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
     let id = task_id(&name)?;
     summary(&shared, &id).await?;

@@ -335,6 +335,19 @@ pub(super) struct EventPage {
     last_seq: u64,
 }
 
+/// A message of a stream, as its format (`text/event-stream`) has it. What `data` holds is said beside each stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the API document; streams are written piece by piece")]
+pub(super) struct StreamMessage {
+    /// Its kind.
+    event: String,
+    /// JSON.
+    data: String,
+    /// By which a stream that broke off goes on.
+    #[schema(nullable = false)]
+    id: Option<String>,
+}
+
 /// A task's events
 ///
 /// With `Accept: text/event-stream`, a stream: each message's `data` is a `RecordedEvent`, its `event` the kind, its `id` the
@@ -345,7 +358,7 @@ pub(super) struct EventPage {
     params(("id" = TaskId, Path), Wanted, Resumed),
     responses(
         (status = 200, description = "A page, or a stream.",
-            content((EventPage = "application/json"), (String = "text/event-stream"))),
+            content((EventPage = "application/json"), (StreamMessage = "text/event-stream"))),
         WithQueryOfTask,
     ))]
 pub(super) async fn listen(

@@ -143,7 +143,7 @@ pub(super) async fn list(State(shared): State<Shared>, Path(name): Path<String>)
     params(("id" = TaskId, Path), ("name" = String, Path)),
     responses(
         (status = 200, description = "The screen, or a stream.",
-            content((TerminalScreen = "application/json"), (String = "text/event-stream"))),
+            content((TerminalScreen = "application/json"), (super::events::StreamMessage = "text/event-stream"))),
         OfTerminal,
     ))]
 pub(super) async fn watch(
