@@ -372,13 +372,16 @@ pub(super) async fn listen(
         None => wanted.after.unwrap_or(0),
         Some(text) => text.parse().map_err(|_| Problem::invalid("Last-Event-ID must be the number of an event"))?,
     };
+    if after.max(wanted.after.unwrap_or(0)) > SEQ_MAX {
+        return Err(Problem::invalid("the event to go on after must be the number of one"));
+    }
+    if wanted.limit.is_some_and(|limit| !(1..=PAGE_EVENTS_MAX).contains(&limit)) {
+        return Err(Problem::invalid("limit must be between 1 and 2000"));
+    }
     let accepts = header_text(&headers, "accept").unwrap_or_default();
     if !accepts.contains("text/event-stream") {
         let paged = Paged { after: Some(after), limit: wanted.limit };
         return page(&shared, id, paged, |recorded| Some(as_json(recorded))).await;
-    }
-    if after > SEQ_MAX {
-        return Err(Problem::invalid("the event to go on after must be the number of one"));
     }
     let Ok(place) = Arc::clone(&shared.hub.places).try_acquire_owned() else {
         return Err(Problem::new(Kind::Busy, "too many listen already", "close one, or ask again later"));

@@ -138,6 +138,8 @@ async fn what_is_wrong_is_said_as_a_problem() {
         ("GET", "/v1/tasks/none/events?after=-1", vec![], "", 422, "invalid"),
         ("GET", "/v1/tasks/none/events", vec![("last-event-id", "x")], "", 422, "invalid"),
         ("GET", "/v1/tasks/none/events", vec![("last-event-id", " ")], "", 422, "invalid"),
+        ("GET", "/v1/tasks/none/events?after=9007199254740992", vec![("last-event-id", "0")], "", 422, "invalid"),
+        ("GET", "/v1/tasks/none/events?limit=0", vec![("accept", "text/event-stream")], "", 422, "invalid"),
         ("GET", "/v1/nowhere", vec![], "", 404, "no-such-route"),
         ("PUT", "/v1/tasks", vec![], "", 405, "method-not-allowed"),
     ] {
