@@ -1,13 +1,17 @@
 //! How a request's body, query and headers are read: into a type, or refused in our words. What they mean is the route's.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use event::TaskId;
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize as _, Deserializer};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::problem::{Answer, Kind, Problem};
 
@@ -19,7 +23,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Said<T> {
 
     async fn from_request(request: Request, state: &S) -> Answer<Self> {
         let said = Json::from_request(request, state).await;
-        said.map(|Json(said)| Self(said)).map_err(|rejection| {
+        said.map(|Json(Object(said))| Self(said)).map_err(|rejection| {
             let kind = match &rejection {
                 JsonRejection::JsonDataError(_) => Kind::Invalid,
                 JsonRejection::JsonSyntaxError(_) => Kind::Malformed,
@@ -28,6 +32,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Said<T> {
             };
             Problem::new(kind, rejection.body_text(), "docs/api.md says what is taken here")
         })
+    }
+}
+
+/// An object. A list of the values of its fields, which the library takes as well, is none.
+struct Object<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: DeserializeOwned> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        from.deserialize_map(Fields(PhantomData)).map(Self)
     }
 }
 
