@@ -1,58 +1,15 @@
 //! Taking a task away for good: its record, its workspace and its files there. What was delivered elsewhere stays.
 
-use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
-
 use event::TaskId;
 
 use crate::home::Home;
-use crate::instance::UNMADE;
 use crate::record::held;
 use crate::{Error, Instance};
 
 /// How the folders of tasks begin that are being removed.
-const GONE: &str = ".gone-";
-
-/// A folder that was being made or removed is left to whoever was at it for this long.
-const HALF_DONE: Duration = Duration::from_hours(24);
-
-/// What engines and keepers that were killed have left behind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Left {
-    /// Computers of tasks that are over.
-    pub computers: usize,
-    /// Sockets at which nobody answers.
-    pub sockets: usize,
-    /// Tasks that were being made or removed.
-    pub half_done: usize,
-    /// Control groups in the kernel.
-    pub groups: usize,
-}
+pub(crate) const GONE: &str = ".gone-";
 
 impl Instance {
-    /// What is left behind now. Changes nothing.
-    pub fn left(&self, now_ms: u64) -> Left {
-        let ids = self.ids().unwrap_or_default();
-        let dead = |id: &&TaskId| sandbox::has_dead_socket(&self.setup.home.task(id).computer());
-        Left {
-            computers: ids.iter().filter(|id| self.has_left_computer(id)).count(),
-            sockets: ids.iter().filter(dead).count(),
-            half_done: self.half_done(now_ms).len(),
-            groups: sandbox::left_groups(),
-        }
-    }
-
-    /// Takes away what is left behind. Tasks go on as they would have: whether a command came to its end is not in a socket.
-    pub fn clear_left(&self, now_ms: u64) -> Left {
-        let before = sandbox::left_groups();
-        let computers = self.end_left_computers();
-        let ids = self.ids().unwrap_or_default();
-        let dead = |id: &&TaskId| sandbox::clear_dead_socket(&self.setup.home.task(id).computer());
-        let sockets = ids.iter().filter(dead).count();
-        let half_done = self.clear_half_done(now_ms);
-        Left { computers, sockets, half_done, groups: before.saturating_sub(sandbox::left_groups()) }
-    }
-
     /// The data folder.
     pub fn home(&self) -> &Home {
         &self.setup.home
@@ -74,35 +31,5 @@ impl Instance {
         std::fs::rename(folder.root(), &gone).map_err(io("remove the task in"))?;
         drop(lock);
         std::fs::remove_dir_all(&gone).map_err(io("remove the task in"))
-    }
-
-    /// Ends computers that engines left behind which died between the end of their task and that of its computer, and takes away
-    /// what killed keepers left in the kernel. How many computers there were. Cheap: only what lives is looked at.
-    pub fn end_left_computers(&self) -> usize {
-        sandbox::clear_left_groups();
-        let ids = self.ids().unwrap_or_default();
-        let left = ids.iter().filter(|id| self.has_left_computer(id));
-        left.filter(|id| self.end_left_computer(id).unwrap_or(false)).count()
-    }
-
-    fn has_left_computer(&self, id: &TaskId) -> bool {
-        let lives = matches!(sandbox::Computer::attach(&self.setup.home.task(id).computer()), Ok(Some(_)));
-        lives && !self.is_held(id).unwrap_or(true) && self.summary(id).is_ok_and(|task| task.is_over())
-    }
-
-    /// Removes what crashes left half made or half removed. It was never a task, or is none any more.
-    pub fn clear_half_done(&self, now_ms: u64) -> usize {
-        self.half_done(now_ms).iter().filter(|folder| std::fs::remove_dir_all(folder).is_ok()).count()
-    }
-
-    fn half_done(&self, now_ms: u64) -> Vec<PathBuf> {
-        let before = UNIX_EPOCH + Duration::from_millis(now_ms).saturating_sub(HALF_DONE);
-        let entries = std::fs::read_dir(self.setup.home.tasks()).into_iter().flatten().flatten();
-        let half_done = entries.filter(|entry| {
-            let name = entry.file_name();
-            let ours = name.to_str().is_some_and(|name| name.starts_with(UNMADE) || name.starts_with(GONE));
-            ours && entry.metadata().and_then(|data| data.modified()).is_ok_and(|changed| changed < before)
-        });
-        half_done.map(|entry| entry.path()).collect()
     }
 }

@@ -17,6 +17,8 @@ use crate::allow::named;
 const FILE: &str = "secrets.json";
 /// Secrets in it.
 const SECRETS_MAX: usize = 200;
+/// Bytes of a name.
+const NAME_BYTES_MAX: usize = 100;
 /// Bytes of a value: it has to fit into a header.
 const VALUE_BYTES_MAX: usize = 16 * 1024;
 /// The key of a task's own authority, in its folder.
@@ -62,13 +64,7 @@ impl Secrets {
 
     /// Keeps a value for these hosts, in place of the one before. Whoever has the placeholder can go on using it.
     pub fn set(&self, name: &str, value: &str, hosts: &[String]) -> Result<(), Error> {
-        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && name.len() <= 100
-            && !name.starts_with(|first: char| first.is_ascii_digit())
-            && !name.is_empty();
-        if !is_name {
-            return Err(Error::Invalid(format!("{name:?} is no name of a variable: letters, digits and _")));
-        }
+        check_name(name)?;
         let hosts = crate::allow_list(hosts)?;
         if hosts.is_empty() {
             return Err(Error::Invalid("a secret is for certain hosts: name them with --host".to_owned()));
@@ -94,6 +90,7 @@ impl Secrets {
 
     /// Forgets one; false if there was none.
     pub fn remove(&self, name: &str) -> Result<bool, Error> {
+        check_name(name)?;
         let mut all = self.read()?;
         let was = all.remove(name).is_some();
         if was {
@@ -134,6 +131,14 @@ impl Secrets {
             source,
         })
     }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let is_name = (1..=NAME_BYTES_MAX).contains(&name.len())
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let wrong = || Error::Invalid(format!("{name:?} is no name of a variable: letters, digits and _"));
+    is_name.then_some(()).ok_or_else(wrong)
 }
 
 /// The authority of a task, whose key is kept in its folder.

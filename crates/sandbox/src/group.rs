@@ -165,7 +165,8 @@ impl Group {
     pub(crate) fn join(&mut self, process: Pid, in_already: In) {
         for folder in &mut self.folders {
             folder.way_in = None;
-            if if folder.unified { in_already.born } else { in_already.entered } {
+            let is_in = if folder.unified { in_already.born } else { in_already.entered };
+            if is_in {
                 continue;
             }
             let joined = put(&folder.path, "cgroup.procs", process.as_raw_nonzero());

@@ -1,9 +1,9 @@
 // The task's browser as it is now: the page, and the latest picture of it. When the line breaks it is asked for anew. What a
 // person does goes the other way one request at a time, in order; what they only passed over meanwhile is left out.
 
-import { api, Refusal, refusal } from './client'
+import { api, Refusal } from './client'
 import type { components } from './openapi'
-import { chunks, Frames } from './stream'
+import { watch } from './stream'
 
 export type Act = components['schemas']['BrowserAct']
 
@@ -29,63 +29,22 @@ export interface BrowserWatcher {
   line(state: 'live' | 'lost' | 'over'): void
 }
 
-const RETRY_MS = 1_000
 /** The server says something every second. */
 const SILENCE_MAX_MS = 20_000
 
 /** Watches until it is told to stop; gives what stops it. */
 export function watchBrowser(task: string, watcher: BrowserWatcher): () => void {
-  const stop = new AbortController()
-  void follow(api.browserUrl(task), stop.signal, watcher)
-  return () => stop.abort()
-}
-
-async function follow(url: string, stop: AbortSignal, watcher: BrowserWatcher): Promise<void> {
-  while (!stop.aborted) {
-    try {
-      if (await listen(url, stop, watcher)) {
-        if (!stop.aborted) watcher.line('over')
-        return
-      }
-    } catch {
-      // Broken off, or never reached.
-    }
-    if (stop.aborted) return
-    watcher.line('lost')
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
-  }
-}
-
-/** Listens once. True where there is no use in asking again. */
-async function listen(url: string, stop: AbortSignal, watcher: BrowserWatcher): Promise<boolean> {
-  const abort = new AbortController()
-  const give = () => abort.abort()
-  stop.addEventListener('abort', give, { once: true })
-  let silence = setTimeout(give, SILENCE_MAX_MS)
-  try {
-    const response = await fetch(url, { headers: { accept: 'text/event-stream' }, signal: abort.signal, cache: 'no-store' })
-    if (!response.ok || !response.body) {
-      const { status } = await refusal(response)
-      return status === 401 || status === 403 || status === 404
-    }
-    watcher.line('live')
-    const frames = new Frames()
-    for await (const chunk of chunks(response.body)) {
-      clearTimeout(silence)
-      silence = setTimeout(give, SILENCE_MAX_MS)
-      for (const { kind, data } of frames.push(chunk)) {
-        if (stop.aborted) return true
-        if (kind === 'frame') watcher.frame(JSON.parse(data) as BrowserFrame)
-        else if (kind === 'page') watcher.page(JSON.parse(data) as BrowserPage)
-        else if (kind === 'none') watcher.none()
-        else if (kind === 'end') return true
-      }
-    }
-    return false
-  } finally {
-    clearTimeout(silence)
-    stop.removeEventListener('abort', give)
-  }
+  return watch(api.browserUrl(task), SILENCE_MAX_MS, {
+    frame({ kind, data }) {
+      if (kind === 'frame') watcher.frame(JSON.parse(data) as BrowserFrame)
+      else if (kind === 'page') watcher.page(JSON.parse(data) as BrowserPage)
+      else if (kind === 'none') watcher.none()
+      else if (kind === 'end') watcher.line('over')
+      return kind === 'end'
+    },
+    line: (state) => watcher.line(state),
+    refused: () => watcher.line('over')
+  })
 }
 
 /** Acts sent at one time, and those that wait. */

@@ -190,8 +190,68 @@ export class EventStream {
   }
 }
 
+/** What a watcher of a stream is told beside its frames. */
+export interface Watched {
+  /** True where nothing more is wanted. */
+  frame(frame: Frame): boolean
+  line(state: 'live' | 'lost'): void
+  /** The server will not give it. */
+  refused?(status: number): void
+}
+
+const RETRY_MS = 1_000
+
+/** Watches a stream that tells what is so now, until it is told to stop or the stream is at its end; when the line breaks it is
+ *  asked for anew. Gives what stops it. */
+export function watch(url: string, silenceMaxMs: number, watched: Watched): () => void {
+  const stop = new AbortController()
+  void follow(url, silenceMaxMs, watched, stop.signal)
+  return () => stop.abort()
+}
+
+async function follow(url: string, silenceMaxMs: number, watched: Watched, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    try {
+      if (await listen(url, silenceMaxMs, watched, stop)) return
+    } catch {
+      // Broken off, or never reached.
+    }
+    if (stop.aborted) return
+    watched.line('lost')
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+  }
+}
+
+/** Listens once. True where there is no use in asking again. */
+async function listen(url: string, silenceMaxMs: number, watched: Watched, stop: AbortSignal): Promise<boolean> {
+  const abort = new AbortController()
+  const give = () => abort.abort()
+  stop.addEventListener('abort', give, { once: true })
+  let silence = setTimeout(give, silenceMaxMs)
+  try {
+    const response = await fetch(url, { headers: { accept: 'text/event-stream' }, signal: abort.signal, cache: 'no-store' })
+    if (!response.ok || !response.body) {
+      const { status } = await refusal(response)
+      const final = status === 401 || status === 403 || status === 404
+      if (final && !stop.aborted) watched.refused?.(status)
+      return final
+    }
+    watched.line('live')
+    const frames = new Frames()
+    for await (const chunk of chunks(response.body)) {
+      clearTimeout(silence)
+      silence = setTimeout(give, silenceMaxMs)
+      for (const frame of frames.push(chunk)) if (stop.aborted || watched.frame(frame)) return true
+    }
+    return false
+  } finally {
+    clearTimeout(silence)
+    stop.removeEventListener('abort', give)
+  }
+}
+
 /** The text of an answer, in the pieces it comes in. */
-export async function* chunks(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+async function* chunks(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   for (;;) {
     const { value, done } = await reader.read()

@@ -1,8 +1,8 @@
 // A terminal as it is drawn on the server: the whole screen first, then what its programs put out. When the line breaks it is
 // asked for anew, and drawn anew. Keys go the other way one request at a time, in order, and none twice.
 
-import { api, Refusal, refusal } from './client'
-import { chunks, Frames } from './stream'
+import { api, Refusal } from './client'
+import { watch } from './stream'
 
 export interface TerminalWatcher {
   screen(columns: number, lines: number, drawing: string): void
@@ -12,70 +12,29 @@ export interface TerminalWatcher {
   line(state: 'live' | 'lost'): void
 }
 
-const RETRY_MS = 1_000
 /** The server says something every 15 s. */
 const SILENCE_MAX_MS = 40_000
 
 /** Watches until it is told to stop; gives what stops it. */
 export function watchTerminal(task: string, name: string, watcher: TerminalWatcher): () => void {
-  const stop = new AbortController()
-  void follow(api.terminalUrl(task, name), stop.signal, watcher)
-  return () => stop.abort()
-}
-
-async function follow(url: string, stop: AbortSignal, watcher: TerminalWatcher): Promise<void> {
-  while (!stop.aborted) {
-    try {
-      if (await listen(url, stop, watcher)) return
-    } catch {
-      // Broken off, or never reached.
-    }
-    if (stop.aborted) return
-    watcher.line('lost')
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
-  }
-}
-
-/** Listens once. True where there is no use in asking again. */
-async function listen(url: string, stop: AbortSignal, watcher: TerminalWatcher): Promise<boolean> {
-  const abort = new AbortController()
-  const give = () => abort.abort()
-  stop.addEventListener('abort', give, { once: true })
-  let silence = setTimeout(give, SILENCE_MAX_MS)
-  try {
-    const response = await fetch(url, { headers: { accept: 'text/event-stream' }, signal: abort.signal, cache: 'no-store' })
-    if (!response.ok || !response.body) {
-      const { status } = await refusal(response)
-      if (status === 404) watcher.end()
-      return status === 401 || status === 403 || status === 404
-    }
-    watcher.line('live')
-    const frames = new Frames()
-    for await (const chunk of chunks(response.body)) {
-      clearTimeout(silence)
-      silence = setTimeout(give, SILENCE_MAX_MS)
-      for (const { kind, data } of frames.push(chunk)) {
-        if (stop.aborted) return true
-        if (kind === 'screen') {
-          const { columns, lines, drawing } = JSON.parse(data) as { columns: number; lines: number; drawing: string }
-          watcher.screen(columns, lines, drawing)
-        } else if (kind === 'output') watcher.output((JSON.parse(data) as { text: string }).text)
-        else if (kind === 'end') {
-          watcher.end()
-          return true
-        }
-      }
-    }
-    return false
-  } finally {
-    clearTimeout(silence)
-    stop.removeEventListener('abort', give)
-  }
+  return watch(api.terminalUrl(task, name), SILENCE_MAX_MS, {
+    frame({ kind, data }) {
+      if (kind === 'screen') {
+        const { columns, lines, drawing } = JSON.parse(data) as { columns: number; lines: number; drawing: string }
+        watcher.screen(columns, lines, drawing)
+      } else if (kind === 'output') watcher.output((JSON.parse(data) as { text: string }).text)
+      else if (kind === 'end') watcher.end()
+      return kind === 'end'
+    },
+    line: (state) => watcher.line(state),
+    refused: (status) => status === 404 && watcher.end()
+  })
 }
 
 /** Characters sent at one time. */
 const KEYS_MAX = 16_384
 const TRIES_MAX = 5
+const RETRY_MS = 1_000
 
 /** The person's keys on their way into a terminal. */
 export class Keyboard {

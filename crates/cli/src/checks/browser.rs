@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use sandbox::{Browser, Build, Computer, ComputerSpec, Driver, Workspace};
+use sandbox::{Browser, Build, Computer, ComputerSpec, Workspace};
 
 use super::Finding;
 
@@ -16,7 +16,7 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 pub(crate) fn finding(scratch: &Path, build: Build) -> Finding {
     const FIX: &str = "sudo apt-get install chromium-headless-shell fonts-liberation";
-    if build.driver == Driver::Bwrap {
+    if !build.driver.has_browser() {
         let fix =
             "unset THENAR_COMPUTER    # and take `driver` out of config.toml: the driver native makes a box for one";
         return Finding::poor("browser", "the driver bwrap makes no box for one: tasks cannot look at pages", fix);

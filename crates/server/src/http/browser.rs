@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use agent::{PageFrame, PageInput, PageSight, Viewer};
+use agent::{Instance, PageFrame, PageInput, PageSight, Viewer};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
+use super::events::StreamMessage;
 use super::extract::{Said, task_id, whole};
 use super::problem::{Answer, Handling, Kind, OfBrowser, OfTask, Problem};
 use super::tasks::summary;
@@ -36,7 +37,10 @@ const FRAME_PAUSE: Duration = Duration::from_millis(80);
 /// How often it is looked who has the browser, and whether there is one.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
 
-/// The lines to browsers that persons have in their hands.
+/// How a line is taken.
+type Take = fn(&Instance, &TaskId) -> Result<Option<Viewer>, agent::Error>;
+
+/// The lines to browsers that are in persons' hands, or in nobody's.
 pub(super) type Viewers = Mutex<HashMap<TaskId, Arc<Viewer>>>;
 
 /// What a person does, in order.
@@ -138,7 +142,7 @@ fn once() -> u32 {
 /// the window in points, `jpeg`: the picture in base64), and `end` once the task is over. Whoever is slow sees fewer pictures.
 #[utoipa::path(get, path = "/v1/tasks/{id}/browser", operation_id = "watchBrowser", tag = "browser",
     params(("id" = TaskId, Path)),
-    responses((status = 200, description = "Pictures of the page.", body = super::events::StreamMessage, content_type = "text/event-stream"), OfTask))]
+    responses((status = 200, description = "Pictures of the page.", body = StreamMessage, content_type = "text/event-stream"), OfTask))]
 pub(super) async fn watch(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
     let id = task_id(&name)?;
     summary(&shared, &id).await?;
@@ -218,11 +222,12 @@ fn now(shared: &Shared, id: &TaskId) -> Now {
     }
     let viewer = if summary.taken_over == Some(ComputerPart::Browser) {
         // Why it cannot be had is told to whoever wants to use it.
-        line(shared, id).ok()
+        line(shared, id, Instance::view_browser).ok()
     } else if let Some(viewer) = shared.app.instance.look_at_browser(id) {
         Some(Arc::new(viewer))
     } else if summary.state == "waiting" {
-        idle_line(shared, id)
+        // It is in nobody's hands.
+        line(shared, id, Instance::view_idle_browser).ok()
     } else {
         None
     };
@@ -303,32 +308,21 @@ async fn taken(shared: &Shared, id: &TaskId) -> Result<Arc<Viewer>, Problem> {
         return Err(Problem::new(Kind::NotNow, "the browser is the agent's: take it over first", hint));
     }
     let (shared, id) = (Shared::clone(shared), id.clone());
-    blocking(move || line(&shared, &id)).await
+    blocking(move || line(&shared, &id, Instance::view_browser)).await
 }
 
-/// The person's line, taken now if there was none.
-fn line(shared: &Shared, id: &TaskId) -> Result<Arc<Viewer>, Problem> {
+/// The line to a task's browser that is not the agent's, taken now if there was none.
+fn line(shared: &Shared, id: &TaskId, take: Take) -> Result<Arc<Viewer>, Problem> {
     // Held while a line is taken: a second one would cut the first.
     let mut lines = lines(shared);
     if let Some(viewer) = lines.get(id).filter(|viewer| viewer.is_there()) {
         return Ok(Arc::clone(viewer));
     }
     let gone = || Problem::new(Kind::NotNow, "the task has no computer now", "resume it first");
-    let viewer = Arc::new(shared.app.instance.view_browser(id)?.ok_or_else(gone)?);
+    let viewer = Arc::new(take(&shared.app.instance, id)?.ok_or_else(gone)?);
     lines.retain(|_, viewer| viewer.is_there());
     lines.insert(id.clone(), Arc::clone(&viewer));
     Ok(viewer)
-}
-
-/// The line to the browser of a task that waits for the person and is in nobody's hands.
-fn idle_line(shared: &Shared, id: &TaskId) -> Option<Arc<Viewer>> {
-    let mut lines = lines(shared);
-    if let Some(viewer) = lines.get(id).filter(|viewer| viewer.is_there()) {
-        return Some(Arc::clone(viewer));
-    }
-    let viewer = Arc::new(shared.app.instance.view_idle_browser(id).ok()??);
-    lines.insert(id.clone(), Arc::clone(&viewer));
-    Some(viewer)
 }
 
 fn lines(shared: &Shared) -> std::sync::MutexGuard<'_, HashMap<TaskId, Arc<Viewer>>> {

@@ -372,12 +372,7 @@ pub(super) async fn listen(
         None => wanted.after.unwrap_or(0),
         Some(text) => text.parse().map_err(|_| Problem::invalid("Last-Event-ID must be the number of an event"))?,
     };
-    if after.max(wanted.after.unwrap_or(0)) > SEQ_MAX {
-        return Err(Problem::invalid("the event to go on after must be the number of one"));
-    }
-    if wanted.limit.is_some_and(|limit| !(1..=PAGE_EVENTS_MAX).contains(&limit)) {
-        return Err(Problem::invalid("limit must be between 1 and 2000"));
-    }
+    check(after.max(wanted.after.unwrap_or(0)), wanted.limit.unwrap_or(PAGE_EVENTS_DEFAULT))?;
     let accepts = header_text(&headers, "accept").unwrap_or_default();
     if !accepts.contains("text/event-stream") {
         let paged = Paged { after: Some(after), limit: wanted.limit };
@@ -409,6 +404,17 @@ pub(super) async fn listen(
     Ok((kind, Body::from_stream(pieces)).into_response())
 }
 
+/// What is asked for must be within what the document says, whichever form the answer has.
+fn check(after: u64, limit: usize) -> Answer<()> {
+    if !(1..=PAGE_EVENTS_MAX).contains(&limit) {
+        return Err(Problem::invalid("limit must be between 1 and 2000"));
+    }
+    if after > SEQ_MAX {
+        return Err(Problem::invalid("the event to go on after must be the number of one"));
+    }
+    Ok(())
+}
+
 /// Which events are on a page.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -430,12 +436,7 @@ pub(super) async fn page(
     shown: impl Fn(&Recorded) -> Option<String> + Send + 'static,
 ) -> Answer {
     let (after, limit) = (wanted.after.unwrap_or(0), wanted.limit.unwrap_or(PAGE_EVENTS_DEFAULT));
-    if !(1..=PAGE_EVENTS_MAX).contains(&limit) {
-        return Err(Problem::invalid("limit must be between 1 and 2000"));
-    }
-    if after > SEQ_MAX {
-        return Err(Problem::invalid("the event to go on after must be the number of one"));
-    }
+    check(after, limit)?;
     let app = Arc::clone(&shared.app);
     let page = blocking(move || {
         let last_seq = app.instance.head(&id)?;

@@ -11,8 +11,6 @@ use super::extract::Said;
 use super::problem::{Answer, Forgetting, Keeping, OfConfiguration, Problem};
 use super::{Shared, blocking};
 
-const NAME_BYTES_MAX: usize = 100;
-
 /// A secret without its value.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Secret)]
@@ -75,10 +73,6 @@ pub(super) async fn put(State(shared): State<Shared>, Path(name): Path<String>, 
     params(("name" = String, Path, pattern = "^[A-Za-z_][A-Za-z0-9_]{0,99}$", description = "A variable's name.")),
     responses((status = 204, description = "It is not there."), Forgetting))]
 pub(super) async fn remove(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !plain || name.is_empty() || name.len() > NAME_BYTES_MAX || name.as_bytes()[0].is_ascii_digit() {
-        return Err(Problem::invalid("a secret's name is that of a variable: letters, digits and _"));
-    }
     let store = shared.app.instance.secrets();
     let _one = shared.keeping.acquire().await.map_err(Problem::internal)?;
     blocking(move || Ok(store.remove(&name)?)).await?;

@@ -118,8 +118,8 @@ fn make(app: &App, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> A
     let kept = app.instance.secrets().named(&wanted.secrets)?;
     let named = places.clone().unwrap_or(usual.allow_net).into_iter();
     let hosts = kept.into_iter().flat_map(|kept| kept.hosts).chain(app.house.always_reached());
-    let reach = named.chain(hosts).collect();
-    let options = Wanted { allow_net: Some(reach), ..wanted.clone() }.options(usual.limits, opened.priced)?;
+    let allow_net = agent::allow_list(&named.chain(hosts).collect::<Vec<_>>())?;
+    let options = TaskOptions { allow_net, ..wanted.options(usual.limits, opened.priced)? };
     let id = match key {
         Some(id) => id,
         None => app.instance.new_id()?,

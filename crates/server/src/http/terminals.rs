@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
+use super::events::StreamMessage;
 use super::extract::{Said, header_text, task_id, whole};
 use super::problem::{Answer, Kind, OfTask, OfTerminal, Problem, Typing};
 use super::tasks::summary;
@@ -143,7 +144,7 @@ pub(super) async fn list(State(shared): State<Shared>, Path(name): Path<String>)
     params(("id" = TaskId, Path), ("name" = String, Path)),
     responses(
         (status = 200, description = "The screen, or a stream.",
-            content((TerminalScreen = "application/json"), (super::events::StreamMessage = "text/event-stream"))),
+            content((TerminalScreen = "application/json"), (StreamMessage = "text/event-stream"))),
         OfTerminal,
     ))]
 pub(super) async fn watch(
