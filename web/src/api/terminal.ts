@@ -2,6 +2,7 @@
 // asked for anew, and drawn anew. Keys go the other way one request at a time, in order, and none twice.
 
 import { api, Refusal } from './client'
+import { randomName } from './random'
 import { watch } from './stream'
 
 export interface TerminalWatcher {
@@ -71,7 +72,7 @@ export class Keyboard {
 
   /** A lost answer is asked for again under the same name: the keys are typed once. */
   async #sendOnce(text: string): Promise<void> {
-    const id = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+    const id = randomName()
     for (let tries = 1; ; tries++) {
       try {
         await api.terminalKeys(this.task, this.name, text, id)

@@ -1,5 +1,6 @@
 // Verifies a task's bundle in the page: the rules, and their order, of `thenar journal verify` and docs/verify_journal.py. It
-// trusts nothing that the server says of the bundle; only the hash function comes from elsewhere, the browser.
+// trusts nothing that the server says of the bundle; only the hash function comes from elsewhere: the browser's own, or, where
+// the page came over plain HTTP from another machine and is not given that, a library's.
 //
 // A whole bundle proves that nothing in it was altered after its head was made known. It does not prove that whoever holds the
 // only copy did not make all of it anew: compare the head with one that was kept elsewhere.
@@ -73,6 +74,13 @@ function canonical(value: Json): string {
   return JSON.stringify(value)
 }
 
+async function digest(content: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  // Its type does not say that it can be missing.
+  const browser = crypto.subtle as SubtleCrypto | undefined
+  if (browser) return new Uint8Array(await browser.digest('SHA-256', content))
+  return (await import('@noble/hashes/sha2.js')).sha256(content)
+}
+
 async function sha256(...parts: Uint8Array[]): Promise<string> {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let at = 0
@@ -80,7 +88,7 @@ async function sha256(...parts: Uint8Array[]): Promise<string> {
     all.set(part, at)
     at += part.length
   }
-  return hex(new Uint8Array(await crypto.subtle.digest('SHA-256', all)))
+  return hex(await digest(all))
 }
 
 function hex(bytes: Uint8Array): string {

@@ -14,6 +14,9 @@ const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 /** Long enough for a loaded machine; nothing waits for it unless it fails. */
 export const PATIENCE = 30_000
 
+/** A name that the browser takes for another machine. */
+export const ELSEWHERE = 'thenar.test'
+
 export interface Call {
   name: string
   arguments?: Record<string, unknown>
@@ -38,6 +41,16 @@ export class Server {
   #process: ChildProcess | null = null
   #scripts = 0
 
+  /** With a name, pages come over plain HTTP from another machine, as far as their browser knows. */
+  constructor(readonly name = '') {}
+
+  /** Where pages find it. */
+  get site(): string {
+    if (this.name === '') return this.url
+    const { port } = new URL(this.url)
+    return `http://${this.name}:${port}`
+  }
+
   /** Writes a script, and gives the model's name. */
   script(...turns: Turn[]): string {
     this.#scripts += 1
@@ -51,7 +64,7 @@ export class Server {
     const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HOME: this.home, THENAR_HOME: join(this.home, 'data'), THENAR_LOCAL_SERVERS: 'none', NO_COLOR: '1' }
     if (process.env['THENAR_TOOLSET']) env['THENAR_TOOLSET'] = process.env['THENAR_TOOLSET']
     if (model) env['THENAR_MODEL'] = model
-    const server = spawn(PROGRAM, ['serve', '--addr', address], { env, cwd: this.home, stdio: ['ignore', 'pipe', 'pipe'] })
+    const server = spawn(PROGRAM, ['serve', '--addr', address, ...(this.name ? ['--host', this.name] : [])], { env, cwd: this.home, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = server
     let said = ''
     const link = await new Promise<string>((resolve, reject) => {
@@ -128,13 +141,13 @@ let browser: Browser | null = null
 
 /** A page that has come in by the link, in a browser that tells of every error. */
 export async function open(server: Server, path = '/', options: BrowserContextOptions = {}): Promise<Page> {
-  browser ??= await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--force-color-profile=srgb', '--font-render-hinting=none'] })
+  browser ??= await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--force-color-profile=srgb', '--font-render-hinting=none', `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`] })
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', colorScheme: 'light', reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'], ...options })
   context.setDefaultTimeout(PATIENCE)
   const page = await context.newPage()
   watch(page, server)
-  if (server.token) await context.addCookies([{ name: 'thenar_token', value: server.token, url: server.url, sameSite: 'Strict', httpOnly: true }])
-  await page.goto(server.url + path)
+  if (server.token) await context.addCookies([{ name: 'thenar_token', value: server.token, url: server.site, sameSite: 'Strict', httpOnly: true }])
+  await page.goto(server.site + path)
   return page
 }
 
@@ -151,7 +164,7 @@ export function watch(page: Page, server: Server): void {
     if (message.type() === 'error' && !wanted.test(message.text())) list.push(`console: ${message.text()}`)
   })
   page.on('request', (request) => {
-    if (!request.url().startsWith(server.url) && !/^(blob|data|about):/.test(request.url())) list.push(`asked elsewhere: ${request.url()}`)
+    if (!request.url().startsWith(server.site) && !/^(blob|data|about):/.test(request.url())) list.push(`asked elsewhere: ${request.url()}`)
   })
 }
 
