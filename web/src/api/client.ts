@@ -9,6 +9,12 @@ export type TaskState = components['schemas']['TaskState']
 /** A task in one look, as the lists have it. */
 export type TaskSummary = components['schemas']['Task']
 
+/** Which tasks are listed; all of them where it is empty. */
+export interface TaskFilter {
+  state?: TaskState
+  search?: string
+}
+
 export interface Limits {
   max_steps?: number
   max_cost_usd?: number
@@ -86,10 +92,10 @@ export interface NewTask extends Limits {
 }
 
 export const api = {
-  tasks: (cursor?: string) =>
+  tasks: (filter: TaskFilter, cursor?: string) =>
     json<{ tasks: TaskSummary[]; next: string | null; broken: string[] }>(
       'GET',
-      `/v1/tasks?limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`
+      `/v1/tasks?${new URLSearchParams({ limit: '100', ...filter, ...(cursor && { cursor }) }).toString()}`
     ),
   task: (id: string) => json<TaskSummary>('GET', of(id)),
   create: ({ files, key, ...task }: NewTask) => {

@@ -3819,7 +3819,10 @@ export interface operations {
             query?: {
                 /** @description Only tasks that stand so. */
                 state?: components["schemas"]["TaskState"];
-                /** @description Only tasks in whose text this stands, whether in small letters or in capitals. */
+                /**
+                 * @description Only tasks that have each of these words, in small letters or in capitals: in what was asked for, in the names of their
+                 *     files, in the agent's last words, in the model's name, or as their id.
+                 */
                 search?: string;
                 /** @description Tasks of this page. */
                 limit?: number;

@@ -1,37 +1,40 @@
-// The list of tasks, asked for again and again while the page is open, and a notice when one of them waits or ends.
+// The list of tasks, asked for again and again while the page is open; those that the person looks for, which the server finds
+// among all of them; and a notice when a task waits or ends.
 
-import { api, Refusal, type TaskSummary } from '../api/client'
+import { Refusal, type TaskFilter, type TaskSummary } from '../api/client'
 import { t } from '../i18n/index.svelte'
 import { prefs } from './prefs.svelte'
 import { route, taskPath } from './route.svelte'
+import { TaskPages } from './task-pages.svelte'
 
 const BUSY_MS = 2_000
 const CALM_MS = 8_000
 const HIDDEN_MS = 15_000
 
-let list = $state.raw<TaskSummary[]>([])
-let cursor = $state<string | null>(null)
-let loaded = $state(false)
+const all = new TaskPages()
+/** What the person looks for, and what is shown of it: the last answer stays until there is a new one. */
+let wanted: TaskPages | null = null
+let found = $state.raw<TaskPages | null>(null)
 let problem = $state.raw<Refusal | null>(null)
 let timer: ReturnType<typeof setTimeout> | undefined
-/** Pages beyond the first, as they were when the person asked for them. */
-let older: TaskSummary[] = []
 let started = false
 
 export const tasks = {
+  /** The latest, whatever the person looks for. */
   get list(): TaskSummary[] {
-    return list
+    return all.list
   },
-  get loaded(): boolean {
-    return loaded
+  get hasMore(): boolean {
+    return all.hasMore
+  },
+  /** What the person looks for. */
+  get shown(): TaskPages {
+    return found ?? all
   },
   get problem(): Refusal | null {
     return problem
   },
-  get hasMore(): boolean {
-    return cursor !== null
-  },
-  find: (id: string): TaskSummary | undefined => list.find((task) => task.id === id),
+  find: (id: string): TaskSummary | undefined => all.list.find((task) => task.id === id) ?? found?.list.find((task) => task.id === id),
   start(): void {
     if (started) return
     started = true
@@ -41,33 +44,37 @@ export const tasks = {
   },
   async refresh(): Promise<void> {
     clearTimeout(timer)
-    try {
-      const page = await api.tasks()
-      const fresh = new Set(page.tasks.map((task) => task.id))
-      const before = list
-      older = older.filter((task) => !fresh.has(task.id))
-      list = [...page.tasks, ...older]
-      if (older.length === 0) cursor = page.next
-      if (loaded) announce(before, list)
-      loaded = true
-      problem = null
-    } catch (error) {
-      if (error instanceof Refusal) problem = error
-      else throw error
-    }
-    const busy = problem !== null || list.some((task) => task.state === 'running' || task.state === 'queued')
+    await answered(async () => {
+      const before = all.loaded ? all.list : null
+      await Promise.all([all.refresh(), wanted?.refresh()])
+      if (before) announce(before, all.list)
+      found = wanted
+    })
+    const busy = problem !== null || all.list.some((task) => task.state === 'running' || task.state === 'queued')
+    clearTimeout(timer)
     timer = setTimeout(() => void tasks.refresh(), document.hidden ? HIDDEN_MS : busy ? BUSY_MS : CALM_MS)
   },
-  async more(): Promise<void> {
-    if (!cursor) return
-    const page = await api.tasks(cursor)
-    older = [...older, ...page.tasks]
-    list = [...list, ...page.tasks]
-    cursor = page.next
+  /** Shows only such tasks, of all there are; null shows them all. */
+  async look(filter: TaskFilter | null): Promise<void> {
+    const pages = (wanted = filter && new TaskPages(filter))
+    if (pages) await answered(() => pages.refresh())
+    if (wanted === pages && (pages?.loaded ?? true)) found = pages
   },
+  more: (): Promise<void> => answered(() => tasks.shown.more()),
   forget(id: string): void {
-    older = older.filter((task) => task.id !== id)
-    list = list.filter((task) => task.id !== id)
+    all.forget(id)
+    found?.forget(id)
+  }
+}
+
+/** A refusal, or that there was no answer, is kept for the page to tell; the next refresh heals it. */
+async function answered(ask: () => Promise<void>): Promise<void> {
+  try {
+    await ask()
+    problem = null
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    problem = error
   }
 }
 

@@ -207,7 +207,8 @@ pub(super) async fn delete(State(shared): State<Shared>, Path(name): Path<String
 pub(super) struct Page {
     /// Only tasks that stand so.
     state: Option<TaskState>,
-    /// Only tasks in whose text this stands, whether in small letters or in capitals.
+    /// Only tasks that have each of these words, in small letters or in capitals: in what was asked for, in the names of their
+    /// files, in the agent's last words, in the model's name, or as their id.
     #[param(max_length = 200)]
     search: Option<String>,
     /// Tasks of this page.
@@ -242,14 +243,14 @@ pub(super) async fn list(State(shared): State<Shared>, Asked(page): Asked<Page>)
     if search.chars().count() > SEARCH_CHARS_MAX {
         return Err(Problem::invalid("search must not be longer than 200 characters"));
     }
-    let search = search.to_lowercase();
+    let search = Words::of(&search);
     let after = page.cursor.as_deref().map(place).transpose()?;
     let index = shared.app.index.clone();
     let listing = blocking(move || Ok(index.list())).await?;
     let wanted = |task: &&Summary| {
         page.state.is_none_or(|state| state.name() == task.state)
             && after.as_ref().is_none_or(|(time, id)| (task.created_ms, &task.id) < (*time, id))
-            && (search.is_empty() || task.brief.to_lowercase().contains(&search))
+            && search.stand_in(task)
     };
     let mut tasks: Vec<_> = listing.tasks.iter().filter(wanted).take(limit + 1).collect();
     let more = tasks.len() > limit;
@@ -258,6 +259,25 @@ pub(super) async fn list(State(shared): State<Shared>, Asked(page): Asked<Page>)
     let broken = listing.broken.iter().map(|(id, _)| id.clone()).collect();
     let tasks = tasks.into_iter().cloned().map(Task::of).collect::<Answer<_>>()?;
     Ok(Json(TaskPage { tasks, next, broken }).into_response())
+}
+
+/// Words that are searched for.
+struct Words(Vec<String>);
+
+impl Words {
+    fn of(search: &str) -> Self {
+        Self(search.split_whitespace().map(str::to_lowercase).collect())
+    }
+
+    fn stand_in(&self, task: &Summary) -> bool {
+        if self.0.is_empty() {
+            return true;
+        }
+        let texts = [task.brief.as_str(), &task.text, &task.model, task.id.as_str()].into_iter();
+        let names = task.inputs.iter().chain(task.deliverables.iter().map(|file| &file.name));
+        let texts: Vec<_> = texts.chain(names.map(String::as_str)).map(str::to_lowercase).collect();
+        self.0.iter().all(|word| texts.iter().any(|text| text.contains(word)))
+    }
 }
 
 /// Time and name of the last task of the page before.

@@ -244,3 +244,28 @@ async fn the_demo_brings_its_own_files_and_one_click_makes_one_of_it() {
     let nobody = request(&door, "POST", "/v1/demo", &[("authorization", "")], None);
     assert_eq!(ask(&door, nobody).await.status, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_goes_over_what_was_asked_the_files_and_the_last_words() {
+    let door = door();
+    let plain = crate::door::ended(&door).await;
+    let told = send(&door, &[], &[("task", None, b"Compare the offers"), ("file", Some("Offer-2025.pdf"), b"1")]).await;
+    let with_file = event::TaskId::new(told.json()["id"].as_str().unwrap()).unwrap();
+    tokio::task::block_in_place(|| door.rig.until(&with_file, "done"));
+    let (one, other) = (plain.as_str(), with_file.as_str());
+    for (search, expected) in [
+        ("say", vec![one]),
+        ("offer-2025", vec![other]),
+        // In any order, in capitals, and each word from another place.
+        ("DONE%20compare", vec![other]),
+        ("pdf%20Offers%20don", vec![other]),
+        ("say%20offers", vec![]),
+        ("DONE", vec![other, one]),
+        (&one.to_uppercase(), vec![one]),
+        ("%20", vec![other, one]),
+    ] {
+        let page = get(&door, &format!("/v1/tasks?search={search}")).await.json();
+        let found: Vec<_> = page["tasks"].as_array().unwrap().iter().map(|task| task["id"].as_str().unwrap()).collect();
+        assert_eq!(found, expected, "{search}");
+    }
+}
