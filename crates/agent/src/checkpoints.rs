@@ -80,16 +80,17 @@ impl Instance {
     }
 
     /// Takes away what crashes left in the store of a task that nobody has in hand: halves of checkpoints, and such as never came on record.
-    pub fn tidy_checkpoints(&self, id: &TaskId) -> Result<(), Error> {
+    /// Whether there was anything.
+    pub fn tidy_checkpoints(&self, id: &TaskId) -> Result<bool, Error> {
         let folder = self.folder(id)?;
         if !folder.checkpoints().is_dir() {
-            return Ok(());
+            return Ok(false);
         }
         // Held until it is done: nobody takes the task up meanwhile.
         let record = Record::open(id, &folder, self.setup.clock)?;
         let keep: Vec<Id> = record.state.kept.checkpoints.iter().map(|kept| Id(kept.checkpoint.digest.0)).collect();
-        Keeper::of(&folder, &record.state).store.sweep(&keep).map_err(Error::Kept)?;
-        Ok(())
+        let swept = Keeper::of(&folder, &record.state).store.sweep(&keep).map_err(Error::Kept)?;
+        Ok(swept.is_some_and(|swept| !swept.is_nothing()))
     }
 
     fn shelf(&self, id: &TaskId) -> Result<(Keeper, Kept), Error> {

@@ -23,6 +23,8 @@ pub struct Left {
     pub half_done: usize,
     /// Control groups in the kernel.
     pub groups: usize,
+    /// Tasks with halves of checkpoints.
+    pub checkpoints: usize,
 }
 
 impl Instance {
@@ -35,7 +37,20 @@ impl Instance {
             sockets: ids.iter().filter(dead).count(),
             half_done: self.half_done(now_ms).len(),
             groups: sandbox::left_groups(),
+            checkpoints: ids.iter().filter(|id| self.has_half_a_checkpoint(id)).count(),
         }
+    }
+
+    fn has_half_a_checkpoint(&self, id: &TaskId) -> bool {
+        let store = sandbox::checkpoint::Store::at(self.setup.home.task(id).checkpoints());
+        store.has_drafts() && !self.is_held(id).unwrap_or(true)
+    }
+
+    /// Clears the store of checkpoints of every task that nobody has in hand of what its record does not name. How many had such.
+    /// Reads every record: [`Instance::clear_left`] only does it where a look tells.
+    pub fn tidy_all_checkpoints(&self) -> usize {
+        let ids = self.ids().unwrap_or_default();
+        ids.iter().filter(|id| self.tidy_checkpoints(id).unwrap_or(false)).count()
     }
 
     /// Takes away what is left behind. Tasks go on as they would have: whether a command came to its end is not in a socket.
@@ -46,7 +61,9 @@ impl Instance {
         let dead = |id: &&TaskId| sandbox::clear_dead_socket(&self.setup.home.task(id).computer());
         let sockets = ids.iter().filter(dead).count();
         let half_done = self.clear_half_done(now_ms);
-        Left { computers, sockets, half_done, groups: before.saturating_sub(sandbox::left_groups()) }
+        let half_kept = ids.iter().filter(|id| self.has_half_a_checkpoint(id));
+        let checkpoints = half_kept.filter(|id| self.tidy_checkpoints(id).unwrap_or(false)).count();
+        Left { computers, sockets, half_done, groups: before.saturating_sub(sandbox::left_groups()), checkpoints }
     }
 
     /// Ends computers that engines left behind which died between the end of their task and that of its computer, and takes away

@@ -2,10 +2,12 @@
 //! the value goes from here to the proxy, for the hosts that it is bound to, and nowhere else.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sandbox::egress::{Authority, Host, Secret};
 use serde_json::{Value, json};
@@ -15,6 +17,11 @@ use crate::allow::named;
 
 /// Its name in the data folder.
 const FILE: &str = "secrets.json";
+/// Held by the one who changes the store, here or in another process.
+const LOCK: &str = "secrets.lock";
+/// How long the one who changes it is waited for: he writes one small file.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
 /// Secrets in it.
 const SECRETS_MAX: usize = 200;
 /// Bytes of a name.
@@ -75,6 +82,7 @@ impl Secrets {
         if value.len() > VALUE_BYTES_MAX || Secret::new("holder", value).is_none() {
             return Err(Error::Invalid("the value must be one line of at most 16 KiB, and not empty".to_owned()));
         }
+        let _mine = self.lock()?;
         let mut all = self.read()?;
         if all.len() >= SECRETS_MAX && !all.contains_key(name) {
             return Err(Error::Invalid(format!("there are {SECRETS_MAX} secrets already: remove some")));
@@ -91,6 +99,7 @@ impl Secrets {
     /// Forgets one; false if there was none.
     pub fn remove(&self, name: &str) -> Result<bool, Error> {
         check_name(name)?;
+        let _mine = self.lock()?;
         let mut all = self.read()?;
         let was = all.remove(name).is_some();
         if was {
@@ -109,6 +118,27 @@ impl Secrets {
             Secret::new(&kept.placeholder, entry.get("value")?.as_str()?)
         };
         names.iter().filter_map(one).collect()
+    }
+
+    /// So that of two who change it at once, each in a process of his own, none loses what the other kept. The file that bears it
+    /// stays: to remove it would let two hold a lock of the same name.
+    fn lock(&self) -> Result<File, Error> {
+        let path = self.file.with_file_name(LOCK);
+        let failed = |source| Error::Io { doing: "lock the secrets with", path: path.clone(), source };
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+        let until = Instant::now() + LOCK_WAIT;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => pause(),
+                Err(TryLockError::WouldBlock) => {
+                    let text = format!("another process keeps {} locked: try again, or end it", path.display());
+                    return Err(Error::Invalid(text));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
     }
 
     fn read(&self) -> Result<BTreeMap<String, Value>, Error> {
@@ -160,10 +190,18 @@ pub(crate) fn authority(task: &Path) -> std::io::Result<Arc<Authority>> {
 fn only_ours(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let aside = file.with_extension("new");
     let _ = std::fs::remove_file(&aside);
-    let mut made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
     made.write_all(bytes)?;
     made.sync_all()?;
     std::fs::rename(&aside, file)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process holds the lock; a wait for it with an end is not offered"
+)]
+fn pause() {
+    std::thread::sleep(LOCK_PAUSE);
 }
 
 fn kept(name: &str, entry: &Value) -> Option<KeptSecret> {
@@ -173,4 +211,29 @@ fn kept(name: &str, entry: &Value) -> Option<KeptSecret> {
 
 fn chance() -> Result<u64, Error> {
     getrandom::u64().map_err(|error| Error::Invalid(format!("read the system's random numbers: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_who_change_the_store_at_once_none_loses_what_another_kept() {
+        let home = tempfile::tempdir().unwrap();
+        // As a server and commands beside it: each has a store of its own over the same file.
+        std::thread::scope(|scope| {
+            for one in 0..8 {
+                let store = Secrets::of(home.path());
+                scope.spawn(move || {
+                    for number in 0..10 {
+                        store.set(&format!("KEY_{one}_{number}"), "value", &["api.test".to_owned()]).unwrap();
+                        assert!(number == 0 || store.remove(&format!("KEY_{one}_{}", number - 1)).unwrap());
+                    }
+                });
+            }
+        });
+        let kept = Secrets::of(home.path()).list().unwrap();
+        let names: Vec<_> = kept.iter().map(|kept| kept.name.as_str()).collect();
+        assert_eq!(names, (0..8).map(|one| format!("KEY_{one}_9")).collect::<Vec<_>>());
+    }
 }

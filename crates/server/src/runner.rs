@@ -267,7 +267,7 @@ impl Runner {
         for task in due.into_iter().take(TIDIED_PER_LOOK) {
             match self.shared.instance.tidy_checkpoints(&task.id) {
                 // Whoever has it in hand tidies it.
-                Ok(()) | Err(agent::Error::Held { .. }) => {}
+                Ok(_) | Err(agent::Error::Held { .. }) => {}
                 Err(error) => {
                     tracing::warn!(task = %task.id, %error, "checkpoints that are not needed stay where they are")
                 }

@@ -29,6 +29,11 @@ pub(crate) fn words(left: &Left, commands: usize) -> Option<String> {
         (left.sockets, "socket at which nobody answers", "sockets at which nobody answers"),
         (left.half_done, "task half made or half removed", "tasks half made or half removed"),
         (left.groups, "control group", "control groups"),
+        (
+            left.checkpoints,
+            "task with checkpoints that its record does not name",
+            "tasks with checkpoints that their records do not name",
+        ),
     ];
     let some = parts.iter().filter(|(count, ..)| *count > 0);
     let all: Vec<String> =
@@ -43,11 +48,11 @@ mod tests {
     #[test]
     fn what_is_left_is_told_with_the_command_that_clears_it() {
         assert!(told(&Left::default(), 0).works);
-        let found = told(&Left { computers: 1, sockets: 2, half_done: 0, groups: 3 }, 1);
+        let found = told(&Left { computers: 1, sockets: 2, half_done: 0, groups: 3, checkpoints: 1 }, 1);
         assert_eq!(
             found.what,
             "1 computer of a task that is over, 1 computer of `thenar computer exec`, 2 sockets at which nobody answers, \
-             3 control groups, by processes that were killed"
+             3 control groups, 1 task with checkpoints that its record does not name, by processes that were killed"
         );
         assert!(!found.works && !found.needed && found.fix == "thenar clean", "{found:?}");
     }

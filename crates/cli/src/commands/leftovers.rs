@@ -9,7 +9,8 @@ use crate::{config, env, house};
 /// `thenar clean`.
 pub(crate) fn clean(screen: Screen) -> Outcome {
     let instance = house::open(&config::read()?)?;
-    let cleared = instance.clear_left(env::now_ms());
+    let mut cleared = instance.clear_left(env::now_ms());
+    cleared.checkpoints += instance.tidy_all_checkpoints();
     let commands = computer::clear_left(instance.home().path());
     match leftovers::words(&cleared, commands) {
         Some(words) => data(&format!("cleared: {words}")),

@@ -179,13 +179,26 @@ impl Desk {
         self.ran(output.status, &output.stdout, &output.stderr)
     }
 
+    /// Starts the program and lets it run, with this to read.
+    pub(crate) fn start_reading(&self, arguments: &[&str], input: &[u8]) -> Running<'_> {
+        let (read, mut write) = std::io::pipe().unwrap();
+        // A pipe holds that much before anybody reads.
+        assert!(input.len() < 4096);
+        write.write_all(input).unwrap();
+        self.start_with(arguments, Stdio::from(read))
+    }
+
     /// Starts the program and lets it run.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running<'_> {
+        self.start_with(arguments, Stdio::null())
+    }
+
+    fn start_with(&self, arguments: &[&str], stdin: Stdio) -> Running<'_> {
         let number = self.started.get();
         self.started.set(number + 1);
         let (out, errors) = (self.path(&format!("running-{number}.out")), self.path(&format!("running-{number}.err")));
         let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).stdout(File::create(&out).unwrap()).stderr(File::create(&errors).unwrap());
+        command.stdin(stdin).stdout(File::create(&out).unwrap()).stderr(File::create(&errors).unwrap());
         Running { desk: self, child: command.spawn().unwrap(), out, errors }
     }
 

@@ -125,10 +125,14 @@ fn new_programs_take_over_in_mid_task() {
 
 /// Asks over a connection of its own; the status and all that came.
 fn ask(server: &Running<'_>, request: &str) -> (u16, String) {
+    ask_with(server, request, "")
+}
+
+fn ask_with(server: &Running<'_>, request: &str, body: &str) -> (u16, String) {
     let said = server.said();
     let address = said.split("http://").nth(1).unwrap().lines().next().unwrap().to_owned();
     let mut stream = std::net::TcpStream::connect(&address).unwrap();
-    write!(stream, "{}\r\nHost: {address}\r\nConnection: close\r\n\r\n", request.trim()).unwrap();
+    write!(stream, "{}\r\nHost: {address}\r\nConnection: close\r\n\r\n{body}", request.trim()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
@@ -151,6 +155,58 @@ fn a_program_with_the_token_reaches_the_tasks_and_nobody_else_does() {
     assert_eq!(ask(&server, &foreign).0, 403);
     server.signal(Signal::TERM);
     server.end().code(0);
+}
+
+#[test]
+fn secrets_kept_by_a_server_and_by_commands_at_once_are_all_there() {
+    let desk = Desk::new();
+    let server = serve(&desk);
+    let token = fs::read_to_string(desk.path("home/access-token")).unwrap();
+    let put = |name: &str| {
+        let body = json!({ "value": "a value", "hosts": ["api.test"] }).to_string();
+        let head = format!("PUT /v1/secrets/{name} HTTP/1.1\r\nAuthorization: Bearer {}\r\n", token.trim());
+        let about = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
+        ask_with(&server, &format!("{head}{about}"), &body).0
+    };
+    let commands: Vec<_> = (0..10)
+        .map(|number| {
+            desk.start_reading(&["secret", "set", &format!("COMMAND_{number}"), "--host", "api.test"], b"a value\n")
+        })
+        .collect();
+    for number in 0..10 {
+        assert_eq!(put(&format!("SERVER_{number}")), 204);
+    }
+    for command in commands {
+        command.end().code(0);
+    }
+    let kept = desk.run(&["secret", "list", "--json"]).code(0).json();
+    let names: Vec<_> = kept.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+    let all = ["COMMAND", "SERVER"].iter().flat_map(|who| (0..10).map(move |number| format!("{who}_{number}")));
+    assert_eq!(names, all.collect::<Vec<_>>());
+    server.signal(Signal::TERM);
+    server.end().code(0);
+}
+
+#[test]
+fn a_server_whose_computers_bubblewrap_makes_runs_tasks_and_refuses_what_it_cannot_make() {
+    let desk = Desk::new();
+    desk.config("[computer]\ndriver = \"bwrap\"\n");
+    let _server = serve(&desk);
+    let script = desk.script(&[exec("cat /proc/1/comm; echo here > made.txt"), say("Finished.")]);
+    desk.run(&["run", "--on-server", "--model", &script, "--id", "t-one", "Make"]).code(0).puts_out("Finished.\n");
+    assert_eq!(fs::read_to_string(desk.task("t-one").join("workspace/made.txt")).unwrap(), "here\n");
+    let proved = sandbox::Confinement::of(&desk.task("t-one").join("computer")).unwrap();
+    assert_eq!(proved.driver, sandbox::Driver::Bwrap);
+    desk.run(&["journal", "verify", "t-one"]).code(0);
+    until("its computer is gone", || !desk.has_computer("t-one"));
+    // What it cannot do is said before there is a task.
+    let wanted = ["run", "--on-server", "--model", &script, "--allow-net", "example.org", "--id"];
+    desk.run(&[&wanted[..], &["t-two", "Fetch"]].concat()).code(2).says("the driver bwrap makes no way out");
+    assert!(!desk.task("t-two").exists());
+    // The one who asks may have another driver than the server, which is then who says it.
+    desk.config("");
+    desk.run(&[&wanted[..], &["t-three", "Fetch"]].concat()).code(3).says("the driver bwrap makes no way out");
+    assert!(!desk.events("t-three").iter().any(|event| event["event"] == "tool_requested"));
 }
 
 #[test]

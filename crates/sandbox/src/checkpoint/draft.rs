@@ -53,11 +53,15 @@ impl Drop for Draft {
     }
 }
 
-/// Removes what writers that died have left. Only for whoever holds the writer's lock.
-pub(super) fn sweep(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+/// Removes what writers that died have left; how many. Only for whoever holds the writer's lock.
+pub(super) fn sweep(folder: &Path) -> u64 {
+    let removed = drafts(folder).filter(|path| fs::remove_file(path).is_ok());
+    u64::try_from(removed.count()).unwrap_or(u64::MAX)
+}
+
+/// Files in the making, or never made.
+pub(super) fn drafts(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)));
+    named.map(|entry| entry.path())
 }

@@ -20,6 +20,8 @@ const SMALL_PACKS_MAX: usize = 32;
 pub struct Swept {
     /// Checkpoints that went.
     pub checkpoints: u64,
+    /// Files that a writer that died had not come to the end of.
+    pub drafts: u64,
     /// Packs that went, and such as were made from what they held.
     pub packs: u64,
     /// Bytes of the store before.
@@ -28,7 +30,23 @@ pub struct Swept {
     pub bytes_after: u64,
 }
 
+impl Swept {
+    /// Nothing went, and nothing was joined.
+    pub fn is_nothing(&self) -> bool {
+        self.checkpoints == 0 && self.drafts == 0 && self.packs == 0
+    }
+}
+
 impl Store {
+    /// Whether a file lies here that nobody is writing and nobody wrote to its end. Changes nothing.
+    pub fn has_drafts(&self) -> bool {
+        if draft::drafts(&self.folder).next().is_none() {
+            return false;
+        }
+        // Whoever writes one holds this.
+        self.lock_file("writer").is_ok_and(|lock| lock.try_lock().is_ok())
+    }
+
     /// Lets go of every checkpoint that is not in `keep`, and of what only they needed. Does nothing while somebody reads.
     ///
     /// # Errors
@@ -42,8 +60,8 @@ impl Store {
         if in_use.try_lock().is_err() {
             return Ok(None);
         }
-        draft::sweep(&self.folder);
-        let mut swept = Swept { bytes_before: self.bytes()?, ..Swept::default() };
+        let bytes_before = self.bytes()?;
+        let mut swept = Swept { bytes_before, drafts: draft::sweep(&self.folder), ..Swept::default() };
         let mut packs = Packs::open(&self.folder)?;
         let there = manifest::all(&self.folder)?;
         let kept: HashSet<Id> = keep.iter().copied().filter(|id| there.contains(id)).collect();
