@@ -28,6 +28,7 @@ mod stage;
 mod sweep;
 mod take;
 mod text;
+mod times;
 mod walk;
 
 use std::fmt;

@@ -1,4 +1,5 @@
-//! An open file as chunks and holes. Cuts follow the content, so that an insertion moves one of them; what was never written is not read. It decides nothing about where chunks go.
+//! An open file as chunks and holes. Cuts follow the content, so that an insertion moves one of them; what was never written is not read. Where a chunk that is known begins at
+//! the same place, it is named before a cut is looked for. It decides nothing about where chunks go.
 
 use std::fs::File;
 use std::io;
@@ -37,12 +38,6 @@ pub(super) enum Stopped<E> {
     Taker(E),
 }
 
-/// Reads files piece by piece; holds one buffer.
-pub(super) struct Cutter<'a> {
-    buffer: Vec<u8>,
-    stop: &'a AtomicBool,
-}
-
 /// What is to be read, and how much.
 pub(super) struct Reading<'f> {
     pub(super) file: &'f File,
@@ -50,6 +45,48 @@ pub(super) struct Reading<'f> {
     /// Bytes it takes on the disk: fewer than its size, and there may be holes.
     pub(super) allocated: u64,
     pub(super) data_bytes_max: u64,
+    /// What the file may still consist of, in order: a chunk of these at its place needs no search for its end.
+    pub(super) known: &'f [Part],
+}
+
+/// Whoever takes the chunks, each with its name.
+type Taker<'t, E> = dyn FnMut(ChunkId, &[u8]) -> Result<(), E> + 't;
+
+/// Chunks that are known, by where they begin. They are asked for in order.
+struct Known<'k> {
+    parts: &'k [Part],
+    /// Where the first of them begins.
+    at: u64,
+}
+
+impl Known<'_> {
+    /// The chunk that begins here, if these bytes begin with it.
+    fn again<'b>(&mut self, begins: u64, rest: &'b [u8], ended: bool) -> Option<(ChunkId, &'b [u8])> {
+        while let Some((part, after)) = self.parts.split_first().filter(|_| self.at <= begins) {
+            let bytes = match part {
+                Part::Chunk(_, bytes) => u64::from(*bytes),
+                Part::Hole(bytes) => *bytes,
+            };
+            if let Part::Chunk(id, _) = part
+                && self.at == begins
+            {
+                let chunk = rest.get(..usize::try_from(bytes).ok()?)?;
+                // Where no chunk follows, not its content ended it: it only counts where the same ends it again.
+                let by_content = matches!(after.first(), Some(Part::Chunk(..)));
+                let counts = by_content || ended && chunk.len() == rest.len();
+                return (counts && blake3::hash(chunk) == *id).then_some((*id, chunk));
+            }
+            self.at = self.at.saturating_add(bytes);
+            self.parts = after;
+        }
+        None
+    }
+}
+
+/// Reads files piece by piece; holds one buffer.
+pub(super) struct Cutter<'a> {
+    buffer: Vec<u8>,
+    stop: &'a AtomicBool,
 }
 
 impl<'a> Cutter<'a> {
@@ -57,19 +94,16 @@ impl<'a> Cutter<'a> {
         Self { buffer: Vec::new(), stop }
     }
 
-    /// Gives each chunk to `take`, which names it.
-    pub(super) fn cut<E>(
-        &mut self,
-        reading: &Reading<'_>,
-        take: &mut dyn FnMut(&[u8]) -> Result<ChunkId, E>,
-    ) -> Result<Vec<Part>, Stopped<E>> {
-        let Reading { file, size, allocated, data_bytes_max } = *reading;
+    /// Gives each chunk to `take`.
+    pub(super) fn cut<E>(&mut self, reading: &Reading<'_>, take: &mut Taker<'_, E>) -> Result<Vec<Part>, Stopped<E>> {
+        let Reading { file, size, allocated, data_bytes_max, known } = *reading;
+        let mut known = Known { parts: known, at: 0 };
         let mut parts = Vec::new();
         if allocated >= size {
             if size > data_bytes_max {
                 return Err(Stopped::TooLarge);
             }
-            self.stretch(file, (0, size), &mut parts, take)?;
+            self.stretch(file, (0, size), &mut known, &mut parts, take)?;
             return Ok(parts);
         }
         let (mut at, mut data_bytes) = (0, 0);
@@ -92,7 +126,7 @@ impl<'a> Cutter<'a> {
             if data_bytes > data_bytes_max {
                 return Err(Stopped::TooLarge);
             }
-            self.stretch(file, (data, at), &mut parts, take)?;
+            self.stretch(file, (data, at), &mut known, &mut parts, take)?;
             if at >= size {
                 return Ok(parts);
             }
@@ -104,8 +138,9 @@ impl<'a> Cutter<'a> {
         &mut self,
         file: &File,
         (mut at, end): (u64, u64),
+        known: &mut Known<'_>,
         parts: &mut Vec<Part>,
-        take: &mut dyn FnMut(&[u8]) -> Result<ChunkId, E>,
+        take: &mut Taker<'_, E>,
     ) -> Result<(), Stopped<E>> {
         let (mut held, mut ended) = (0, at >= end);
         loop {
@@ -130,11 +165,15 @@ impl<'a> Cutter<'a> {
             let mut cut = 0;
             // A cut depends on what follows it, up to the largest chunk: only the end of the file may come sooner.
             while held - cut >= CHUNK_BYTES_MAX || ended && cut < held {
-                let length = length(&self.buffer[cut..held], (CHUNK_BYTES_MIN, CHUNK_BYTES_MEAN, CHUNK_BYTES_MAX));
-                let chunk = &self.buffer[cut..cut + length];
-                let id = take(chunk).map_err(Stopped::Taker)?;
-                parts.push(Part::Chunk(id, u32::try_from(length).unwrap_or(u32::MAX)));
-                cut += length;
+                let rest = &self.buffer[cut..held];
+                let begins = at - rest.len() as u64;
+                let (id, chunk) = known.again(begins, rest, ended).unwrap_or_else(|| {
+                    let chunk = &rest[..length(rest, (CHUNK_BYTES_MIN, CHUNK_BYTES_MEAN, CHUNK_BYTES_MAX))];
+                    (*blake3::hash(chunk).as_bytes(), chunk)
+                });
+                take(id, chunk).map_err(Stopped::Taker)?;
+                parts.push(Part::Chunk(id, u32::try_from(chunk.len()).unwrap_or(u32::MAX)));
+                cut += chunk.len();
             }
             if ended {
                 return Ok(());
@@ -148,4 +187,68 @@ impl<'a> Cutter<'a> {
 /// Bytes of the first chunk of these.
 pub(super) fn length(bytes: &[u8], (min, mean, max): (usize, usize, usize)) -> usize {
     FastCDC::new(bytes, min, mean, max).next().map_or(bytes.len(), |chunk| chunk.length)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cut(bytes: &[u8], known: &[Part]) -> Vec<Part> {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+        let size = bytes.len() as u64;
+        let reading = Reading { file: &file, size, allocated: size, data_bytes_max: size, known };
+        let mut whole = Vec::new();
+        let parts = Cutter::new(&AtomicBool::new(false)).cut::<()>(&reading, &mut |id, chunk| {
+            assert_eq!(id, *blake3::hash(chunk).as_bytes());
+            whole.extend_from_slice(chunk);
+            Ok(())
+        });
+        assert!(whole == bytes, "all of it is given, in order");
+        parts.unwrap()
+    }
+
+    /// Something to cut, the same each time.
+    fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+        let mut out = vec![0; bytes];
+        blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut out);
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn what_is_known_of_a_file_saves_the_search_and_changes_no_cut(
+            seed: u64,
+            bytes in 0_usize..2_500_000,
+            at in 0_usize..2_500_000,
+            gone in prop_oneof![Just(0), 1_usize..400_000, Just(usize::MAX)],
+            new in prop_oneof![Just(0), 1_usize..400_000],
+        ) {
+            let before = noise(seed, bytes);
+            let at = at.min(bytes);
+            let end = at.saturating_add(gone).min(bytes);
+            let after = [&before[..at], &noise(!seed, new), &before[end..]].concat();
+            let known = cut(&before, &[]);
+            prop_assert_eq!(cut(&before, &known), known.clone());
+            prop_assert_eq!(cut(&after, &known), cut(&after, &[]));
+        }
+    }
+
+    #[test]
+    fn a_file_that_grows_or_shrinks_at_a_cut_is_cut_as_if_it_were_new() {
+        let whole = noise(7, 2 << 20);
+        let parts = cut(&whole, &[]);
+        let mut end = 0;
+        for part in &parts {
+            let Part::Chunk(_, bytes) = part else { panic!("noise has no holes") };
+            end += *bytes as usize;
+            let known = cut(&whole[..end], &[]);
+            assert_eq!(cut(&whole, &known), parts, "grown from {end}");
+            assert_eq!(cut(&whole[..end], &parts), known, "shrunk to {end}");
+        }
+    }
 }

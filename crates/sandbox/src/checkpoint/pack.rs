@@ -241,8 +241,11 @@ impl<'a> Writer<'a> {
         self.ids.contains(id)
     }
 
-    /// Puts a chunk that is in no pack yet.
-    pub(super) fn put(&mut self, id: ChunkId, raw: &[u8]) -> Result<()> {
+    /// Puts a chunk that is in no pack; once.
+    pub(super) fn keep(&mut self, id: ChunkId, raw: &[u8]) -> Result<()> {
+        if self.has(&id) {
+            return Ok(());
+        }
         let mut packed = std::mem::take(&mut self.packed);
         packed.clear();
         packed.reserve(raw.len());

@@ -1,26 +1,23 @@
 //! What is remembered of the tree as the last checkpoint found it: enough to know a file again that nobody has touched, without opening it.
 //!
 //! A cache: lost or damaged, everything is read again. The time of the last change to a file's inode cannot be set by anybody, so
-//! nobody can hide a change from it; a file that was changed so shortly before it was read that another change might bear the same time is
-//! not remembered. After a loss of power contents may be older than their times say, so nothing is remembered beyond the machine's boot.
+//! nobody can hide a change from it; a file that was changed so shortly before it was read that another change might bear the same time
+//! (see [`super::times`]) is not remembered. After a loss of power contents may be older than their times say, so nothing is remembered beyond the machine's boot.
 
 use std::fs;
-use std::io::Write;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::Stat;
-use rustix::time::ClockId;
 
 use super::Id;
 use super::codec::{Garbled, Input};
-use super::draft::Draft;
 use super::listing::Moment;
+use super::times::Times;
 use crate::Result;
 
 const FILE: &str = "remembered";
 const MAGIC: &[u8; 8] = b"thnstat1";
-/// Longer than the steps in which any kernel's file times advance.
-const STEP_NANOS: u32 = 20_000_000;
 
 /// What the last checkpoint saw of its tree, in the order of its listing.
 #[derive(Debug)]
@@ -45,10 +42,10 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// An entry that was looked at after `since`.
-    pub(super) fn of(stat: &Stat, since: Moment) -> Self {
+    /// An entry that was looked at no earlier than `looked`.
+    pub(super) fn of(stat: &Stat, times: Times, looked: Moment) -> Self {
         let changed = changed(stat);
-        if changed < since { Self { number: stat.st_ino, changed } } else { Self::default() }
+        if times.tell(changed, looked) { Self { number: stat.st_ino, changed } } else { Self::default() }
     }
 
     /// Whether the entry is provably as it was.
@@ -60,16 +57,6 @@ impl Row {
 /// When anything about a file was last changed.
 pub(super) fn changed(stat: &Stat) -> Moment {
     Moment { seconds: stat.st_ctime, nanos: u32::try_from(stat.st_ctime_nsec).unwrap_or(0) }
-}
-
-/// A moment so long ago that a change from now on bears a later time: by the clock that file times are taken from.
-pub(super) fn settled() -> Moment {
-    let now = rustix::time::clock_gettime(ClockId::RealtimeCoarse);
-    let nanos = u32::try_from(now.tv_nsec).unwrap_or(0);
-    match nanos.checked_sub(STEP_NANOS) {
-        Some(nanos) => Moment { seconds: now.tv_sec, nanos },
-        None => Moment { seconds: now.tv_sec - 1, nanos: nanos + 1_000_000_000 - STEP_NANOS },
-    }
 }
 
 impl Remembered {
@@ -102,7 +89,8 @@ impl Remembered {
         Ok(Self { checkpoint, tree, rows })
     }
 
-    /// Kept for the next time; nothing waits for the disk, because a loss costs only time.
+    /// Kept for the next time, over what was kept: whoever reads it meanwhile, or after a kill, finds no use in it. Nothing waits for the
+    /// disk, because a loss costs only time.
     pub(super) fn save(&self, folder: &Path) -> Result<()> {
         let Some(boot) = boot() else { return Ok(()) };
         let mut bytes = Vec::with_capacity(128 + self.rows.len() * 20);
@@ -118,9 +106,13 @@ impl Remembered {
         }
         let hash = blake3::hash(&bytes);
         bytes.extend_from_slice(hash.as_bytes());
-        let mut draft = Draft::new(folder)?;
-        draft.file.write_all(&bytes).map_err(crate::Error::io(format!("write {}", draft.path().display())))?;
-        draft.name(FILE)
+        let path = folder.join(FILE);
+        let opened = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let written = opened.and_then(|file| {
+            file.write_all_at(&bytes, 0)?;
+            file.set_len(bytes.len() as u64)
+        });
+        written.map_err(crate::Error::io(format!("write {}", path.display())))
     }
 }
 

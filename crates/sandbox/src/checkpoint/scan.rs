@@ -12,7 +12,8 @@ use rustix::io::Errno;
 use super::cut::{Cutter, Reading, Stopped};
 use super::listing::{Entries, Entry, Kind, Left, Listing, Moment, Part, order};
 use super::pack::{ChunkId, Packs, Writer};
-use super::remembered::{Row, Tree, changed, settled};
+use super::remembered::{Row, Tree, changed};
+use super::times::Times;
 use super::walk::{Met, TooMany, Walk, What};
 use super::{Bound, Bounds, Changes, Counts, garbled};
 use crate::{Error, Result};
@@ -120,15 +121,16 @@ pub(super) fn scan<'a>(
         changes: Changes::default(),
     };
     let mut scan = Scan {
-        walk,
         sink,
         bounds,
         stop,
         owner: (met.stat.st_uid, met.stat.st_gid),
+        times: Times::of(walk.opened()),
         old: Old { entries: listing.map(Listing::entries), rows: rows.iter(), next: None },
         names: HashMap::new(),
         cutter: Cutter::new(stop),
         seen,
+        walk,
     };
     match scan.all(met) {
         Ok(()) => {
@@ -165,6 +167,7 @@ struct Scan<'a, 'w> {
     bounds: Bounds,
     stop: &'a AtomicBool,
     owner: (u32, u32),
+    times: Times,
     old: Old<'a>,
     /// The first path of each file that has several.
     names: HashMap<u64, Vec<u8>>,
@@ -195,9 +198,8 @@ impl Scan<'_, '_> {
     fn one(&mut self, met: Met) -> Result<(), End> {
         let old = self.old_of(&met.path)?;
         let (old, row) = old.map_or((None, Row::default()), |(entry, row)| (Some(entry), row));
-        let since = settled();
-        let known = old.as_ref().filter(|old| row.knows(&met.stat) && same_kind(&old.kind, met.what));
-        let made = self.entry(&met, known, row, since)?;
+        let looked = Times::now();
+        let made = self.entry(&met, old.as_ref(), row, looked)?;
         if met.stat.st_nlink > 1
             && !matches!(&made, Some((Entry { kind: Kind::File { .. } | Kind::Same { .. }, .. }, _)))
         {
@@ -241,14 +243,9 @@ impl Scan<'_, '_> {
     }
 
     /// What is to be said of something met; nothing where it is gone by now.
-    fn entry(
-        &mut self,
-        met: &Met,
-        known: Option<&Entry>,
-        row: Row,
-        since: Moment,
-    ) -> Result<Option<(Entry, Row)>, End> {
+    fn entry(&mut self, met: &Met, old: Option<&Entry>, row: Row, looked: Moment) -> Result<Option<(Entry, Row)>, End> {
         let name = super::listing::split(&met.path).1;
+        let known = old.filter(|old| row.knows(&met.stat) && same_kind(&old.kind, met.what));
         match met.what {
             What::Left(left) => Ok(Some((self.describe(met, &met.stat, Kind::Left(left), Vec::new()), Row::default()))),
             What::Folder => {
@@ -256,7 +253,7 @@ impl Scan<'_, '_> {
                     Some(known) => known.attributes.clone(),
                     None => self.walk.opened().map(super::attributes::read).unwrap_or_default(),
                 };
-                let row = if known.is_some() { row } else { Row::of(&met.stat, since) };
+                let row = if known.is_some() { row } else { Row::of(&met.stat, self.times, looked) };
                 Ok(Some((self.describe(met, &met.stat, Kind::Folder, attributes), row)))
             }
             What::Symlink => {
@@ -268,7 +265,7 @@ impl Scan<'_, '_> {
                         let target = target.into_bytes();
                         let fits = target.len() <= TARGET_BYTES_MAX;
                         let kind = if fits { Kind::Symlink { target } } else { Kind::Left(Left::TooMuch) };
-                        (kind, Row::of(&met.stat, since))
+                        (kind, Row::of(&met.stat, self.times, looked))
                     }
                 };
                 Ok(Some((self.describe(met, &met.stat, kind, Vec::new()), row)))
@@ -286,7 +283,7 @@ impl Scan<'_, '_> {
                     self.room_for(kind.data_bytes())?;
                     return Ok(Some((self.describe(met, &met.stat, kind, attributes), row)));
                 }
-                self.read(met, name)
+                self.read(met, name, old)
             }
         }
     }
@@ -326,7 +323,7 @@ impl Scan<'_, '_> {
         }
     }
 
-    fn read(&mut self, met: &Met, name: &[u8]) -> Result<Option<(Entry, Row)>, End> {
+    fn read(&mut self, met: &Met, name: &[u8], old: Option<&Entry>) -> Result<Option<(Entry, Row)>, End> {
         let size = u64::try_from(met.stat.st_size).unwrap_or(0);
         if !self.sink.wants(&met.path, size) {
             // Unlike any that is kept: its parts do not make up its size.
@@ -346,11 +343,16 @@ impl Scan<'_, '_> {
                 return Ok(Some((self.describe(met, &met.stat, kind, Vec::new()), Row::default())));
             }
         };
+        // Most of it may be as it was.
+        let known = match old.map(|old| &old.kind) {
+            Some(Kind::File { parts, .. }) => parts.as_slice(),
+            _ => &[],
+        };
         let mut reads = 1;
         loop {
-            let since = settled();
+            let looked = Times::now();
             let before = stat_of(&file)?;
-            let kind = match self.content(&file, &before) {
+            let kind = match self.content(&file, &before, known) {
                 Ok(kind) => kind,
                 Err(Stopped::TooTorn) => Kind::Left(Left::TooMuch),
                 Err(Stopped::Unreadable) => Kind::Left(Left::Unreadable),
@@ -367,18 +369,18 @@ impl Scan<'_, '_> {
             }
             self.seen.counts.disturbed += u64::from(!steady);
             self.room_for(kind.data_bytes())?;
-            let row = if steady { Row::of(&after, since) } else { Row::default() };
+            let row = if steady { Row::of(&after, self.times, looked) } else { Row::default() };
             return Ok(Some((self.describe(met, &after, kind, attributes), row)));
         }
     }
 
-    fn content(&mut self, file: &File, stat: &Stat) -> Result<Kind, Stopped<Error>> {
+    fn content(&mut self, file: &File, stat: &Stat, known: &[Part]) -> Result<Kind, Stopped<Error>> {
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
         let data_bytes_max = self.bounds.bytes.saturating_sub(self.seen.counts.data_bytes);
         let sink = &mut self.sink;
-        let reading = Reading { file, size, allocated, data_bytes_max };
-        let parts = self.cutter.cut(&reading, &mut |chunk| keep(sink, chunk))?;
+        let reading = Reading { file, size, allocated, data_bytes_max, known };
+        let parts = self.cutter.cut(&reading, &mut |id, chunk| keep(sink, id, chunk))?;
         // What was read, where it became shorter or longer meanwhile.
         let size = parts
             .iter()
@@ -391,14 +393,12 @@ impl Scan<'_, '_> {
     }
 }
 
-/// Names a chunk, and puts it where it is to go.
-pub(super) fn keep(sink: &mut Sink<'_, '_>, chunk: &[u8]) -> Result<ChunkId> {
-    let id = *blake3::hash(chunk).as_bytes();
+/// Puts a chunk where it is to go.
+fn keep(sink: &mut Sink<'_, '_>, id: ChunkId, chunk: &[u8]) -> Result<()> {
     match sink {
-        Sink::Keep(packs, writer) if !packs.has(&id) && !writer.has(&id) => writer.put(id, chunk)?,
-        Sink::Keep(..) | Sink::Against(_) => {}
+        Sink::Keep(packs, writer) if !packs.has(&id) => writer.keep(id, chunk),
+        Sink::Keep(..) | Sink::Against(_) => Ok(()),
     }
-    Ok(id)
 }
 
 fn same_kind(kind: &Kind, what: What) -> bool {

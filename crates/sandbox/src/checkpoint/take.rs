@@ -8,9 +8,9 @@ use super::listing::Listing;
 use super::manifest::{self, Manifest};
 use super::pack::{ChunkId, Packs, Sealed, Writer};
 use super::remembered::Remembered;
-use super::scan::{Before, Look, Scanned, Sink, keep, scan};
+use super::scan::{Before, Look, Scanned, Sink, scan};
 use super::{Bounds, Checkpoint, Counts, Id, Store, Taken, draft};
-use crate::Result;
+use crate::{Error, Result};
 
 /// What is to be taken.
 #[derive(Debug, Clone, Copy)]
@@ -86,26 +86,39 @@ impl Store {
         }
         let chunks = keep_listing(&seen.listing, &packs, &mut writer)?;
         let (id, bytes) = Manifest::new(seen.counts, &chunks).seal()?;
-        let stored_bytes = self.write(id, &bytes, writer, step)?;
+        let stored_bytes = self.write((id, &bytes), writer, take.last.is_none(), step)?;
         self.remember(id, &seen, None)?;
         Ok(Taken::New(Checkpoint { id, counts: seen.counts, changes: seen.changes, stored_bytes }))
     }
 
     /// Makes chunks and checkpoint durable and gives them their names; how much was written.
-    fn write(&self, id: Id, bytes: &[u8], mut writer: Writer<'_>, step: &mut dyn FnMut(Step)) -> Result<u64> {
+    fn write(
+        &self,
+        (id, bytes): (Id, &[u8]),
+        mut writer: Writer<'_>,
+        first: bool,
+        step: &mut dyn FnMut(Step),
+    ) -> Result<u64> {
         let sealed = writer.seal()?;
         let draft = Manifest::draft(&self.folder, bytes)?;
         step(Step::Written);
-        sealed.iter().try_for_each(Sealed::sync)?;
-        draft.sync()?;
+        // At once, they wait for the disk together.
+        std::thread::scope(|scope| {
+            let draft = scope.spawn(|| draft.sync());
+            let packs = sealed.iter().try_for_each(Sealed::sync);
+            draft.join().unwrap_or_else(|_| Err(Error::Invalid("whoever synced a checkpoint died".to_owned())))?;
+            packs
+        })?;
         step(Step::Synced);
         sealed.into_iter().try_for_each(Sealed::name)?;
         step(Step::Packed);
         draft.name(&manifest::file_name(&id))?;
         step(Step::Named);
         self.sync()?;
-        // The folder itself may be as new as what is in it.
-        self.folder.parent().map_or(Ok(()), super::sync_folder)?;
+        if first {
+            // The folder itself may be as new as what is in it.
+            self.folder.parent().map_or(Ok(()), super::sync_folder)?;
+        }
         step(Step::Durable);
         Ok(writer.bytes + bytes.len() as u64)
     }
@@ -131,7 +144,10 @@ fn keep_listing(listing: &Listing, packs: &Packs, writer: &mut Writer<'_>) -> Re
     let mut chunks = Vec::new();
     while !rest.is_empty() {
         let (chunk, after) = rest.split_at(length(rest, LISTING_CUTS));
-        let id = keep(&mut Sink::Keep(packs, writer), chunk)?;
+        let id = *blake3::hash(chunk).as_bytes();
+        if !packs.has(&id) {
+            writer.keep(id, chunk)?;
+        }
         chunks.push((id, u32::try_from(chunk.len()).unwrap_or(u32::MAX)));
         rest = after;
     }

@@ -1,0 +1,104 @@
+//! When two changes to a file surely bear different times: what makes a file's time of change a proof that it was not changed again.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::time::ClockId;
+
+use super::listing::Moment;
+
+/// Longer than the steps in which any kernel's file times advance.
+const STEP_NANOS: i128 = 20_000_000;
+/// The same where a file system keeps whole seconds only.
+const WHOLE_SECONDS_NANOS: i128 = 2_000_000_000;
+/// From here on a change after a look at a file's times bears a time of its own, on the file systems below
+/// (Linux, Documentation/filesystems/multigrain-ts.rst).
+const FINE_SINCE: (u32, u32) = (6, 13);
+/// btrfs, ext4, tmpfs, XFS, as `statfs` calls them (Linux, include/uapi/linux/magic.h).
+const FINE_ON: [i64; 4] = [0x9123_683e, 0xef53, 0x0102_1994, 0x5846_5342];
+
+/// How times of change advance where a tree lies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// Each change that follows a look has another time than the one before.
+    fine: bool,
+}
+
+impl Times {
+    /// Of the file system of a folder.
+    pub(super) fn of(folder: Option<BorrowedFd<'_>>) -> Self {
+        let kind = folder.and_then(|folder| rustix::fs::fstatfs(folder).ok()).map(|about| about.f_type);
+        let fine = kind.is_some_and(|kind| FINE_ON.iter().any(|fine| i128::from(kind) == i128::from(*fine)));
+        Self { fine: fine && kernel().is_some_and(|kernel| kernel >= FINE_SINCE) }
+    }
+
+    /// Now, by the clock that file times are taken from.
+    pub(super) fn now() -> Moment {
+        let now = rustix::time::clock_gettime(ClockId::RealtimeCoarse);
+        Moment { seconds: now.tv_sec, nanos: u32::try_from(now.tv_nsec).unwrap_or(0) }
+    }
+
+    /// Whether something that bears this time, and was looked at no earlier than `looked`, bears another after any further change.
+    pub(super) fn tell(self, changed: Moment, looked: Moment) -> bool {
+        let apart = i128::from(looked.seconds - changed.seconds) * 1_000_000_000 + i128::from(looked.nanos)
+            - i128::from(changed.nanos);
+        if changed.nanos == 0 { apart > WHOLE_SECONDS_NANOS } else { self.fine || apart > STEP_NANOS }
+    }
+}
+
+/// The running kernel's version.
+fn kernel() -> Option<(u32, u32)> {
+    let about = rustix::system::uname();
+    let mut numbers = about.release().to_str().ok()?.split(|letter: char| !letter.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(seconds: i64, nanos: u32) -> Moment {
+        Moment { seconds, nanos }
+    }
+
+    #[test]
+    fn a_time_tells_changes_once_the_clock_has_moved_on_and_at_once_where_times_are_fine() {
+        let [coarse, fine] = [false, true].map(|fine| Times { fine });
+        let changed = moment(9, 990_000_000);
+        for (looked, told) in
+            [(moment(9, 999_000_000), false), (moment(10, 9_000_000), false), (moment(10, 11_000_000), true)]
+        {
+            assert_eq!((coarse.tell(changed, looked), fine.tell(changed, looked)), (told, true), "{looked:?}");
+        }
+        // A clock that was put back.
+        assert!(!coarse.tell(changed, moment(5, 0)));
+        // Whole seconds: another change may follow in the same one.
+        for (looked, told) in [(moment(10, 900_000_000), false), (moment(12, 1), true)] {
+            assert_eq!(
+                (coarse.tell(moment(10, 0), looked), fine.tell(moment(10, 0), looked)),
+                (told, told),
+                "{looked:?}"
+            );
+        }
+        assert!(kernel().is_some_and(|kernel| kernel > (3, 0)));
+    }
+
+    #[test]
+    fn where_times_are_fine_each_change_after_a_look_has_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = std::fs::File::open(folder.path()).unwrap();
+        if !Times::of(Some(std::os::fd::AsFd::as_fd(&open))).fine {
+            return;
+        }
+        let path = folder.path().join("file");
+        let mut seen = std::collections::HashSet::new();
+        for round in 0..2_000_u32 {
+            std::fs::write(&path, round.to_le_bytes()).unwrap();
+            let about = std::fs::metadata(&path).unwrap();
+            let (seconds, nanos) = {
+                use std::os::unix::fs::MetadataExt;
+                (about.ctime(), about.ctime_nsec())
+            };
+            assert!(seen.insert((seconds, nanos)), "round {round}");
+        }
+    }
+}
