@@ -79,6 +79,36 @@ impl Allowed {
         Ok(Self { host, port, at })
     }
 
+    /// Whether this one names all hosts that the other names.
+    fn is_wider(&self, other: &Self) -> bool {
+        let below = |name: &str, domain: &str| {
+            name.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+        };
+        match (&self.host, &other.host) {
+            (Pattern::Every, _) => true,
+            (Pattern::Below(domain), Pattern::Host(Host::Name(name))) => below(name, domain),
+            (Pattern::Below(domain), Pattern::Below(other)) => domain == other || below(other, domain),
+            (Pattern::Host(host), Pattern::Host(other)) => host == other,
+            (Pattern::Below(_) | Pattern::Host(_), _) => false,
+        }
+    }
+
+    /// Whether whoever takes this one away means the other too: its hosts are among these, on this port or on any.
+    pub(crate) fn takes(&self, other: &Self) -> bool {
+        self.is_wider(other) && self.port.is_none_or(|port| other.port == Some(port))
+    }
+
+    /// The same of one place.
+    pub(crate) fn takes_place(&self, host: &Host, port: u16) -> bool {
+        self.takes(&Self { host: Pattern::Host(host.clone()), port: Some(port), at: None })
+    }
+
+    /// Whether all hosts of the other may be reached through this one, on a port that the other means.
+    pub(crate) fn lets_through(&self, other: &Self) -> bool {
+        let ports = |one: &Self| one.port.map_or_else(|| WEB.to_vec(), |port| vec![port]);
+        self.is_wider(other) && (other.port.is_none() || ports(self).iter().any(|port| ports(other).contains(port)))
+    }
+
     fn covers(&self, host: &Host, port: u16) -> bool {
         let host_fits = match (&self.host, host) {
             (Pattern::Every, _) => true,

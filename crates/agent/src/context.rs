@@ -146,6 +146,11 @@ impl Context {
                 }
                 Vec::new()
             }
+            Event::HostsChanged { allow_net } => {
+                let text = hosts_changed(allow_net);
+                self.pending.push(entry(user(text, &Label::system()), Label::system(), seq));
+                Vec::new()
+            }
             Event::TaskEnded { .. } => {
                 self.put_down = true;
                 Vec::new()
@@ -237,6 +242,18 @@ fn set_back(number: u64, problem: Option<&str>) -> String {
         text.push_str(" Not everything could be set back: files may be of either time.");
     }
     text
+}
+
+/// What a model is told whose hosts the person has changed.
+fn hosts_changed(allow_net: &[String]) -> String {
+    let now = match allow_net {
+        [] => "none".to_owned(),
+        named => named.join(", "),
+    };
+    format!(
+        "[Thenar] The person has changed the hosts that your computer may reach without a question. From here on: {now}. \
+         A connection to one that was taken away is cut."
+    )
 }
 
 fn entry(item: Item, label: Label, seq: u64) -> Entry {

@@ -35,6 +35,8 @@ pub enum Command {
     Stop { by: String },
     /// Other limits.
     Options { options: TaskOptions },
+    /// Other hosts: these may be reached from now on, those no more, also where the person was asked and said yes.
+    Hosts { allow: Vec<String>, deny: Vec<String> },
     /// Stand still while a copy is made, until the sender lets go: begin nothing and record nothing. What runs in the
     /// computer runs on. Whoever wants something of the task comes first, and the sender is told that the hold broke.
     Hold,
@@ -246,6 +248,10 @@ pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
         },
         Command::Hold => refuse("nothing is at work here that could stand still"),
         Command::PutDown { reason } => accept("put down", Event::PutDown { reason }),
+        Command::Hosts { allow, deny } => match crate::hosts::changed(state, &allow, &deny) {
+            Ok((text, events)) => (Answer { accepted: true, text }, events),
+            Err(error) => refuse(&error.to_string()),
+        },
         Command::Options { options } => accept("the new limits hold", Event::OptionsChanged { options }),
     }
 }

@@ -281,6 +281,10 @@ impl Instance {
     /// Tells a task something: its holder, or its journal where nobody holds it.
     pub fn command(&self, id: &TaskId, command: Command) -> Result<Reached, Error> {
         let folder = self.folder(id)?;
+        if let Command::Hosts { allow, .. } = &command {
+            let wanted = TaskOptions { allow_net: allow.clone(), ..TaskOptions::default() };
+            no_way_out(&wanted, self.driver(&folder)).map_err(Error::Invalid)?;
+        }
         if let Some(answer) = control::send(&folder.control(), &command)? {
             return Ok(Reached::Holder(answer));
         }

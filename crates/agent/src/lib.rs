@@ -20,6 +20,7 @@ mod follow;
 mod fork;
 mod handover;
 mod home;
+mod hosts;
 mod instance;
 mod keeping;
 mod leftovers;

@@ -85,9 +85,12 @@ impl Network {
                     asked.stage = Stage::Ended(refused.clone());
                 }
             }
-            // Other rules may hold now: what was settled is asked anew, under a number of its own.
-            Event::OptionsChanged { .. } => {
-                self.reaches.retain(|_, asked| matches!(asked.stage, Stage::Asking { .. } | Stage::Granted { .. }));
+            // Other rules may hold now: what was settled is asked anew, under a number of its own. The person's yes stands.
+            Event::OptionsChanged { .. } | Event::HostsChanged { .. } => {
+                self.reaches.retain(|_, asked| match asked.stage {
+                    Stage::Asking { .. } | Stage::Granted { .. } | Stage::Answered { allowed: true, .. } => true,
+                    Stage::Requested | Stage::Answered { .. } | Stage::Denied(_) | Stage::Ended(_) => false,
+                });
             }
             Event::ConnectionOpened { connection } => {
                 self.last_number = connection.number;
@@ -115,6 +118,16 @@ impl Network {
             _ => None,
         });
         asked.min_by_key(|(id, ..)| *id)
+    }
+
+    /// The places that the person said yes to when they were asked and that no list names, as `HOST:PORT`.
+    pub(crate) fn answered(&self, list: &[String]) -> Vec<String> {
+        let yes = self.reaches.iter().filter(|(_, asked)| asked.answer().is_some());
+        let unnamed = yes.filter_map(|((host, port), _)| {
+            let host = sandbox::egress::Host::parse(host).ok()?;
+            crate::allow::named(list, &host, *port).is_none().then(|| host.with_port(*port))
+        });
+        unnamed.collect()
     }
 
     /// How many places the person is asked about.

@@ -132,7 +132,7 @@ impl Instance {
 
 impl Instance {
     /// Who makes the task's computer, or made the one that lives.
-    fn driver(&self, folder: &crate::home::TaskFolder) -> sandbox::Driver {
+    pub(crate) fn driver(&self, folder: &crate::home::TaskFolder) -> sandbox::Driver {
         let dir = folder.computer();
         let living = matches!(sandbox::Computer::attach(&dir), Ok(Some(_)));
         let made = living.then(|| sandbox::Confinement::of(&dir).ok()).flatten();
@@ -411,11 +411,19 @@ impl Run<'_> {
 
     fn command(&mut self, command: Command) -> Result<Answer, Error> {
         let (answer, events) = heard(&self.record.state, command);
+        // On record together: what the person said in one breath is not cut in half by the end of a process.
+        if !events.is_empty() {
+            self.append(events.clone())?;
+        }
         for event in events {
-            self.append(vec![event.clone()])?;
             match event {
-                Event::ApprovalAnswered { id, .. } => self.reach_answered(id)?,
-                Event::OptionsChanged { .. } => self.review_grants()?,
+                Event::ApprovalAnswered { id, allowed, .. } => {
+                    if !allowed {
+                        self.review_grants()?;
+                    }
+                    self.reach_answered(id)?;
+                }
+                Event::OptionsChanged { .. } | Event::HostsChanged { .. } => self.review_grants()?,
                 _ => {}
             }
         }

@@ -198,6 +198,7 @@ impl State {
                 self.options = options.clone();
                 self.limits_reached.clear();
             }
+            Event::HostsChanged { allow_net } => self.options.allow_net.clone_from(allow_net),
             Event::MessageReceived { .. } => {
                 self.unread = self.ended.is_some();
                 self.unheard = true;

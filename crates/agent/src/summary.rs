@@ -49,6 +49,8 @@ pub struct Summary {
     /// What of the computer the person has in their own hands.
     pub taken_over: Option<ComputerPart>,
     pub options: TaskOptions,
+    /// The places that the person said yes to when they were asked and did not name, as `HOST:PORT`.
+    pub answered_net: Vec<String>,
     /// Where deliverables go.
     pub out: PathBuf,
     pub workspace: PathBuf,
@@ -101,6 +103,7 @@ impl Summary {
             }),
             taken_over: state.taken_over.clone(),
             options: state.options.clone(),
+            answered_net: state.network.answered(&state.options.allow_net),
             out: state.options.out.clone().map(PathBuf::from).unwrap_or_default(),
             workspace: state.options.workspace.clone().map_or_else(|| folder.workspace(), PathBuf::from),
             folder: folder.root().to_owned(),

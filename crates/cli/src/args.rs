@@ -171,6 +171,15 @@ pub(crate) struct Limits {
     pub(crate) max_time: Option<u64>,
 }
 
+const HOSTS: &str = "\
+What is taken away is cut, and a program that wants it again is refused or you are asked. A name without a port means
+every port of it, *.DOMAIN all below it, * everything.
+
+Examples:
+  thenar task hosts ID                                  one in each line; `asked` where you said yes to a question
+  thenar task hosts ID --allow pypi.org,files.pythonhosted.org
+  thenar task hosts ID --deny '*' --allow api.example.org:8443";
+
 const FORK: &str = "\
 The new task has the other one's history and, in a workspace of its own, its files as they were. The other one is not touched, and may be at work meanwhile.
 
@@ -266,6 +275,21 @@ pub(crate) enum Task {
         /// A word with your answer
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         note: String,
+    },
+    /// What programs in a task's computer may reach; with --allow or --deny, changed at once, also while it works
+    #[command(after_help = HOSTS)]
+    Hosts {
+        /// The task, or the beginning of its name
+        id: String,
+        /// From now on this may be reached: example.org, example.org:8443, *.example.org (again for more)
+        #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',')]
+        allow: Vec<String>,
+        /// From now on this may not: open connections to it are cut, also where you were asked and said yes (again for more)
+        #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',')]
+        deny: Vec<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Stop a task, wherever it runs; it can be resumed
     Stop {

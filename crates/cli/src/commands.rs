@@ -5,6 +5,7 @@ pub(crate) mod checkpoints;
 pub(crate) mod computer;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod hosts;
 pub(crate) mod journal;
 pub(crate) mod leftovers;
 pub(crate) mod models;

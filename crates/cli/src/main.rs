@@ -63,6 +63,7 @@ fn command(command: Command, screen: Screen) -> Result<commands::Ended, Problem>
             Task::Path { id } => commands::task::path(&id),
             Task::Send { id, text } => commands::task::send(&id, text, screen),
             Task::Confirm { id, deny, effect, note } => commands::task::confirm(&id, !deny, effect, note, screen),
+            Task::Hosts { id, allow, deny, json } => commands::hosts::hosts(&id, allow, deny, json, screen),
             Task::Stop { id } => commands::task::stop(&id, screen),
             Task::Checkpoints { id, json } => commands::checkpoints::list(&id, json, screen),
             Task::Diff { id, from, to, patch, json } => commands::checkpoints::diff(&id, from, to, patch, json),

@@ -259,6 +259,11 @@ impl Watcher for Show {
                 self.dim(&format!("  you took over {what}: the agent waits until it is handed back"))
             }
             Event::HandedBack { what, .. } => self.dim(&format!("  you handed back {what}")),
+            Event::HostsChanged { allow_net } => {
+                let now =
+                    if allow_net.is_empty() { "none without a question".to_owned() } else { allow_net.join(", ") };
+                self.dim(&format!("  you changed the hosts that it may reach: {}", clean::line(&now, LINE_CHARS)));
+            }
             Event::Resumed { .. } => {
                 let span = words::span(time_ms.saturating_sub(state.created_ms));
                 self.dim(&format!("  taken up again, {span} after it began"));

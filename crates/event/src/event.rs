@@ -31,6 +31,8 @@ pub enum Event {
     PutDown { reason: String },
     /// The person gave the task other limits.
     OptionsChanged { options: TaskOptions },
+    /// The person gave the task other hosts: what programs in its computer may reach now, as in [`TaskOptions::allow_net`].
+    HostsChanged { allow_net: Vec<String> },
     /// The person said something.
     MessageReceived { text: String, label: Label },
     /// The agent wants this.
@@ -242,6 +244,7 @@ impl Event {
             Self::Forked { .. } => "forked",
             Self::PutDown { .. } => "put_down",
             Self::OptionsChanged { .. } => "options_changed",
+            Self::HostsChanged { .. } => "hosts_changed",
             Self::MessageReceived { .. } => "message_received",
             Self::EffectRequested { .. } => "effect_requested",
             Self::EffectDecided { .. } => "effect_decided",
@@ -280,6 +283,7 @@ impl Event {
             Self::TaskCreated(_)
             | Self::Forked { .. }
             | Self::OptionsChanged { .. }
+            | Self::HostsChanged { .. }
             | Self::MessageReceived { .. }
             | Self::ApprovalAnswered { .. }
             | Self::ModelReplied { .. }

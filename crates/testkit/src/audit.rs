@@ -38,7 +38,7 @@ pub fn audit<'a>(events: impl IntoIterator<Item = (u64, &'a Event)>) -> Vec<Stri
             problem("a journal has one task_created, and it is the first event".to_owned());
         }
         let put_down_may_hold = matches!(event, Event::Resumed { .. } | Event::MessageReceived { .. } | Event::OptionsChanged { .. })
-                || matches!(event, Event::ApprovalAnswered { .. })
+                || matches!(event, Event::ApprovalAnswered { .. } | Event::HostsChanged { .. })
             // The person may set the workspace back then, and it is kept before.
             || matches!(event, Event::CheckpointTaken { .. } | Event::RestoreBegun { .. } | Event::WorkspaceRestored { .. });
         if seen.ended && !put_down_may_hold {
@@ -135,6 +135,7 @@ impl Seen {
             | Event::TaskCreated(_)
             | Event::Forked { .. }
             | Event::OptionsChanged { .. }
+            | Event::HostsChanged { .. }
             | Event::MessageReceived { .. }
             | Event::ModelAttemptFailed { .. }
             | Event::LimitReached { .. }

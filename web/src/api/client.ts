@@ -116,6 +116,8 @@ export const api = {
   confirm: (id: string, answer: Record<string, unknown>) => json<{ text: string }>('POST', `${of(id)}/confirm`, answer),
   stop: (id: string) => json<{ text: string }>('POST', `${of(id)}/stop`, {}),
   resume: (id: string, limits: Limits = {}) => json<TaskSummary>('POST', `${of(id)}/resume`, limits),
+  /** Changes what its programs may reach, at once. */
+  changeHosts: (id: string, change: { allow?: string[]; deny?: string[] }) => json<{ allow_net: string[]; answered: string[] }>('POST', `${of(id)}/hosts`, change),
   takeOver: (id: string, what: ComputerPart) => json<{ text: string }>('POST', `${of(id)}/takeover`, { what }),
   handBack: (id: string, note: string) => json<{ text: string }>('POST', `${of(id)}/handback`, { note }),
   terminalUrl: (id: string, name: string) => `${of(id)}/terminals/${encodeURIComponent(name)}`,

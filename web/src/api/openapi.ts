@@ -744,6 +744,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tasks/{id}/hosts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a task may reach */
+        get: operations["getTaskHosts"];
+        put?: never;
+        /**
+         * Change what a task may reach
+         * @description It holds at once, also while the task works: connections to what is taken away are cut, also where the person was asked and
+         *     had said yes. A question about a host that this decides is answered by it.
+         */
+        post: operations["changeTaskHosts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks/{id}/messages": {
         parameters: {
             query?: never;
@@ -1433,6 +1455,10 @@ export interface components {
             event: "options_changed";
             options: components["schemas"]["TaskOptions"];
         } | {
+            allow_net: string[];
+            /** @enum {string} */
+            event: "hosts_changed";
+        } | {
             /** @enum {string} */
             event: "message_received";
             label: components["schemas"]["Label"];
@@ -1720,6 +1746,20 @@ export interface components {
         Heard: {
             /** @description For a person to read. */
             text: string;
+        };
+        /** @description Other hosts for a task; the others stay. */
+        HostChange: {
+            /** @description These may be reached from now on. */
+            allow?: string[];
+            /** @description These may not: without a port every port is meant, by `*.DOMAIN` all below it, by `*` everything. */
+            deny?: string[];
+        };
+        /** @description What programs in the task's computer may reach without a further question. */
+        Hosts: {
+            /** @description Named by the person, as `HOST[:PORT][=ADDRESS[:PORT]]`. */
+            allow_net: string[];
+            /** @description Said yes to when a program wanted them, as `HOST:PORT`. */
+            answered: string[];
         };
         /**
          * @description Who could have written a datum. Ordered towards caution.
@@ -4928,6 +4968,155 @@ export interface operations {
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["busy"];
+            /** @description `disk-full`: The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTaskHosts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What may be reached without a question. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hosts"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    changeTaskHosts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HostChange"];
+            };
+        };
+        responses: {
+            /** @description What may be reached now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hosts"];
+                };
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-now`: The task does not take this as it stands. `model-unavailable`: The model cannot be had. `price-unknown`: A cap on money needs a price that is known. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            /** @description `queue-full`: Too many tasks wait already. `stopping`: The server is stopping. `busy`: The server has its hands full. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `disk-full`: The server's disk is full. */
             507: {
                 headers: {

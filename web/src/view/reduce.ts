@@ -68,6 +68,9 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
     case 'options_changed':
       view.options = event.options
       return mark({ mark: 'options', options: event.options })
+    case 'hosts_changed':
+      view.options = { ...view.options, allow_net: event.allow_net }
+      return mark({ mark: 'hosts', hosts: event.allow_net })
     case 'resumed':
       view.ended = null
       view.unread = false
@@ -227,7 +230,11 @@ function nextApproval(view: TaskView): number | null {
 function answered(view: TaskView, atMs: number, event: Extract<Event, { event: 'approval_answered' }>): boolean {
   const at = view.unanswered.get(event.id)
   const entry = at === undefined ? undefined : view.entries[at]
-  if (at === undefined || entry?.kind !== 'approval') return false
+  if (at === undefined || entry?.kind !== 'approval') {
+    // A yes that is taken back.
+    saidOf(view, event.id, event.allowed)
+    return view.hosts.has(event.id)
+  }
   view.entries[at] = { ...entry, answer: { allowed: event.allowed, by: event.by, note: event.note, atMs } }
   view.unanswered.delete(event.id)
   view.approval = nextApproval(view)

@@ -98,6 +98,8 @@ export interface Mark {
     | { mark: 'resumed' }
     | { mark: 'put_down'; reason: string }
     | { mark: 'options'; options: TaskOptions }
+    /** What programs may reach from here on. */
+    | { mark: 'hosts'; hosts: string[] }
     | { mark: 'retry'; reason: string; attempt: number; inMs: number }
     | { mark: 'model_failed'; reason: string }
     | { mark: 'limit'; limit: LimitKind; used: number; max: number }

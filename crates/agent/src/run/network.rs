@@ -254,12 +254,14 @@ impl Run<'_> {
         let network = &self.record.state.network;
         let asked = network.place(id).and_then(|place| network.reaches.get(place)).cloned();
         match asked {
-            Some(asked) if asked.reach.id == id => self.decide_reach(asked.reach, None),
+            Some(asked) if asked.reach.id == id && matches!(asked.stage, Stage::Answered { .. }) => {
+                self.decide_reach(asked.reach, None)
+            }
             Some(_) | None => Ok(()),
         }
     }
 
-    /// The person gave the task other options: what may not be reached any more is cut off.
+    /// The person gave the task other options or hosts, or took a yes back: what may not be reached any more is cut off.
     pub(super) fn review_grants(&mut self) -> Result<(), Error> {
         for (place, grant) in self.traffic.grants.clone() {
             let Some(asked) = self.record.state.network.reaches.get(&place).cloned() else { continue };

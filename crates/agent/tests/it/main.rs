@@ -14,6 +14,7 @@ mod crash;
 mod driver;
 mod faults;
 mod fork;
+mod hosts;
 mod labels;
 mod network;
 mod person;

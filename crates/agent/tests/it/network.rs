@@ -10,7 +10,7 @@ use testkit::{ModelServer, Turn};
 use crate::rig::{Rig, Seen};
 
 /// A site on loopback that answers every request, and keeps those for `/hold` waiting for ever.
-fn site() -> SocketAddr {
+pub(crate) fn site() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -33,7 +33,7 @@ fn site() -> SocketAddr {
     address
 }
 
-fn reaching(places: &[String]) -> TaskOptions {
+pub(crate) fn reaching(places: &[String]) -> TaskOptions {
     TaskOptions { allow_net: places.to_vec(), yes: true, ..TaskOptions::default() }
 }
 
@@ -45,7 +45,7 @@ fn opened(events: &[Event]) -> Vec<Connection> {
     events.iter().filter_map(opened).collect()
 }
 
-fn closed(events: &[Event]) -> Vec<Closed> {
+pub(crate) fn closed(events: &[Event]) -> Vec<Closed> {
     let closed = |event: &Event| match event {
         Event::ConnectionClosed { closed } => Some(closed.clone()),
         _ => None,
@@ -54,7 +54,7 @@ fn closed(events: &[Event]) -> Vec<Closed> {
 }
 
 /// The rules of what policy said about places, in order.
-fn rules(events: &[Event]) -> Vec<(Outcome, String)> {
+pub(crate) fn rules(events: &[Event]) -> Vec<(Outcome, String)> {
     let reaches: Vec<_> = events
         .iter()
         .filter_map(|event| match event {

@@ -12,6 +12,7 @@ mod demo;
 mod desk;
 mod full;
 mod handover;
+mod hosts;
 mod limits;
 mod models;
 mod packaging;

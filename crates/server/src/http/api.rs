@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Kind};
 use super::{
-    Shared, archive, browser, demo, events, files, framed, guard, guests, kept, pictures, record, say, secrets,
+    Shared, archive, browser, demo, events, files, framed, guard, guests, hosts, kept, pictures, record, say, secrets,
     settings, shares, status, takeover, tasks, terminals,
 };
 
@@ -60,6 +60,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(say::asked, say::confirm))
         .routes(routes!(say::stop))
         .routes(routes!(say::resume))
+        .routes(routes!(hosts::show, hosts::change))
         .routes(routes!(kept::list))
         .routes(routes!(kept::restore))
         .routes(routes!(kept::fork))

@@ -162,7 +162,7 @@ impl Watched {
             ring.push(recorded.seq, encoded(recorded));
             ended = match &recorded.event {
                 Event::TaskEnded { .. } => true,
-                Event::MessageReceived { .. } | Event::OptionsChanged { .. } => ended,
+                Event::MessageReceived { .. } | Event::OptionsChanged { .. } | Event::HostsChanged { .. } => ended,
                 other => ended && !other.is_progress() && !matches!(other, Event::Resumed { .. }),
             };
         }

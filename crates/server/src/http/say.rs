@@ -206,7 +206,7 @@ pub(super) async fn tell(shared: &Shared, id: TaskId, command: Command) -> Answe
     Ok((StatusCode::ACCEPTED, Json(Heard { text })).into_response())
 }
 
-async fn reach(shared: &Shared, id: &TaskId, command: Command) -> Result<Reached, Problem> {
+pub(super) async fn reach(shared: &Shared, id: &TaskId, command: Command) -> Result<Reached, Problem> {
     let mut tries = LETTING_GO_TRIES_MAX;
     loop {
         let (app, name, said) = (std::sync::Arc::clone(&shared.app), id.clone(), command.clone());

@@ -128,6 +128,7 @@ fn output(event: &Event) -> Option<Event> {
         }
         Event::PutDown { .. }
         | Event::OptionsChanged { .. }
+        | Event::HostsChanged { .. }
         | Event::EffectRequested { .. }
         | Event::EffectDecided { .. }
         | Event::ApprovalRequested { .. }

@@ -145,3 +145,28 @@ async fn a_secret_goes_in_for_its_hosts_and_never_comes_out() {
     let gone = ask(&door, request(&door, "DELETE", "/v1/secrets/API_KEY", &[], None)).await;
     assert_eq!((gone.status, get(&door, "/v1/secrets").await.json()), (204, json!({"secrets": []})));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hosts_of_a_task_are_shown_added_and_taken_away() {
+    let door = door();
+    let asked = json!({"task": "say done", "allow_net": ["a.test", "*.b.test"]});
+    let id = post(&door, "/v1/tasks", asked).await.json()["id"].as_str().unwrap().to_owned();
+    tokio::task::block_in_place(|| door.rig.until(&event::TaskId::new(id.as_str()).unwrap(), "done"));
+    let path = format!("/v1/tasks/{id}/hosts");
+    assert_eq!(get(&door, &path).await.json(), json!({"allow_net": ["a.test", "*.b.test"], "answered": []}));
+    let told = post(&door, &path, json!({"allow": ["C.test:8443"], "deny": ["a.test"]})).await;
+    assert_eq!((told.status, &told.json()["allow_net"]), (200, &json!(["*.b.test", "c.test:8443"])), "{}", told.json());
+    // Nobody has it in hand, and it is over: it stays so.
+    assert_eq!(get(&door, &format!("/v1/tasks/{id}")).await.json()["state"], "done");
+    for (wrong, status) in [
+        (json!({"allow": ["http://a"]}), 422),
+        (json!({"deny": ["a b"]}), 422),
+        (json!({"deny": ["x.b.test"]}), 409),
+        (json!({"deny": ["never.test"]}), 409),
+        (json!({"more": []}), 422),
+    ] {
+        assert_eq!(post(&door, &path, wrong.clone()).await.status, status, "{wrong}");
+    }
+    assert_eq!(get(&door, &path).await.json()["allow_net"], json!(["*.b.test", "c.test:8443"]));
+    assert_eq!(get(&door, "/v1/tasks/t-none/hosts").await.status, 404);
+}

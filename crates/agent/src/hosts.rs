@@ -1,0 +1,66 @@
+//! A person changes what a task may reach: which hosts it has then, and what goes on the record for it. Pure.
+
+use event::{Digest, EffectId, Event};
+use sandbox::egress::Host;
+
+use crate::Error;
+use crate::allow::{Allowed, allow_list, named};
+use crate::network::{Asked, Place, Stage};
+use crate::state::State;
+
+/// What the person is told, and the events: the new list where it is another one, and their word on each place that they are
+/// asked about, or said yes to, and that this decides.
+pub(crate) fn changed(state: &State, allow: &[String], deny: &[String]) -> Result<(String, Vec<Event>), Error> {
+    let more = allow_list(allow)?;
+    let less = allow_list(deny)?.iter().map(|text| Allowed::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let old = &state.options.allow_net;
+    let taken = |text: &str| Allowed::parse(text).is_ok_and(|one| less.iter().any(|away| away.takes(&one)));
+    let kept = old.iter().filter(|text| !taken(text));
+    let list = allow_list(&kept.chain(&more).cloned().collect::<Vec<_>>())?;
+    let places = &state.network.reaches;
+    for away in &less {
+        let has = old.iter().any(|text| Allowed::parse(text).is_ok_and(|one| away.takes(&one)));
+        let said = |(place, asked): (&Place, &Asked)| takes(away, place) && is_said_or_asked(asked);
+        if let Some(wider) = list.iter().find(|text| Allowed::parse(text).is_ok_and(|one| one.lets_through(away))) {
+            return Err(Error::Invalid(format!("{away} may still be reached through {wider}: take that away")));
+        }
+        if !has && !places.iter().any(said) {
+            return Err(Error::Invalid(format!("{away} is not among what the task may reach: {}", in_words(old))));
+        }
+    }
+    let mut events = Vec::new();
+    if list != *old {
+        events.push(Event::HostsChanged { allow_net: list.clone() });
+    }
+    for (place, asked) in places {
+        let gone = less.iter().any(|away| takes(away, place));
+        let come = Host::parse(&place.0).is_ok_and(|host| named(&list, &host, place.1).is_some());
+        let word = match &asked.stage {
+            Stage::Asking { digest, .. } if gone || come => Some((*digest, come)),
+            _ => asked.answer().filter(|_| gone && !come).map(|(digest, _)| (digest, false)),
+        };
+        events.extend(word.map(|(digest, allowed)| answered(asked.reach.id, digest, allowed)));
+    }
+    let now = in_words(&list);
+    let text = if events.is_empty() { format!("nothing changes: {now}") } else { now };
+    Ok((text, events))
+}
+
+fn takes(away: &Allowed, (host, port): &Place) -> bool {
+    Host::parse(host).is_ok_and(|host| away.takes_place(&host, *port))
+}
+
+fn is_said_or_asked(asked: &Asked) -> bool {
+    asked.answer().is_some() || matches!(asked.stage, Stage::Asking { .. })
+}
+
+fn answered(id: EffectId, effect_digest: Digest, allowed: bool) -> Event {
+    Event::ApprovalAnswered { id, effect_digest, allowed, by: "person".to_owned(), note: String::new() }
+}
+
+fn in_words(list: &[String]) -> String {
+    match list {
+        [] => "it may reach no host without a question".to_owned(),
+        list => format!("it may reach {}", list.join(", ")),
+    }
+}
