@@ -76,15 +76,17 @@ impl Failure {
     }
 }
 
+/// Not a disk is full, whatever the kernel's word for it says.
+const NO_MORE_NAMESPACES: &str = "the kernel lets no more namespaces be made, whatever its word for it: raise the limits that \
+    `sysctl -a 2>/dev/null | grep '^user.max_.*_namespaces'` shows, in a container those of the machine around it";
+
 /// What usually helps against a refusal of the kernel.
 fn hint(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => {
             "this machine does not let you make user namespaces: `thenar doctor` names the rule that forbids it and a fix to paste"
         }
-        Some(libc::ENOSPC | libc::EUSERS) => {
-            "the limit of namespaces is reached: raise user.max_user_namespaces with sysctl"
-        }
+        Some(libc::ENOSPC | libc::EUSERS) => NO_MORE_NAMESPACES,
         Some(libc::ENOSYS | libc::EINVAL) => "the kernel is too old or lacks a part: Linux 5.14 or newer is needed",
         Some(libc::EAGAIN) => "the limit of processes is reached: raise `ulimit -u` or end some",
         Some(libc::ENOMEM) => "the machine has no memory left",
@@ -116,7 +118,7 @@ pub(crate) fn locks_of(name: &OsStr) -> Option<SecondLock> {
 
 fn launch_native(spec: &ComputerSpec, program: &File, group: &mut Group) -> Result<Launched, Failure> {
     let workspace = workspace::open(spec)?;
-    let owner = Owner::of(spec, &workspace);
+    let owner = Owner::of(spec, &workspace)?;
     let mut plan = mounts::Plan::new(spec, &workspace);
     if owner.is_root {
         // Only root may copy mounts here; everybody else does it inside, as the root of the new namespace.

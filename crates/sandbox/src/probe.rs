@@ -145,23 +145,60 @@ fn limits(spec: &ComputerSpec) -> Result<Capability> {
             "; what the kernel counts per user (terminals, file watches) and files in /tmp have no limit of their own"
         }
     };
-    let why = if confinement.reason.is_empty() { String::new() } else { format!(" ({})", confinement.reason) };
+    let why = match in_short(&confinement.reason) {
+        "" => String::new(),
+        why => format!(", since {why}"),
+    };
     Ok(Capability {
         name: "limits",
         works: confinement.is_whole() && unmet.is_empty(),
         needed: !unmet.is_empty(),
-        finding: format!("{confinement}{why}{undivided}{unmet}"),
+        finding: format!("{confinement}{unmet}{undivided}{why}"),
         fix,
     })
 }
 
+/// Why there are no control groups, for a person: each folder of the kernel's has its own complaint, and most say the same.
+fn in_short(reason: &str) -> &str {
+    let refused = ["Permission denied", "cannot be written", "is not delegated"];
+    if reason.split("; ").all(|one| refused.iter().any(|refusal| one.contains(refusal))) {
+        "this account may not make control groups"
+    } else if reason.split("; ").all(|one| one.contains("Read-only file system")) {
+        "control groups can be read here and not be made, as in most containers"
+    } else {
+        reason
+    }
+}
+
 /// How control groups come to whoever runs this.
 fn fix_of(confinement: &Confinement) -> String {
-    if confinement.is_whole() {
-        return String::new();
+    let there = |path: &str| Path::new(path).exists();
+    let (v1, v2) = (there("/sys/fs/cgroup/memory/cgroup.procs"), there("/sys/fs/cgroup/cgroup.procs"));
+    match () {
+        () if confinement.is_whole() => String::new(),
+        () if there("/run/systemd/system") => format!(
+            "systemd-run --user --scope -p Delegate=yes -- thenar serve    # {OTHERWISE}; packaging/systemd/thenar.service has it"
+        ),
+        () if rustix::process::geteuid().is_root() || !(v1 || v2) => {
+            format!("start thenar where control groups can be made    # {OTHERWISE}; a container may not by default")
+        }
+        () if v1 => {
+            format!("for c in cpu memory pids; do {} done; thenar serve    # {OTHERWISE}", given("$c/thenar-$USER"))
+        }
+        () => format!(
+            "echo '+cpu +memory +pids' | sudo tee /sys/fs/cgroup/cgroup.subtree_control; {} thenar serve    # {OTHERWISE}",
+            given("thenar-$USER")
+        ),
     }
-    "systemd-run --user --scope -p Delegate=yes -- thenar serve    # a greedy task can slow the others otherwise; packaging/systemd/thenar.service has it"
-        .to_owned()
+}
+
+const OTHERWISE: &str = "a greedy task can slow the others otherwise";
+
+/// Gives this shell a group of its own, where nobody keeps the tree of them.
+fn given(group: &str) -> String {
+    format!(
+        "d=/sys/fs/cgroup/{group}; sudo mkdir -p $d && sudo chown -R $USER $d && echo $$ | sudo tee $d/cgroup.procs;"
+    )
 }
 
 /// One line per question, answered from inside: a name, then what was seen.
@@ -260,6 +297,16 @@ fn are_its_own(seen: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_there_are_no_groups_is_said_once() {
+        let many = "/sys/fs/cgroup/cpu: Permission denied (os error 13); /sys/fs/cgroup/unified cannot be written";
+        assert_eq!(in_short(many), "this account may not make control groups");
+        assert_eq!(in_short(""), "");
+        assert!(in_short("/a: Read-only file system (os error 30)").contains("containers"));
+        let other = "/a: Permission denied (os error 13); join /b: No space left on device";
+        assert_eq!(in_short(other), other);
+    }
 
     #[test]
     fn a_namespace_that_is_ours_is_seen() {

@@ -16,6 +16,7 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 pub(crate) fn finding(scratch: &Path, build: Build) -> Finding {
     const FIX: &str = "sudo apt-get install chromium-headless-shell fonts-liberation";
+    const FIX_OF_A_BROKEN_ONE: &str = "sudo apt-get install --reinstall chromium-headless-shell fonts-liberation";
     if !build.driver.has_browser() {
         let fix =
             "unset THENAR_COMPUTER    # and take `driver` out of config.toml: the driver native makes a box for one";
@@ -25,7 +26,9 @@ pub(crate) fn finding(scratch: &Path, build: Build) -> Finding {
         Err(_) => Finding::poor("browser", "there is none: tasks cannot look at pages", FIX),
         Ok((program, _)) => match answers(&scratch.join("browser"), build) {
             Ok(name) => Finding::good("browser", format!("{name}, started in its box")),
-            Err(what) => Finding::poor("browser", format!("{} does not start: {what}", program.display()), FIX),
+            Err(what) => {
+                Finding::poor("browser", format!("{} does not start: {what}", program.display()), FIX_OF_A_BROKEN_ONE)
+            }
         },
     }
 }

@@ -8,9 +8,16 @@ use sandbox::{Build, Capability, Driver};
 use super::Finding;
 use super::namespaces::Rules;
 
+const COMPUTER: &str = "computer";
+
+/// Whether these findings say that no computer can be made: then nothing can be tried in one either.
+pub(crate) fn is_none(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.name == COMPUTER && !finding.works)
+}
+
 /// What a computer is here, a finding for each lock.
 pub(crate) fn findings(scratch: &Path, build: Build) -> Vec<Finding> {
-    let fatal = |error: &dyn std::fmt::Display, fix: &str| vec![Finding::fatal("computer", error.to_string(), fix)];
+    let fatal = |error: &dyn std::fmt::Display, fix: &str| vec![Finding::fatal(COMPUTER, error.to_string(), fix)];
     let keeper = match sandbox::find_keeper() {
         Ok(keeper) => keeper,
         Err(error) => return fatal(&error, error.hint().unwrap_or("make install")),
@@ -23,8 +30,17 @@ pub(crate) fn findings(scratch: &Path, build: Build) -> Vec<Finding> {
         .into_iter()
         .map(|seen| {
             // Only where there is no computer at all can it be a rule of the machine's.
-            let rule = Rules::read().fix(build.driver, &keeper).filter(|_| !seen.works && seen.name == "computer");
-            finding(Capability { fix: rule.unwrap_or(seen.fix), ..seen })
+            if seen.works || seen.name != COMPUTER {
+                return finding(seen);
+            }
+            // What has nothing to do with them has a fix of its own.
+            if !seen.fix.contains("namespaces") {
+                return finding(seen);
+            }
+            let rules = Rules::read();
+            let why = rules.why().map(|why| format!("{why}: {}", seen.finding));
+            let fix = rules.fix(build.driver, &keeper).unwrap_or(seen.fix);
+            finding(Capability { finding: why.unwrap_or(seen.finding), fix, ..seen })
         })
         .collect();
     findings.push(finding(sandbox::landlock(scratch)));

@@ -24,9 +24,17 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
             let mut findings = disk::findings(&home, scratch.path());
             match config::read().and_then(|config| config.computer.build()) {
                 Ok(build) => {
-                    findings.extend(computer::findings(scratch.path(), build));
-                    findings.push(toolset::finding(scratch.path(), build));
-                    findings.push(browser::finding(scratch.path(), build));
+                    let computers = computer::findings(scratch.path(), build);
+                    let none = computer::is_none(&computers);
+                    findings.extend(computers);
+                    if none {
+                        // Whatever came of them would be this, with a fix for something else.
+                        let untried = |name| Finding::poor(name, "not tried: there is no computer to try it in", "");
+                        findings.extend(["toolset", "browser"].map(untried));
+                    } else {
+                        findings.push(toolset::finding(scratch.path(), build));
+                        findings.push(browser::finding(scratch.path(), build));
+                    }
                 }
                 Err(problem) => findings.push(Finding::fatal(
                     "configuration",

@@ -158,6 +158,19 @@ impl Desk {
         self.ran(output.status, &output.stdout, &output.stderr)
     }
 
+    /// Runs the program to its end on a machine that lacks something: root of namespaces of its own sets it up by this script,
+    /// which goes on with `exec "$@"`.
+    #[expect(clippy::disallowed_methods, reason = "the program under test, in namespaces of its own")]
+    pub(crate) fn run_where(&self, machine: &str, arguments: &[&str]) -> Ran {
+        let program = self.command(arguments);
+        let mut command = Command::new("/usr/bin/unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-ec", machine, "sh"]);
+        command.arg(program.get_program()).args(program.get_args()).current_dir(&self.here).env_clear();
+        command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        self.ran(output.status, &output.stdout, &output.stderr)
+    }
+
     /// Runs the program to its end, with this to read.
     pub(crate) fn run_reading(&self, arguments: &[&str], input: &[u8]) -> Ran {
         let mut command = self.command(arguments);

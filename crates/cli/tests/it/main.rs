@@ -10,6 +10,7 @@ mod computer;
 mod crash;
 mod demo;
 mod desk;
+mod doctor;
 mod full;
 mod handover;
 mod hosts;

@@ -33,6 +33,8 @@ use crate::sys::{self, Forked};
 pub(crate) const ROLE: &str = "thenar-boxed";
 /// Where bubblewrap is installed; never what a `PATH` says.
 const PLACES: &[&str] = &["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"];
+/// What to do about one that is none.
+const REINSTALL: &str = "sudo apt-get install --reinstall bubblewrap    # or take the driver native";
 /// What is handed over, by number: to PID 1, and to bubblewrap itself.
 const PROGRAM_FD: i32 = 4;
 const SHEET_FD: i32 = 5;
@@ -79,7 +81,7 @@ struct Parts {
 pub(super) fn launch(spec: &ComputerSpec, program: &File, group: &mut Group) -> Result<Launched, Failure> {
     let bwrap = find()?;
     let opened = workspace::open(spec)?;
-    let owner = Owner::of(spec, &opened);
+    let owner = Owner::of(spec, &opened)?;
     let mut plan = Plan::new(spec, &opened);
     let sheet = Sheet { limits: spec.limits.clone(), second_lock: spec.build.second_lock, workspace: opened.identity };
     let path = opened.path.clone();
@@ -159,7 +161,10 @@ fn found(mut info: PipeReader, control: &OwnedFd) -> Result<(Pid, OwnedFd), Fail
         #[serde(rename = "child-pid")]
         init: i32,
     }
-    let nothing = || Failure::at("make the box with bubblewrap")(io::Error::from_raw_os_error(libc::EIO));
+    let nothing = || Failure::Launch {
+        reason: "bubblewrap ended without a box and without a word".to_owned(),
+        hint: REINSTALL.to_owned(),
+    };
     let mut told = Vec::new();
     info.read_to_end(&mut told).map_err(Failure::at("wait for bubblewrap"))?;
     let told = serde_json::from_slice::<Told>(&told).map_err(|_| nothing())?;

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use rustix::process::{Pid, WaitOptions};
 
-use super::INSIDE_ID;
 use super::workspace::Opened;
+use super::{Failure, INSIDE_ID};
 use crate::spec::{ComputerSpec, Workspace};
 use crate::sys::{self, Forked};
 
@@ -27,10 +27,10 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    pub(super) fn of(spec: &ComputerSpec, workspace: &Opened) -> Self {
+    pub(super) fn of(spec: &ComputerSpec, workspace: &Opened) -> Result<Self, Failure> {
         let uid = rustix::process::geteuid().as_raw();
         if uid != 0 {
-            return Self { is_root: false, uid, gid: rustix::process::getegid().as_raw() };
+            return Ok(Self { is_root: false, uid, gid: rustix::process::getegid().as_raw() });
         }
         // A workspace of ours that already belongs to a session keeps its user, wherever its folder was moved to.
         let range = SESSION_ID_FIRST..SESSION_ID_FIRST + SESSION_IDS;
@@ -38,7 +38,19 @@ impl Owner {
             Workspace::Own(_) if range.contains(&workspace.uid) => workspace.uid,
             Workspace::Own(_) | Workspace::Folder(_) => session_id(&spec.dir),
         };
-        Self { is_root: true, uid: id, gid: id }
+        for map in ["/proc/self/uid_map", "/proc/self/gid_map"] {
+            // What cannot be read says nothing; the next step then does.
+            if fs::read_to_string(map).is_ok_and(|map| !knows(&map, id)) {
+                return Err(Failure::Launch {
+                    reason: "root here is root of a few users only, and has none to spare that a computer could be"
+                        .to_owned(),
+                    hint:
+                        "run thenar as an ordinary user here, not as root    # as packaging/container/Dockerfile does"
+                            .to_owned(),
+                });
+            }
+        }
+        Ok(Self { is_root: true, uid: id, gid: id })
     }
 
     /// Writes the maps of a process in a new user namespace.
@@ -73,6 +85,17 @@ impl Owner {
     }
 }
 
+/// Whether a user namespace with this map has such a user.
+fn knows(map: &str, id: u32) -> bool {
+    map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u64>);
+        let (Some(Ok(first)), Some(Ok(_)), Some(Ok(count))) = (numbers.next(), numbers.next(), numbers.next()) else {
+            return false;
+        };
+        (first..first.saturating_add(count)).contains(&u64::from(id))
+    })
+}
+
 /// A map of all ids below the sessions' range to themselves, but `from` to `to`.
 fn with_one_moved(from: u32, to: u32) -> String {
     let mut map = String::new();
@@ -95,4 +118,21 @@ fn session_id(dir: &Path) -> u32 {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     SESSION_ID_FIRST + u32::try_from(hash % u64::from(SESSION_IDS)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SESSION_ID_FIRST, SESSION_IDS, knows};
+
+    #[test]
+    fn root_of_a_few_users_is_told_from_root_of_all() {
+        let whole = "         0          0 4294967295\n";
+        let container = "0 100000 65536\n";
+        let alone = "0 1000 1\n";
+        for id in [SESSION_ID_FIRST, SESSION_ID_FIRST + SESSION_IDS - 1] {
+            assert!(knows(whole, id) && !knows(container, id) && !knows(alone, id));
+        }
+        assert!(knows(&format!("0 0 1\n{SESSION_ID_FIRST} {SESSION_ID_FIRST} {SESSION_IDS}\n"), SESSION_ID_FIRST + 7));
+        assert!(!knows("", SESSION_ID_FIRST));
+    }
 }

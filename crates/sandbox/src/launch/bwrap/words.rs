@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{ARGUMENTS_FD, FILES_FD, INFO_FD, PROGRAM_FD};
 use crate::launch::inside::{ETC_FILES, HOST_NAME, PROC_HIDDEN_FILES, PROC_HIDDEN_FOLDERS};
 use crate::launch::mounts::Plan;
-use crate::launch::{Failure, INSIDE_ID};
+use crate::launch::{Failure, INSIDE_ID, NO_MORE_NAMESPACES};
 use crate::spec::ComputerSpec;
 
 /// Its command line says nothing: it can be read in `/proc` by everybody.
@@ -77,10 +77,12 @@ impl Words {
 
 /// What its complaint means for a person.
 pub(super) fn failure(said: &str) -> Failure {
-    let hint = if said.contains("Unknown option") {
+    let hint = if said.contains("Unknown option") || said.contains("unrecognized option") {
         "this bubblewrap is too old: 0.8.0 or newer is needed (sudo apt-get install bubblewrap), or take the driver native"
+    } else if said.starts_with("run bubblewrap") {
+        super::REINSTALL
     } else if said.contains("No space left") {
-        "the limit of namespaces is reached: raise user.max_user_namespaces with sysctl"
+        NO_MORE_NAMESPACES
     } else if said.contains("amespace") || said.contains("uid map") || said.contains("not permitted") {
         "this machine does not let bubblewrap make user namespaces: `thenar doctor` names the rule that forbids it and a fix to paste"
     } else {
@@ -103,9 +105,10 @@ mod tests {
             Failure::Workspace { .. } => String::new(),
         };
         assert!(hint("bwrap: Unknown option --disable-userns").contains("too old"));
+        assert!(hint("run bubblewrap: No such file or directory").contains("--reinstall bubblewrap"));
         assert!(hint("bwrap: Creating new namespace failed: Operation not permitted").contains("thenar doctor"));
         assert!(hint("bwrap: setting up uid map: Permission denied").contains("thenar doctor"));
-        assert!(hint("bwrap: Creating new namespace failed: No space left on device").contains("max_user_namespaces"));
+        assert!(hint("bwrap: Creating new namespace failed: No space left on device").contains("user.max_"));
         assert_eq!(COMMAND.last().map(|role| role.to_str().unwrap()), Some(super::super::ROLE));
         assert_eq!(hint("bwrap: Can't mkdir /x: Read-only file system"), "");
     }

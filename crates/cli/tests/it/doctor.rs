@@ -1,0 +1,98 @@
+//! `thenar doctor` on machines that lack something, made for the test: what it says is for somebody who has never heard of namespaces.
+
+use serde_json::Value;
+
+use crate::desk::Desk;
+
+/// Goes on as an ordinary user, whose files are those of whoever runs the test.
+const AS_A_USER: &str = "exec unshare --user --map-user=1000 --map-group=1000 \"$@\"";
+const AS_ROOT: &str = "exec \"$@\"";
+
+/// What the doctor finds there, and how it ends.
+#[track_caller]
+fn examined(desk: &Desk, machine: &str, code: i32) -> Vec<Value> {
+    let report = desk.run_where(machine, &["doctor", "--json"]).code(code).json();
+    report["findings"].as_array().unwrap().clone()
+}
+
+/// Finding and fix of one name, as one text.
+#[track_caller]
+fn told(findings: &[Value], name: &str) -> String {
+    let found = findings.iter().find(|finding| finding["name"] == name);
+    let found = found.unwrap_or_else(|| panic!("nothing is said of {name}: {findings:?}"));
+    assert_eq!(found["works"], false, "{found}");
+    format!("{} -> {}", found["finding"].as_str().unwrap(), found["fix"].as_str().unwrap())
+}
+
+#[test]
+fn where_no_more_namespaces_can_be_made_no_full_disk_is_blamed_and_no_browser() {
+    let desk = Desk::new();
+    // The namespace that the user comes into is the last one.
+    let found = examined(&desk, &format!("echo 2 > /proc/sys/user/max_user_namespaces; {AS_A_USER}"), 5);
+    let computer = told(&found, "computer");
+    assert!(
+        computer.contains("whatever its word for it") && computer.contains("'^user.max_.*_namespaces'"),
+        "{computer}"
+    );
+    for name in ["browser", "toolset"] {
+        assert_eq!(told(&found, name), "not tried: there is no computer to try it in -> ");
+    }
+}
+
+#[test]
+fn root_of_a_few_users_is_told_to_be_an_ordinary_one() {
+    let desk = Desk::new();
+    let found = examined(&desk, AS_ROOT, 5);
+    let computer = told(&found, "computer");
+    assert!(computer.contains("root of a few users only") && computer.contains("as an ordinary user"), "{computer}");
+}
+
+#[test]
+fn a_bubblewrap_that_makes_no_box_is_named_and_nobody_steps_in() {
+    let desk = Desk::new().with("THENAR_COMPUTER", "bwrap");
+    let instead = |program: &str| {
+        let places = "/usr/bin/bwrap /usr/local/bin/bwrap";
+        let machine = format!("for b in {places}; do [ ! -e $b ] || mount --bind {program} $b; done; {AS_A_USER}");
+        told(&examined(&desk, &machine, 5), "computer")
+    };
+    let silent = instead("/bin/false");
+    assert!(silent.contains("ended without a box") && silent.contains("--reinstall bubblewrap"), "{silent}");
+    // One that does not know our options, as an old one does not.
+    let old = instead("/bin/ls");
+    assert!(old.contains("option") && old.contains("too old: 0.8.0 or newer"), "{old}");
+    let empty = instead("/dev/null");
+    assert!(empty.contains("run bubblewrap") && empty.contains("--reinstall bubblewrap"), "{empty}");
+}
+
+#[test]
+fn a_browser_that_is_missing_or_broken_is_told_with_what_to_install() {
+    let desk = Desk::new();
+    let none = "for b in /usr/lib/chromium /usr/bin/chromium; do [ -d $b ] && mount -t tmpfs t $b || mount --bind /dev/null $b; done; true";
+    let found = examined(&desk, &format!("{none}; {AS_A_USER}"), 0);
+    let browser = told(&found, "browser");
+    assert!(
+        browser.contains("there is none") && browser.contains("apt-get install chromium-headless-shell"),
+        "{browser}"
+    );
+    let broken = "for b in /usr/lib/chromium/chromium-headless-shell /usr/lib/chromium/chromium; do [ -e $b ] && mount --bind /bin/false $b; done; true";
+    let found = examined(&desk, &format!("{broken}; {AS_A_USER}"), 0);
+    let browser = told(&found, "browser");
+    assert!(browser.contains("does not start") && browser.contains("--reinstall chromium-headless-shell"), "{browser}");
+}
+
+#[test]
+fn who_holds_the_limits_and_why_is_one_line() {
+    // Whoever is no root already is an ordinary user.
+    let desk = if rustix::process::geteuid().is_root() { Desk::new().owned_by_user(64_325) } else { Desk::new() };
+    let report = desk.run(&["doctor", "--json"]).code(0).json();
+    let findings = report["findings"].as_array().unwrap();
+    if findings.iter().any(|finding| finding["name"] == "limits" && finding["works"] == true) {
+        return;
+    }
+    let limits = told(findings, "limits");
+    assert!(
+        limits.contains("memory by a watcher that looks twice a second") && !limits.contains("os error"),
+        "{limits}"
+    );
+    assert!(limits.contains("thenar serve"), "{limits}");
+}
