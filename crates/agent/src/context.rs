@@ -119,7 +119,7 @@ impl Context {
                 self.pending.push(entry(user(SLEPT.to_owned(), &Label::system()), Label::system(), seq));
                 Vec::new()
             }
-            Event::HandedBack { what, note } => {
+            Event::HandedBack { what, note, .. } => {
                 let text = handed_back(what, note);
                 self.person.push(note.clone());
                 self.pending.push(entry(user(text, &Label::person()), Label::person(), seq));

@@ -10,7 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use event::{ComputerPart, EffectId, Event, Label, TaskOptions};
+use event::{ComputerPart, EffectId, Event, Label, PageSeen, TaskOptions};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
@@ -41,9 +41,10 @@ pub enum Command {
     /// computer runs on. Whoever wants something of the task comes first, and the sender is told that the hold broke.
     Hold,
     /// The person works with this part of the computer themselves: the agent begins nothing until it has it back.
-    TakeOver { what: ComputerPart },
+    /// `page` is what the browser shows.
+    TakeOver { what: ComputerPart, page: Option<PageSeen> },
     /// They hand back what they have taken, with a word for the agent or none.
-    HandBack { note: String },
+    HandBack { note: String, page: Option<PageSeen> },
     /// From the engine's own server: put the task down in good order. Its computer runs on.
     PutDown { reason: String },
 }
@@ -234,17 +235,22 @@ pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
         Command::Stop { .. } if state.ended.is_some() => refuse("the task has already ended"),
         Command::Stop { by } => accept("stopping", Event::StopRequested { by }),
         Command::TakeOver { .. } if state.ended.is_some() => refuse("the task has already ended"),
-        Command::TakeOver { what } => match &state.taken_over {
-            None => accept("it is in your hands", Event::TakenOver { what }),
+        Command::TakeOver { what, page } => match &state.taken_over {
+            None => accept("it is in your hands", Event::TakenOver { what, page: page.map(Box::new) }),
             Some(taken) if *taken == what => {
                 (Answer { accepted: true, text: "it is in your hands already".to_owned() }, Vec::new())
             }
             Some(taken) => refuse(&format!("you have {taken} in your hands: hand it back first")),
         },
-        Command::HandBack { note } if note.len() > MESSAGE_BYTES_MAX => refuse("the note is too long: 256 KiB at most"),
-        Command::HandBack { note } => match &state.taken_over {
+        Command::HandBack { note, .. } if note.len() > MESSAGE_BYTES_MAX => {
+            refuse("the note is too long: 256 KiB at most")
+        }
+        Command::HandBack { note, page } => match &state.taken_over {
             None => refuse("nothing is taken over"),
-            Some(what) => accept("the agent has it back", Event::HandedBack { what: what.clone(), note }),
+            Some(what) => {
+                let page = page.map(Box::new);
+                accept("the agent has it back", Event::HandedBack { what: what.clone(), note, page })
+            }
         },
         Command::Hold => refuse("nothing is at work here that could stand still"),
         Command::PutDown { reason } => accept("put down", Event::PutDown { reason }),

@@ -134,6 +134,7 @@ fn past(id: &TaskId, folder: &TaskFolder, at_seq: u64) -> Result<Past, Error> {
                 _ => None,
             }));
         }
+        pictures.extend(recorded.event.page().and_then(|page| page.picture.clone()));
         match recorded.event {
             Event::TaskCreated(first) => created = Some(*first),
             _ => drafts.push(journal::Draft::new(record.time_ms, record.kind, record.payload)),

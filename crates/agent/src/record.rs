@@ -112,12 +112,15 @@ impl Record {
 
     /// Where tools keep pictures for a model that sees; the blobs reach the disk with the record.
     pub(crate) fn album(&self) -> Option<tools::Album> {
-        self.folds.sees.then(|| {
-            let blobs = self.writer.blobs().clone();
-            tools::Album::new(move |bytes| {
-                let blob = blobs.put(bytes).map_err(std::io::Error::other)?;
-                Ok(BlobRef { digest: Digest(blob.digest), bytes: blob.bytes })
-            })
+        self.folds.sees.then(|| self.pages())
+    }
+
+    /// Where pictures of pages are kept for the person.
+    pub(crate) fn pages(&self) -> tools::Album {
+        let blobs = self.writer.blobs().clone();
+        tools::Album::new(move |bytes| {
+            let blob = blobs.put(bytes).map_err(std::io::Error::other)?;
+            Ok(BlobRef { digest: Digest(blob.digest), bytes: blob.bytes })
         })
     }
 

@@ -104,8 +104,9 @@ impl Instance {
         let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let _door = Door::open(&folder.control(), sender)?;
         let keeping = Keeping::new(Keeper::of(&folder, &record.state), record.state.kept.last);
-        let (traffic, album) = (Traffic::new(self.secrets(), folder.root()), record.album());
-        let place = Arc::new(self.place(&folder, &record.state).with_gate(traffic.gate()).with_album(album));
+        let traffic = Traffic::new(self.secrets(), folder.root());
+        let place = self.place(&folder, &record.state).with_gate(traffic.gate());
+        let place = Arc::new(place.with_album(record.album()).with_pages(record.pages()));
         self.shows(id, &place);
         let mut run = Run {
             record,
@@ -437,6 +438,7 @@ impl Run<'_> {
             processes: state.processes.clone(),
             acceptance: state.acceptance.clone(),
             delivered: state.deliverables.clone(),
+            pages_bytes: state.pages.bytes,
         }
     }
 

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use event::{
     AcceptanceItem, AutorunFile, ComputerPart, Decision, Deliverable, Digest, Effect, EffectId, EndState, Event,
-    LimitKind, MicroUsd, ModelCall, Plan, StopCause, TaskCreated, TaskOptions, ToolCall, ToolFact, ToolRequest,
-    ToolResult, Usage,
+    LimitKind, MicroUsd, ModelCall, PageSeen, Plan, StopCause, TaskCreated, TaskOptions, ToolCall, ToolFact,
+    ToolRequest, ToolResult, Usage,
 };
 
 pub use self::kept::{Kept, KeptCheckpoint};
@@ -85,6 +85,27 @@ pub struct State {
     pub hand_over: Option<Call>,
     /// The computer's network.
     pub network: Network,
+    /// Pictures of the browser's pages that are kept for the person.
+    pub pages: Pages,
+}
+
+/// What is kept of the browser's pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pages {
+    pub bytes: u64,
+    last: Option<Digest>,
+}
+
+impl Pages {
+    /// One that is as the one before it is kept once.
+    fn seen(&mut self, page: &PageSeen) {
+        if let Some(picture) = &page.picture
+            && self.last != Some(picture.digest)
+        {
+            self.bytes += picture.bytes;
+            self.last = Some(picture.digest);
+        }
+    }
 }
 
 /// How a task ended.
@@ -181,6 +202,9 @@ impl State {
             self.moved_ms = time_ms;
         }
         self.network.apply(event, time_ms);
+        if let Some(page) = event.page() {
+            self.pages.seen(page);
+        }
         match event {
             Event::TaskCreated(created) => {
                 (self.created_ms, self.taken_up_ms) = (time_ms, time_ms);
@@ -248,7 +272,7 @@ impl State {
             | Event::ConnectionsCounted { .. }
             | Event::GrantEnded { .. } => {}
             Event::StopRequested { by } => self.stop = Some(by.clone()),
-            Event::TakenOver { what } => self.taken_over = Some(what.clone()),
+            Event::TakenOver { what, .. } => self.taken_over = Some(what.clone()),
             Event::HandedBack { .. } => {
                 (self.taken_over, self.unheard) = (None, true);
                 self.last_words = None;
@@ -497,7 +521,7 @@ impl State {
                     self.deliverables.retain(|old| files.iter().all(|new| new.path != old.path));
                     self.deliverables.extend(files.iter().cloned());
                 }
-                ToolFact::Command { .. } | ToolFact::Picture { .. } => {}
+                ToolFact::Command { .. } | ToolFact::Picture { .. } | ToolFact::Page { .. } => {}
                 ToolFact::Idle { text } => self.idle = Some(text.clone()),
             }
         }

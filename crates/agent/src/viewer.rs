@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use browser::{Browser, Input, Sight, Start};
-use event::TaskId;
+use event::{BlobRef, Digest, PageSeen, TaskId};
 use sandbox::Computer;
 
 use crate::{Error, Instance};
@@ -79,6 +79,21 @@ impl Instance {
             return Ok(None);
         }
         self.view_browser(id)
+    }
+
+    /// The page that is shown, its picture kept among the task's blobs: to be put on the record by a command.
+    pub fn keep_page(&self, id: &TaskId, viewer: &Viewer) -> Option<PageSeen> {
+        let folder = self.folder(id).ok()?;
+        let bytes = self.state(id, &folder).ok()?.pages.bytes;
+        let blobs = journal::Blobs::open(folder.root());
+        let keeping = blobs.clone();
+        let album = tools::Album::new(move |bytes| {
+            let blob = keeping.put(bytes).map_err(std::io::Error::other)?;
+            Ok(BlobRef { digest: Digest(blob.digest), bytes: blob.bytes })
+        });
+        let page = tools::page_seen(viewer.browser(), &album, bytes)?;
+        // Whoever writes the record syncs what they have put, and this is not theirs.
+        blobs.sync().ok().map(|()| page)
     }
 
     /// Lets whoever asks look at what this process runs.

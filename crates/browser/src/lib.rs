@@ -28,6 +28,7 @@ pub use act::{Click, Direction, Spot};
 pub use browser::{Browser, Start};
 pub use error::Error;
 pub use files::Upload;
+pub use picture::Snapshot;
 pub use place::Destination;
 pub use state::{Download, Progress};
 pub use watch::{Frame, Input, Page, Question, Sight, Watch};

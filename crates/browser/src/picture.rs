@@ -1,15 +1,29 @@
 //! Pictures of the window with the numbers drawn on, and the text of a page as Markdown.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::limits::{ANSWER, BOXES_MAX, FRAMES_MAX, PICTURE_QUALITY};
+use crate::line::Ask;
+use crate::state::State;
 use crate::{Browser, Error, Result};
 
 /// How long a picture may take.
 const PICTURE: Duration = Duration::from_secs(20);
+
+/// How good a small picture is at first, and once more where that was too large.
+const SMALL_QUALITIES: [u8; 3] = [60, 35, 15];
+
+/// The page that is shown, as whoever looks back sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub title: String,
+    pub address: String,
+    /// A JPEG in base64; none where it could not be made in time.
+    pub jpeg: Option<String>,
+}
 
 /// A page's text as our code gives it.
 #[derive(Debug, Deserialize)]
@@ -59,6 +73,68 @@ impl Browser {
                 reason: "there is none".to_owned(),
             }),
             Err(error) => Err(error),
+        }
+    }
+
+    /// How the page stands, with a small picture of the window where one of at most so many bytes can be made in time.
+    /// Nothing is waited for but that, and nothing is opened: without a page there is none.
+    ///
+    /// # Errors
+    /// If the browser is gone.
+    pub fn snapshot(&self, within: Duration, bytes_max: usize) -> Result<Option<Snapshot>> {
+        let until = Instant::now() + within;
+        let Some(target) = self.line.state(|state| state.active().map(|tab| tab.target.clone())) else {
+            return Ok(None);
+        };
+        self.name(&target, within)?;
+        let jpeg = self.small(&target, until, bytes_max)?;
+        Ok(self.line.state(|state| {
+            let tab = state.tab(&target)?;
+            Some(Snapshot { title: tab.title.clone(), address: tab.url.clone(), jpeg })
+        }))
+    }
+
+    fn small(&self, target: &str, until: Instant, bytes_max: usize) -> Result<Option<String>> {
+        for quality in SMALL_QUALITIES {
+            // A page that waits with a question, or is not there any more, draws nothing.
+            let draws = |state: &mut State| state.tab(target).is_some_and(|tab| tab.dialog.is_none() && !tab.crashed);
+            let within = until.saturating_duration_since(Instant::now());
+            if within.is_zero() || !self.line.state(draws) {
+                return Ok(None);
+            }
+            let Ok(session) = self.session(target) else { return Ok(None) };
+            let params = json!({ "format": "jpeg", "quality": quality, "optimizeForSpeed": true });
+            let method = "Page.captureScreenshot";
+            let ask = Ask { session: Some(&session), method, params, within, tab: Some(target) };
+            match self.line.ask(ask) {
+                Ok(mut answer) => {
+                    let Value::String(jpeg) = answer["data"].take() else { return Ok(None) };
+                    if jpeg.len() / 4 * 3 <= bytes_max {
+                        return Ok(Some(jpeg));
+                    }
+                }
+                Err(error @ (Error::Gone(_) | Error::Cancelled)) => return Err(error),
+                Err(Error::Cannot(_) | Error::Dialog | Error::Silent { .. } | Error::Refused { .. }) => {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Finds out what the page calls itself now: a script may have named it anew, of which no event tells.
+    pub(crate) fn name(&self, target: &str, within: Duration) -> Result<()> {
+        match self.ask_browser("Target.getTargetInfo", json!({ "targetId": target }), within) {
+            Ok(answer) => {
+                let info = &answer["targetInfo"];
+                self.line.state(|state| {
+                    state.tab_mut(target).map(|tab| tab.rename(info["title"].as_str(), info["url"].as_str()))
+                });
+                Ok(())
+            }
+            Err(error @ (Error::Gone(_) | Error::Cancelled)) => Err(error),
+            // The old name will do.
+            Err(Error::Cannot(_) | Error::Dialog | Error::Silent { .. } | Error::Refused { .. }) => Ok(()),
         }
     }
 

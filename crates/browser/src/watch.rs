@@ -1,7 +1,7 @@
 //! Watching a browser and working it by hand: pictures of the page as they change, and a person's own clicks and keys. It
 //! does not say whether anybody may: that is settled before it is called.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,6 +14,9 @@ use crate::{Browser, Error, Result};
 const TEXT_CHARS_MAX: usize = 20_000;
 /// The quality of moving pictures, from 0 to 100.
 const QUALITY: u32 = 60;
+
+/// How often it is asked what the page calls itself.
+const NAME_PAUSE: Duration = Duration::from_millis(400);
 
 /// A picture of the page at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +82,8 @@ pub struct Watch<'a> {
     browser: &'a Browser,
     seen: u64,
     told: Page,
+    /// When it was last asked what the page calls itself.
+    named: Option<Instant>,
 }
 
 impl Frame {
@@ -99,7 +104,7 @@ impl Browser {
     pub fn watch(&self, width_max: u32, height_max: u32) -> Result<Watch<'_>> {
         self.line.state(|state| state.cast.watchers += 1);
         // From here on its end is counted.
-        let watch = Watch { browser: self, seen: 0, told: Page::default() };
+        let watch = Watch { browser: self, seen: 0, told: Page::default(), named: None };
         watch.follow(width_max, height_max)?;
         Ok(watch)
     }
@@ -185,6 +190,12 @@ impl Watch<'_> {
     /// # Errors
     /// If the browser is gone.
     pub fn next(&mut self, within: Duration) -> Result<Option<Sight>> {
+        if self.named.is_none_or(|named| named.elapsed() >= NAME_PAUSE) {
+            self.named = Some(Instant::now());
+            if let Some(shown) = self.browser.line.state(|state| state.active().map(|tab| tab.target.clone())) {
+                self.browser.name(&shown, ACT)?;
+            }
+        }
         let (seen, told) = (self.seen, &self.told);
         let sight = self.browser.line.wait_for(within, |state| {
             let frame = state.cast.frame.as_ref().filter(|frame| frame.number > seen).cloned();

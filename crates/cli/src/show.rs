@@ -95,6 +95,7 @@ impl Show {
                 | ToolFact::Delivered { .. }
                 | ToolFact::Command { .. }
                 | ToolFact::Picture { .. }
+                | ToolFact::Page { .. }
                 | ToolFact::Idle { .. } => {}
             }
         }
@@ -109,6 +110,7 @@ impl Show {
             | ToolFact::Question { .. }
             | ToolFact::Delivered { .. }
             | ToolFact::Picture { .. }
+            | ToolFact::Page { .. }
             | ToolFact::Idle { .. } => None,
         });
         let (mark, look, note) = match (good, exit) {
@@ -255,7 +257,7 @@ impl Watcher for Show {
             Event::WorkspaceRestored { number, .. } => {
                 self.dim(&format!("  the workspace was set back to checkpoint {number}"));
             }
-            Event::TakenOver { what } => {
+            Event::TakenOver { what, .. } => {
                 self.dim(&format!("  you took over {what}: the agent waits until it is handed back"))
             }
             Event::HandedBack { what, .. } => self.dim(&format!("  you handed back {what}")),

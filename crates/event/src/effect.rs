@@ -153,8 +153,21 @@ pub enum ToolFact {
     },
     /// The agent says that it is finished.
     Idle { text: String },
-    /// A picture was taken: a JPEG among the blobs.
+    /// A picture was taken for the model: a JPEG among the blobs.
     Picture { picture: BlobRef },
+    /// How the browser's page stood after the call: for the person, never for the model.
+    Page { page: PageSeen },
+}
+
+/// A page of the browser at a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PageSeen {
+    pub title: String,
+    pub address: String,
+    /// A small JPEG among the blobs; absent where the page could not be pictured in time, or the task has as many pictures
+    /// as are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<BlobRef>,
 }
 
 /// Why a model call gave nothing.

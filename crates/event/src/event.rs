@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     BlobRef, Changes, Checkpoint, Closed, Connection, Counted, Decision, Digest, Effect, EffectId, FailureKind,
-    ForkOrigin, Label, MicroUsd, Refusal, Reply, TaskId, ToolResult,
+    ForkOrigin, Label, MicroUsd, PageSeen, Refusal, Reply, TaskId, ToolFact, ToolResult,
 };
 
 /// One fact of a task's journal.
@@ -65,9 +65,19 @@ pub enum Event {
     /// The person wants it to stop.
     StopRequested { by: String },
     /// The person has taken a part of the computer into their own hands: the agent begins nothing until it has it back.
-    TakenOver { what: ComputerPart },
-    /// They have handed it back, with a word for the agent or none.
-    HandedBack { what: ComputerPart, note: String },
+    /// `page` is what the browser showed then.
+    TakenOver {
+        what: ComputerPart,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        page: Option<Box<PageSeen>>,
+    },
+    /// They have handed it back, with a word for the agent or none. `page` is what the browser showed then.
+    HandedBack {
+        what: ComputerPart,
+        note: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        page: Option<Box<PageSeen>>,
+    },
     /// In the folder that the person lent, these files are not what they were when the task began, and programs of the
     /// person's run them. The list replaces the one before it; `cut` where the folder was too large to see all.
     AutorunChanged { files: Vec<AutorunFile>, cut: bool },
@@ -274,6 +284,15 @@ impl Event {
             Self::GrantEnded { .. } => "grant_ended",
             Self::TaskEnded { .. } => "task_ended",
         }
+    }
+
+    /// The page of the browser that the event keeps, if it keeps one.
+    pub fn page(&self) -> Option<&PageSeen> {
+        if let Self::TakenOver { page, .. } | Self::HandedBack { page, .. } = self {
+            return page.as_deref();
+        }
+        let Self::ToolFinished { result, .. } = self else { return None };
+        result.facts.iter().find_map(|fact| if let ToolFact::Page { page } = fact { Some(page) } else { None })
     }
 
     /// Whether the event moved the task on. Markers, retries and repeated decisions did not: a task whose resumes bring

@@ -24,7 +24,9 @@ pub use delivery::{
     AcceptanceCheck, AcceptanceItem, AcceptanceStatus, CheckKind, Deliverable, Plan, PlanStep, StepStatus,
 };
 pub use digest::{BlobRef, Digest, InvalidDigest};
-pub use effect::{Decision, Effect, FailureKind, ModelCall, Outcome, Tier, ToolCall, ToolFact, ToolResult, ToolStatus};
+pub use effect::{
+    Decision, Effect, FailureKind, ModelCall, Outcome, PageSeen, Tier, ToolCall, ToolFact, ToolResult, ToolStatus,
+};
 pub use event::{AutorunFile, ComputerPart, EndState, Event, LimitKind, StopCause, TaskCreated, TaskOptions};
 pub use ids::{EffectId, InvalidId, TaskId};
 pub use label::{Confidentiality, Integrity, Label, SOURCES_MAX, Source};

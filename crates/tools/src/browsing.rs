@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use browser::{Browser, Destination, Error, Spot, Start};
-use event::ToolStatus;
+use event::{ToolFact, ToolStatus};
 use policy::ToolFacts;
 use sandbox::{Computer, Recorded};
 
@@ -15,7 +15,7 @@ use crate::call::{Call, lasting_facts};
 use crate::limits::OBSERVATION_CHARS_MAX;
 use crate::outcome::{Outcome, Words};
 use crate::world::Place;
-use crate::{downloads, process, shown};
+use crate::{downloads, picture, process, shown};
 
 /// The folder for downloads, as the browser sees it.
 pub const DOWNLOADS_INSIDE: &str = "/downloads";
@@ -156,6 +156,8 @@ pub(crate) fn tell(
     let place = &call.world.place;
     let text = match came {
         Ok(text) => text,
+        // What it was asked may have happened all the same.
+        Err(error @ Error::Silent { .. }) => return Err(with_page(call, taken, failed(place, taken, what, error))),
         Err(error) => return Err(failed(place, taken, what, error)),
     };
     let mut lines = Vec::new();
@@ -163,7 +165,16 @@ pub(crate) fn tell(
     lines.extend(note.map(str::to_owned));
     lines.extend(downloads::bring_in(taken, place));
     lines.push(text);
-    Ok(Outcome::shown(capped(&shown::plain(&lines.join("\n")))))
+    Ok(with_page(call, taken, Outcome::shown(capped(&shown::plain(&lines.join("\n"))))))
+}
+
+/// The outcome with the page as it stands, for the person who looks back.
+fn with_page(call: &Call<'_>, taken: &Taken, outcome: Outcome) -> Outcome {
+    let album = call.world.place.pages.as_ref();
+    match album.and_then(|album| picture::seen(taken, album, call.world.pages_bytes)) {
+        Some(page) => outcome.with(ToolFact::Page { page }),
+        None => outcome,
+    }
 }
 
 fn failed(place: &Place, taken: &Taken, what: &str, error: Error) -> Outcome {

@@ -61,6 +61,6 @@ pub use limits::{
     DELIVER_BYTES_MAX, DELIVER_FILE_BYTES_MAX, DELIVER_FILES_MAX, OBSERVATION_CHARS_MAX, SHELL_CONTROL_MS,
 };
 pub use manual::reference;
-pub use picture::Album;
+pub use picture::{Album, seen as page_seen};
 pub use trust::TRUST;
 pub use world::{Place, World};

@@ -1,10 +1,13 @@
-//! A picture on its way from the browser to the journal's blobs. Who is shown it is settled with the task.
+//! A picture on its way from the browser to the journal's blobs. Who is shown it is settled with the task: the one with
+//! numbers is for a model that sees, the small one is for the person who looks back, and for nobody else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use event::BlobRef;
+use event::{BlobRef, PageSeen};
 
-use crate::limits::PICTURE_BYTES_MAX;
+use crate::limits::{PAGE_PICTURE_BYTES_MAX, PAGE_PICTURE_MS, PAGE_PICTURES_BYTES_MAX, PICTURE_BYTES_MAX};
+use crate::shown;
 
 /// Keeps a picture's bytes, and says how they are found again.
 #[derive(Clone)]
@@ -26,6 +29,20 @@ impl Album {
         }
         (self.0)(&bytes).map_err(|error| error.to_string())
     }
+}
+
+/// The page that the browser shows, for whoever looks back. The task has pictures of so many bytes so far; once there are as many
+/// as are kept, a page is known by its name alone.
+pub fn seen(browser: &browser::Browser, album: &Album, bytes: u64) -> Option<PageSeen> {
+    let within = Duration::from_millis(PAGE_PICTURE_MS);
+    let most = usize::try_from(PAGE_PICTURES_BYTES_MAX.saturating_sub(bytes)).unwrap_or(usize::MAX);
+    let page = browser.snapshot(within, most.min(PAGE_PICTURE_BYTES_MAX)).ok().flatten()?;
+    let kept = page.jpeg.map(|jpeg| album.keep(&jpeg)).transpose();
+    let picture = kept.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the picture of a page is not kept");
+        None
+    });
+    Some(PageSeen { title: shown::plain(&page.title), address: shown::plain(&page.address), picture })
 }
 
 impl std::fmt::Debug for Album {

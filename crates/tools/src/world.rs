@@ -24,6 +24,8 @@ pub struct World {
     pub acceptance: Vec<AcceptanceItem>,
     /// What the task has delivered so far.
     pub delivered: Vec<Deliverable>,
+    /// Bytes of the pictures of pages that the task has so far.
+    pub pages_bytes: u64,
 }
 
 /// A task's folder, its computer and its way out, for as long as an engine holds the task.
@@ -38,8 +40,10 @@ pub struct Place {
     /// Set to end the running call: its command is killed and the call ends as interrupted.
     pub cancel: Arc<AtomicBool>,
     open: Mutex<Option<Open>>,
-    /// Where pictures go; none for a model that does not see.
+    /// Where pictures for the model go; none for a model that does not see.
     pub(crate) album: Option<Album>,
+    /// Where pictures for the person go.
+    pub(crate) pages: Option<Album>,
     /// The line to the computer's browser, once a tool has needed it.
     browser: Mutex<Option<Arc<Held>>>,
     /// Who decides what the computer may reach; without, it reaches nothing.
@@ -59,7 +63,7 @@ impl Place {
     /// A place whose computer is not opened yet.
     pub fn new(task_dir: PathBuf, spec: ComputerSpec, out: Option<PathBuf>, cancel: Arc<AtomicBool>) -> Self {
         let (open, browser) = (Mutex::new(None), Mutex::new(None));
-        Self { task_dir, spec, out, cancel, open, album: None, browser, gate: None, trusted: None }
+        Self { task_dir, spec, out, cancel, open, album: None, pages: None, browser, gate: None, trusted: None }
     }
 
     /// The same, whose computer has a way out as far as the gate lets it.
@@ -69,10 +73,16 @@ impl Place {
         self
     }
 
-    /// The same, keeping pictures there.
+    /// The same, keeping pictures for the model there.
     #[must_use]
     pub fn with_album(self, album: Option<Album>) -> Self {
         Self { album, ..self }
+    }
+
+    /// The same, keeping pictures of pages there for the person.
+    #[must_use]
+    pub fn with_pages(self, pages: Album) -> Self {
+        Self { pages: Some(pages), ..self }
     }
 
     /// The same, whose programs trust this certificate as well.

@@ -147,6 +147,7 @@ export const api = {
   sharedEventsUrl: (key: string) => `${by(key)}/events`,
   sharedFileUrl: (key: string, name: string) => `${by(key)}/deliverables/${encodePath(name)}`,
   sharedFrameUrl: (key: string, name: string) => `${by(key)}/pages/${encodePath(name)}`,
+  sharedPictureUrl: (key: string, digest: Digest) => `${by(key)}/pictures/${encodeURIComponent(digest)}`,
   sharedArchiveUrl: (key: string) => `${by(key)}/archive`,
   models: () => json<{ models: Model[] }>('GET', '/v1/models'),
   settings: () => json<Settings>('GET', '/v1/settings'),

@@ -443,6 +443,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/shared/{key}/pictures/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A picture of a page that a shared task had open
+         * @description By the digest in the event; only where the link shows everything.
+         */
+        get: operations["getSharedPicture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks": {
         parameters: {
             query?: never;
@@ -814,7 +834,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A picture that a tool took
+         * A picture of a page that the browser showed
          * @description By the digest in the event.
          */
         get: operations["getPicture"];
@@ -1537,11 +1557,13 @@ export interface components {
         } | {
             /** @enum {string} */
             event: "taken_over";
+            page?: components["schemas"]["PageSeen"] | null;
             what: components["schemas"]["ComputerPart"];
         } | {
             /** @enum {string} */
             event: "handed_back";
             note: string;
+            page?: components["schemas"]["PageSeen"] | null;
             what: components["schemas"]["ComputerPart"];
         } | {
             cut: boolean;
@@ -1944,6 +1966,12 @@ export interface components {
          * @enum {string}
          */
         Outcome: "allow" | "deny" | "ask";
+        /** @description A page of the browser at a moment. */
+        PageSeen: {
+            address: string;
+            picture?: components["schemas"]["BlobRef"] | null;
+            title: string;
+        };
         /** @description The model's checklist, replaced whole by each `plan_update`. */
         Plan: {
             steps: components["schemas"]["PlanStep"][];
@@ -2401,6 +2429,10 @@ export interface components {
             /** @enum {string} */
             fact: "picture";
             picture: components["schemas"]["BlobRef"];
+        } | {
+            /** @enum {string} */
+            fact: "page";
+            page: components["schemas"]["PageSeen"];
         };
         /** @description A tool call as the model wrote it: nothing is checked yet. */
         ToolRequest: {
@@ -3819,6 +3851,61 @@ export interface operations {
                 };
                 content: {
                     "text/html": string;
+                };
+            };
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-share`: There is no such link, or it has ended. `no-such-file`: There is no such file. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `too-many-requests`: Too many requests. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    getSharedPicture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The last part of the link. */
+                key: string;
+                digest: components["schemas"]["Digest"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
                 };
             };
             403: components["responses"]["foreign-origin"];

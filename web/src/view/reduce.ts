@@ -1,7 +1,7 @@
 // The one reducer: events in, what is on screen out. Live, replay and a shared link all come through here. It reads no
 // clock, asks no server, and throws at no event: what it does not know it passes over.
 
-import type { Effect, EffectId, Event, Recorded, Reply, ToolCall, ToolResult } from '../api/events'
+import type { Effect, EffectId, Event, PageSeen, Recorded, Reply, ToolCall, ToolResult } from '../api/events'
 import { contact, decided, saidOf, wanted } from './network'
 import { isShownElsewhere, shownAs } from './tools'
 import { emptyView, type Approval, type Entry, type FileVersion, type Mark, type Step, type TaskView } from './view'
@@ -10,13 +10,14 @@ export { emptyView }
 
 /** A moment of its own: entries are never changed in place, so copying the lists is enough. */
 export function copyView(view: TaskView): TaskView {
-  const { entries, open, unanswered, files, contacts, connections, hosts } = view
+  const { entries, open, unanswered, files, pages, contacts, connections, hosts } = view
   return {
     ...view,
     entries: entries.slice(),
     open: new Map(open),
     unanswered: new Map(unanswered),
     files: new Map(files),
+    pages: pages.slice(),
     contacts: contacts.slice(),
     connections: new Map(connections),
     hosts: new Map(hosts)
@@ -107,9 +108,11 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
       return mark({ mark: 'stopping', by: event.by })
     case 'taken_over':
       view.takenOver = event.what
+      if (event.page) pageSeen(view, seq, event.page)
       return mark({ mark: 'taken_over', what: event.what })
     case 'handed_back':
       view.takenOver = null
+      if (event.page) pageSeen(view, seq, event.page)
       return mark({ mark: 'handed_back', what: event.what, note: event.note })
     case 'task_ended':
       view.takenOver = null
@@ -250,6 +253,11 @@ function finished(view: TaskView, seq: number, atMs: number, effect: number, res
   )
   if (step && result.status === 'ok') fileChange(view, seq, step)
   view.open.delete(effect)
+  const page = facts.find((fact) => fact.fact === 'page')
+  const picture = facts.find((fact) => fact.fact === 'picture')
+  if (page) pageSeen(view, seq, page.page)
+  // In an older record there are only the pictures that the agent asked for.
+  else if (picture) pageSeen(view, seq, { title: '', address: '', picture: picture.picture })
   for (const fact of facts) {
     if (fact.fact === 'plan') planned(view, seq, atMs, fact.plan.steps)
     else if (fact.fact === 'acceptance') view.acceptance = fact.items
@@ -265,6 +273,10 @@ function finished(view: TaskView, seq: number, atMs: number, effect: number, res
     }
   }
   return true
+}
+
+function pageSeen(view: TaskView, seq: number, page: PageSeen): void {
+  view.pages.push({ seq, title: page.title, address: page.address, picture: page.picture?.digest ?? null })
 }
 
 /** The plan was replaced; where it moved on, a heading says to what. */

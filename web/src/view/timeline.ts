@@ -1,12 +1,15 @@
 // All events of a task in order, and the view at any of them. Every so many events a copy of the view is kept, so that any
 // moment is at most that many events away: a long task scrubs as smoothly as a short one.
 
-import type { Recorded } from '../api/events'
+import type { Digest, Recorded } from '../api/events'
 import { apply, copyView, emptyView } from './reduce'
 import type { TaskView } from './view'
 
 /** Events from one kept copy to the next. */
 export const KEYFRAME_EVENTS = 200
+
+/** Pictures of pages that are fetched ahead of either side of a moment. */
+const PICTURES_NEAR = 6
 
 export class Timeline {
   readonly events: Recorded[] = []
@@ -39,6 +42,15 @@ export class Timeline {
     for (let at = known; at < this.#head.entries.length; at++) if (this.#head.entries[at]?.kind === 'phase') this.phases.push(recorded.seq)
     if (this.events.length % KEYFRAME_EVENTS === 0) this.#keyframes.push(copyView(this.#head))
     return true
+  }
+
+  /** Pictures of pages about a moment, the nearest first: what is looked at next when time is moved. */
+  picturesNear(seq: number): Digest[] {
+    const { pages } = this.#head
+    const at = search(pages, (page) => page.seq > seq)
+    const near = pages.slice(Math.max(0, at - PICTURES_NEAR), at + PICTURES_NEAR)
+    near.sort((one, other) => Math.abs(one.seq - seq) - Math.abs(other.seq - seq))
+    return [...new Set(near.flatMap((page) => page.picture ?? []))]
   }
 
   /** The view after the last event. */

@@ -119,6 +119,15 @@ export interface Mark {
 
 export type Entry = Said | Step | Phase | Question | Approval | Delivery | Mark
 
+/** The browser's page as it stood at a moment. */
+export interface PageMoment {
+  seq: number
+  title: string
+  address: string
+  /** None where the page could not be pictured, or no picture of it is kept. */
+  picture: Digest | null
+}
+
 /** What is known of a file from the steps that wrote it. */
 export interface FileVersion {
   seq: number
@@ -208,6 +217,8 @@ export interface TaskView {
   /** The last step that is seen in the computer. */
   focus: number | null
   files: Map<string, FileVersion>
+  /** What the browser showed, oldest first. */
+  pages: PageMoment[]
   /** The network, oldest first; and the places of connections that are open, by number. */
   contacts: Contact[]
   connections: Map<number, number>
@@ -246,6 +257,7 @@ export function emptyView(): TaskView {
     usage: { input_tokens: 0, cached_input_tokens: 0, output_tokens: 0 },
     focus: null,
     files: new Map(),
+    pages: [],
     contacts: [],
     connections: new Map(),
     hosts: new Map()

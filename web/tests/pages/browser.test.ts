@@ -3,6 +3,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Page } from 'playwright-core'
 import { closeBrowser, done, open, serious, Server, sh } from './stage'
 
 const server = new Server()
@@ -70,7 +71,65 @@ it('the browser is watched, taken over, clicked, typed into and handed back with
   await server.post(`/v1/tasks/${id}/messages`, { text: 'Go on' })
   await page.getByText('Thank you.').waitFor()
   // What the agent saw stands in the record.
+  await page.getByRole('img', { name: 'The page as it was: Yes it is' }).waitFor()
+  await page.getByText('What the agent was told of the page').click()
   await expect.poll(() => page.getByRole('region', { name: 'What the agent was told of the page' }).textContent()).toMatch(/Yes it is[^]*= Ada 手/)
   await shot('past')
   await done(page)
+})
+
+const COLOURS = { Red: [255, 0, 0], Green: [0, 128, 0], Blue: [0, 0, 255] } as const
+type Colour = keyof typeof COLOURS
+
+/** The colour in the middle of the picture that is shown, once there is one with this name. */
+async function colour(page: Page, name: Colour): Promise<number[]> {
+  const picture = page.getByRole('img', { name: `The page as it was: ${name}` })
+  await picture.waitFor()
+  return await picture.evaluate(async (image: HTMLImageElement) => {
+    await image.decode()
+    const canvas = document.createElement('canvas')
+    canvas.width = canvas.height = 1
+    const context = canvas.getContext('2d')
+    context?.drawImage(image, image.naturalWidth / 2, image.naturalHeight / 2, 1, 1, 0, 0, 1, 1)
+    return [...(context?.getImageData(0, 0, 1, 1).data ?? [])].slice(0, 3)
+  })
+}
+
+it('at every moment of the past the page is seen as it was, by the one who ran it and by a guest who may see everything', async () => {
+  const coloured = (name: Colour) => `data:text/html,<title>${name}</title><body style="background:${name.toLowerCase()}">`
+  const go = (url: string) => ({ calls: [{ name: 'browser_navigate', arguments: { url } }] })
+  const turn = { calls: [{ name: 'browser_console_exec', arguments: { javascript: "document.title = 'Green'; document.body.style.background = 'green'; 1" } }] }
+  // One that asks something is not pictured: what was before it is shown, and said to be.
+  const asks = { calls: [{ name: 'browser_console_exec', arguments: { javascript: "setTimeout(() => confirm('Well?'), 0); 1" } }, { name: 'browser_view' }] }
+  const model = server.script(go(coloured('Red')), turn, { calls: [sh('echo between')] }, go(coloured('Blue')), asks, { say: 'Seen.', calls: [{ name: 'idle' }] })
+  const id = await server.task(model, 'Look at colours')
+  await server.until(id, 'done')
+  const { events } = await server.get<{ events: { seq: number; event: { event: string; result?: { facts?: { fact: string; page?: { title: string; picture?: object } }[] } } }[] }>(`/v1/tasks/${id}/events?limit=2000`)
+  const seen = events.flatMap(({ seq, event }) => (event.result?.facts ?? []).flatMap(({ page }) => (page ? [{ seq, title: page.title as Colour, pictured: page.picture !== undefined }] : [])))
+  expect(seen.filter(({ pictured }) => pictured).map(({ title }) => title).slice(0, 3)).toEqual(['Red', 'Green', 'Blue'])
+  const asking = seen.find(({ pictured }) => !pictured)
+  expect(asking?.title).toBe('Blue')
+  const { path } = await server.post<{ path: string }>(`/v1/tasks/${id}/shares`, { what: 'everything', expires: '1h' })
+  for (const where of [`/tasks/${id}`, path]) {
+    const page = await open(server, where)
+    await page.getByRole('tab', { name: 'Browser' }).click()
+    const slider = page.getByRole('slider').first()
+    const to = async (seq: number) => await slider.evaluate((input: HTMLInputElement, at) => ((input.value = String(at)), input.dispatchEvent(new Event('input', { bubbles: true }))), seq)
+    // There and back, past every picture.
+    for (const { seq, title } of [...seen.filter(({ pictured }) => pictured), ...seen.filter(({ pictured }) => pictured).reverse()]) {
+      await to(seq)
+      const [red, green, blue] = await colour(page, title)
+      COLOURS[title].forEach((wanted, at) => expect(Math.abs(wanted - ([red, green, blue][at] ?? -99)), `${title} at ${seq}`).toBeLessThan(12))
+    }
+    // A step elsewhere changes nothing, and before the first page there is none.
+    await to((seen[1]?.seq ?? 0) + 5)
+    await colour(page, 'Green')
+    await to((seen[0]?.seq ?? 2) - 1)
+    await page.getByText('No page is open.').waitFor()
+    await to(asking?.seq ?? 0)
+    await page.getByText('There is no picture of this very moment.').waitFor()
+    await colour(page, 'Blue')
+    expect(await serious(page)).toEqual([])
+    await done(page)
+  }
 })

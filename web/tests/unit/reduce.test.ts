@@ -194,3 +194,17 @@ it('a connection says by whose word it passes', () => {
   const named: Event = { event: 'effect_decided', id: 6, decision: { outcome: 'allow', tier: 'autonomous', rules: ['declared-host'], reason: 'named', effect_digest: DIGEST } }
   expect(told(reach(6, 'two.test'), named, { event: 'connection_opened', connection: connection(1, 6, 'two.test') })).toEqual([['two.test', 'open', 'rule', 'declared-host']])
 })
+
+it('the page of every step is known at its moment, and in an older record those that were asked for', () => {
+  const picture = (letter: string) => ({ digest: letter.repeat(64), bytes: 1 })
+  const view = viewOf(
+    created,
+    call(1, 'browser_navigate'),
+    result(1, 'told', [{ fact: 'page', page: { title: 'One', address: 'http://one/', picture: picture('a') } }]),
+    call(2, 'browser_click'),
+    result(2, 'told', [{ fact: 'page', page: { title: 'Two', address: 'http://two/' } }]),
+    call(3, 'browser_view'),
+    result(3, 'told', [{ fact: 'picture', picture: picture('b') }])
+  )
+  expect(view.pages.map(({ title, picture }) => [title, picture?.[0] ?? null])).toEqual([['One', 'a'], ['Two', null], ['', 'b']])
+})

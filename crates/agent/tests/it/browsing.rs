@@ -157,3 +157,56 @@ fn label_of_the_text(event: Event) -> Option<Label> {
         _ => None,
     }
 }
+
+/// A task that opens a page, makes another of it, looks twice and is done.
+fn pictured() -> (Rig, event::TaskId) {
+    let page = "data:text/html,<title>Red</title><body style='background:red'><h1>Seen</h1>";
+    let blue = "document.title = 'Blue'; document.body.style.background = 'blue'; 1";
+    let rig = Rig::new(
+        ModelServer::playing(vec![
+            Turn::call("browser_navigate", &json!({ "url": page })),
+            Turn::call("browser_console_exec", &json!({ "javascript": blue })),
+            Turn::call("browser_view", &json!({})),
+            Turn::exec("echo written > it"),
+            Turn::call("browser_click", &json!({ "element": 99 })),
+            Turn::say("Blue."),
+        ])
+        .unwrap(),
+    );
+    let id = rig.create_for("What colour is it?", TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "done");
+    (rig, id)
+}
+
+#[test]
+fn every_step_in_the_browser_keeps_a_picture_for_the_person_and_none_for_the_model() {
+    let (rig, id) = pictured();
+    let pages: Vec<_> = rig.events(&id).iter().filter_map(|event| event.page().cloned()).collect();
+    let titles: Vec<&str> = pages.iter().map(|page| page.title.as_str()).collect();
+    assert_eq!(titles, ["Red", "Blue", "Blue"], "what was not done has none, and neither has a step elsewhere");
+    let pictures: Vec<event::BlobRef> = pages.iter().filter_map(|page| page.picture.clone()).collect();
+    let folder = rig.instance.folder(&id).unwrap();
+    let blobs = journal::Blobs::open(folder.root());
+    for picture in &pictures {
+        let jpeg = blobs.get(&picture.digest.0).unwrap();
+        assert!(jpeg.starts_with(&[0xff, 0xd8, 0xff]) && jpeg.len() as u64 == picture.bytes && jpeg.len() < 150 * 1024);
+    }
+    assert_eq!(pictures.len(), 3);
+    assert!(pictures[0] != pictures[1] && pictures[1] == pictures[2], "the same picture is kept once");
+    // The model hears of none of them, and its requests are what they would be without.
+    let request = String::from_utf8(rig.server.seen().pop().unwrap().body).unwrap();
+    assert!(!request.contains("/9j/") && pictures.iter().all(|picture| !request.contains(&picture.digest.to_string())));
+    rig.check(&id);
+
+    // A fork has what its events name, a bundle holds it, and with the task all of it is gone.
+    let at = rig.instance.kept(&id).unwrap().checkpoints.last().unwrap().checkpoint.number;
+    let fork = rig.instance.fork(&id, &agent::NewFork { at, ..agent::NewFork::default() }).unwrap();
+    let theirs = journal::Blobs::open(rig.instance.folder(&fork).unwrap().root());
+    assert!(pictures.iter().all(|picture| theirs.get(&picture.digest.0).is_ok()));
+    let mut bundle = Vec::new();
+    journal::export(&mut journal::Reader::open(folder.root()).unwrap(), &blobs, &mut bundle).unwrap();
+    let bundle = String::from_utf8(bundle).unwrap();
+    assert!(pictures.iter().all(|picture| bundle.matches(&picture.digest.to_string()).count() >= 2));
+    rig.instance.delete(&id).unwrap();
+    assert!(!folder.root().exists());
+}

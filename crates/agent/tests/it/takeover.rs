@@ -12,11 +12,11 @@ fn terminal(name: &str) -> ComputerPart {
 }
 
 fn take(what: ComputerPart) -> Command {
-    Command::TakeOver { what }
+    Command::TakeOver { what, page: None }
 }
 
 fn hand_back(note: &str) -> Command {
-    Command::HandBack { note: note.to_owned() }
+    Command::HandBack { note: note.to_owned(), page: None }
 }
 
 fn typing(command: &str) -> Turn {

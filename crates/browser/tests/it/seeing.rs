@@ -1,5 +1,7 @@
 //! What is told of a page.
 
+use std::time::Duration;
+
 use crate::desk::{CHARS, Desk, find};
 
 /// The page's own lines.
@@ -155,4 +157,60 @@ fn a_picture_has_the_numbers_on_it_and_the_page_has_not() {
     ));
     assert_eq!(colours, "[1280,800,true]", "{number}");
     assert_eq!(desk.script("document.documentElement.outerHTML.length"), before);
+}
+
+/// Longer than any picture takes.
+const PATIENT: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_page_is_pictured_for_whoever_looks_back_within_bounds_and_never_waited_for() {
+    // Noise in colours is the largest picture there is.
+    let noise = "<title>Noise</title><canvas id=c width=1280 height=800></canvas><script>const x = c.getContext('2d'), d = x.createImageData(1280, 800); for (let i = 0; i < d.data.length; i++) d.data[i] = i % 4 == 3 ? 255 : Math.random() * 256; x.putImageData(d, 0, 0)</script>";
+    let desk = Desk::with(&[
+        (
+            "/",
+            "<title>One</title><h1>Here</h1><button onclick=\"document.title = 'Two'\">Name</button><button onclick=\"confirm('Well?')\">Ask</button>",
+        ),
+        ("/noise", noise),
+    ]);
+    desk.open("/");
+    let look = |bytes_max| desk.browser.snapshot(PATIENT, bytes_max).unwrap().unwrap();
+    let page = look(100_000);
+    assert_eq!((page.title.as_str(), page.address.as_str()), ("One", "http://127.0.0.1:8000/"));
+    assert!(page.jpeg.as_deref().unwrap().starts_with("/9j/"));
+    assert_eq!(look(100_000), page, "the same page gives the same bytes");
+    assert_eq!(look(100).jpeg, None, "one that is too large is none");
+    desk.click("button: Name");
+    assert_eq!(look(100_000).title, "Two", "however it came by its name");
+    // A page that asks something draws nothing until it is answered.
+    desk.click("button: Ask");
+    assert_eq!((look(100_000).title.as_str(), look(100_000).jpeg), ("Two", None));
+    desk.browser.press("Escape").unwrap();
+    assert!(look(100_000).jpeg.is_some());
+    desk.open("/noise");
+    let jpeg = look(400_000).jpeg.unwrap();
+    assert!(jpeg.len() / 4 * 3 <= 400_000, "{}", jpeg.len());
+    assert_eq!(desk.browser.snapshot(Duration::ZERO, 400_000).unwrap().unwrap().jpeg, None);
+}
+
+#[test]
+fn whoever_watches_is_told_what_a_page_calls_itself_now() {
+    let (desk, _) = Desk::at(
+        "<title>One</title><script>addEventListener('message', (said) => { document.title = said.data })</script>",
+    );
+    let mut watch = desk.browser.watch(1280, 800).unwrap();
+    let mut title = String::new();
+    let mut until = |wanted: &str| {
+        while title != wanted {
+            title = watch
+                .next(Duration::from_millis(200))
+                .unwrap()
+                .and_then(|sight| sight.page)
+                .map_or(title.clone(), |page| page.title);
+        }
+    };
+    until("One");
+    // Nothing is drawn, nothing is loaded: only the name is another.
+    desk.script("postMessage('Two'); 1");
+    until("Two");
 }

@@ -87,6 +87,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(guests::events))
         .routes(routes!(guests::deliverable))
         .routes(routes!(guests::delivered_page))
+        .routes(routes!(guests::picture))
         .routes(routes!(guests::archive))
         .routes(routes!(status::models))
         .routes(routes!(status::budgets))

@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse as _;
-use event::{ComputerPart, TaskId};
+use event::{ComputerPart, PageSeen, TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -297,6 +297,18 @@ impl Act {
             Self::Answer { yes, text } => PageInput::Answer { yes, text },
         })
     }
+}
+
+/// The page as it stands, kept for whoever looks back at the task. None where nobody here has a line to the browser: none is
+/// taken for this.
+pub(super) async fn seen(shared: &Shared, id: &TaskId) -> Option<PageSeen> {
+    let (shared, id) = (Shared::clone(shared), id.clone());
+    let kept = blocking(move || {
+        let persons = lines(&shared).get(&id).filter(|viewer| viewer.is_there()).map(Arc::clone);
+        let viewer = persons.or_else(|| shared.app.instance.look_at_browser(&id).map(Arc::new));
+        Ok(viewer.and_then(|viewer| shared.app.instance.keep_page(&id, &viewer)))
+    });
+    kept.await.ok().flatten()
 }
 
 /// The line to the browser that the person has in their hands.

@@ -8,19 +8,20 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::IntoResponse as _;
+use event::Digest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::events::{EventPage, Paged, page};
 use super::extract::Asked;
 use super::files::{self, Content, Ranged};
-use super::framed;
 use super::problem::{Answer, OfShare, OfSharedFile, OfSharedPage, WithQueryOfShare};
 use super::shares::no_share;
 use super::shown::{Delivered, TaskState, title};
 use super::tasks::summary;
 use super::veil::Veil;
 use super::{Shared, archive, blocking};
+use super::{framed, pictures};
 use crate::shares::{Share, What};
 
 const START: &str = "/v1/shared/";
@@ -94,6 +95,20 @@ pub(super) async fn events(
     let (share, task) = opened(&shared, &key).await?;
     let veil = veil(&shared, &task, share.what).await?;
     page(&shared, share.task, wanted, move |recorded| veil.line(recorded)).await
+}
+
+/// A picture of a page that a shared task had open
+///
+/// By the digest in the event; only where the link shows everything.
+#[utoipa::path(get, path = "/v1/shared/{key}/pictures/{digest}", operation_id = "getSharedPicture", tag = "shares", security(()),
+    params(("key" = String, Path, description = "The last part of the link."), ("digest" = Digest, Path)),
+    responses((status = 200, description = "The picture.", body = inline(Content), content_type = "image/jpeg"), OfSharedPage))]
+pub(super) async fn picture(State(shared): State<Shared>, Path((key, digest)): Path<(String, String)>) -> Answer {
+    let (share, task) = opened(&shared, &key).await?;
+    match share.what {
+        What::Everything => pictures::send(&shared, task.id, digest).await,
+        What::Outputs => Err(pictures::none()),
+    }
 }
 
 /// One file that a shared task has handed over

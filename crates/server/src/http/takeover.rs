@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 use super::extract::{Said, task_id};
 use super::problem::{Answer, Problem, TakingOver, WithBodyOfTask};
 use super::say::{Heard, tell};
-use super::{Shared, terminals};
+use super::tasks::summary;
+use super::{Shared, browser, terminals};
 
 const NOTE_CHARS_MAX: usize = 10_000;
 
@@ -39,10 +40,14 @@ pub(super) struct HandBack {
     responses((status = 202, description = "It is in the person's hands.", body = Heard), TakingOver))]
 pub(super) async fn take(State(shared): State<Shared>, Path(name): Path<String>, Said(said): Said<TakeOver>) -> Answer {
     let id = task_id(&name)?;
-    if let ComputerPart::Terminal { name } = &said.what {
-        terminals::open_one(&shared, &id, name).await?;
-    }
-    tell(&shared, id, Command::TakeOver { what: said.what }).await
+    let page = match &said.what {
+        ComputerPart::Terminal { name } => {
+            terminals::open_one(&shared, &id, name).await?;
+            None
+        }
+        ComputerPart::Browser => browser::seen(&shared, &id).await,
+    };
+    tell(&shared, id, Command::TakeOver { what: said.what, page }).await
 }
 
 /// Hand it back
@@ -60,5 +65,9 @@ pub(super) async fn hand_back(
     if said.note.chars().count() > NOTE_CHARS_MAX {
         return Err(Problem::invalid(format!("note is longer than {NOTE_CHARS_MAX} characters")));
     }
-    tell(&shared, id, Command::HandBack { note: said.note }).await
+    let page = match summary(&shared, &id).await?.taken_over {
+        Some(ComputerPart::Browser) => browser::seen(&shared, &id).await,
+        Some(ComputerPart::Terminal { .. }) | None => None,
+    };
+    tell(&shared, id, Command::HandBack { note: said.note, page }).await
 }

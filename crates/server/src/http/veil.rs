@@ -121,7 +121,10 @@ fn output(event: &Event) -> Option<Event> {
             Some(Event::ModelReplied { id: *id, reply: Box::new(reply), cost: None })
         }
         Event::ToolFinished { id, result } => {
-            let told = |fact: &&ToolFact| !matches!(fact, ToolFact::Command { .. });
+            let how = |fact: &ToolFact| {
+                matches!(fact, ToolFact::Command { .. } | ToolFact::Picture { .. } | ToolFact::Page { .. })
+            };
+            let told = |fact: &&ToolFact| !how(fact);
             let facts: Vec<_> = result.facts.iter().filter(told).cloned().collect();
             let result = ToolResult { text: String::new(), facts, ..result.clone() };
             (!result.facts.is_empty()).then(|| without_places(Event::ToolFinished { id: *id, result }))

@@ -1,13 +1,14 @@
 //! The browser over HTTP: taken over, watched, clicked and typed in, handed back.
 
 use axum::body::Body;
+use event::TaskId;
 use futures_util::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use server::{HttpLimits, RunnerLimits};
 use testkit::{Answer, Gate, ModelServer, Turn};
 use tower::ServiceExt as _;
 
-use crate::door::{Door, Told, door_before, get, made, post, request};
+use crate::door::{Door, Told, ask, door_before, get, made, post, request};
 
 const PAGE: &str =
     "data:text/html,<title>Form</title><input style='position:fixed;left:0;top:0;width:400px;height:100px'>";
@@ -92,5 +93,41 @@ async fn a_browser_is_taken_over_watched_typed_into_and_handed_back() {
     let heard = String::from_utf8(door.rig.server.seen().pop().unwrap().body).unwrap();
     assert!(heard.contains("They say: I filled it in") && heard.contains("= 手 by hand"), "{heard}");
     next("event: end\n").await;
+    pages_stand_in_the_record(&door, &id).await;
     assert_eq!(kind(&post(&door, &at("/browser/input"), key).await), (409, "not-now".to_owned()));
+}
+
+/// What the browser showed at each step, when the person took it and when they gave it back: to be seen with the token or a link
+/// that shows everything, and by nobody else.
+async fn pages_stand_in_the_record(door: &Door, id: &TaskId) {
+    let events = |told: Told| told.json()["events"].as_array().unwrap().clone();
+    let kept = |events: &[Value]| -> Vec<(String, String)> {
+        let page = |line: &Value| {
+            let facts = line["event"]["result"]["facts"].as_array();
+            let fact = facts.and_then(|facts| facts.iter().find(|fact| fact["fact"] == "page"));
+            let page = fact.map_or(&line["event"]["page"], |fact| &fact["page"]);
+            let digest = page["picture"]["digest"].as_str()?;
+            assert_eq!(page["title"], "Form");
+            Some((line["event"]["event"].as_str()?.to_owned(), digest.to_owned()))
+        };
+        events.iter().filter_map(page).collect()
+    };
+    let own = kept(&events(get(door, &format!("/v1/tasks/{id}/events?limit=2000")).await));
+    let kinds: Vec<&str> = own.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["tool_finished", "taken_over", "handed_back", "tool_finished"]);
+    assert!(own[0].1 == own[1].1 && own[1].1 != own[2].1, "what the person typed is seen");
+    let told = get(door, &format!("/v1/tasks/{id}/pictures/{}", own[2].1)).await;
+    assert!(told.status == 200 && told.body.starts_with(&[0xff, 0xd8, 0xff]));
+    for (what, status) in [("everything", 200), ("outputs", 404)] {
+        let made = post(door, &format!("/v1/tasks/{id}/shares"), json!({"what": what, "expires": "7d"})).await.json();
+        let key = made["path"].as_str().unwrap().strip_prefix("/shared/").unwrap().to_owned();
+        let guest = async |path: &str| {
+            let path = format!("/v1/shared/{key}/{path}");
+            ask(door, request(door, "GET", &path, &[("authorization", "")], None)).await
+        };
+        let seen = kept(&events(guest("events?limit=2000").await));
+        assert_eq!(seen.len(), if status == 200 { own.len() } else { 0 });
+        assert_eq!(guest(&format!("pictures/{}", own[2].1)).await.status, status, "{what}");
+        assert_eq!(guest("pictures/00").await.status, 404);
+    }
 }

@@ -52,7 +52,8 @@ impl Task {
             keeper: sandbox::find_keeper().expect("thenar-keeper is built"),
         };
         let place = place(folder.path(), spec);
-        let world = World { place, processes: BTreeMap::new(), acceptance: Vec::new(), delivered: Vec::new() };
+        let world =
+            World { place, processes: BTreeMap::new(), acceptance: Vec::new(), delivered: Vec::new(), pages_bytes: 0 };
         let policy = Engine::load(Engine::default_policy()).expect("the default policy");
         Self { folder, world, policy, next: 1 }
     }
@@ -159,6 +160,7 @@ impl Task {
                 | ToolFact::Question { .. }
                 | ToolFact::Command { .. }
                 | ToolFact::Picture { .. }
+                | ToolFact::Page { .. }
                 | ToolFact::Idle { .. } => {}
             }
         }
