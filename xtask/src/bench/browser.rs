@@ -1,5 +1,9 @@
 //! The browser of a computer: ready, first picture, memory; the lean one beside the whole Chromium.
 
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -23,6 +27,7 @@ const CROWD: usize = 10;
 pub(super) fn starts(programs: &Programs) -> Result<Vec<Figure>> {
     let lean = Times::of(programs, sandbox::Browser::Lean)?;
     let whole = Times::of(programs, sandbox::Browser::Full).ok();
+    let bare = Times::bare()?;
     let beside = |value: Option<f64>| {
         value.map_or("no whole Chromium here".to_owned(), |ms| format!("whole Chromium {ms:.0} ms"))
     };
@@ -41,6 +46,15 @@ pub(super) fn starts(programs: &Programs) -> Result<Vec<Figure>> {
             .note(format!("{}; {ready}", p95(&lean.ready))),
         figure("browser: first picture, median", median(&lean.picture), "ms", Target::AtMost(450.0))
             .note(format!("{}; {picture}", p95(&lean.picture))),
+        figure(
+            "browser: ready without a computer around it, its own sandbox off",
+            median(&bare.ready),
+            "ms",
+            Target::None,
+        )
+        .note(p95(&bare.ready)),
+        figure("browser: first picture of that one", median(&bare.picture), "ms", Target::None)
+            .note(p95(&bare.picture)),
         figure("browser: memory (PSS) of one", memory[0], "MB", Target::None).note("a blank page"),
         figure(format!("browser: memory (PSS) of each of {CROWD}"), each, "MB", Target::None),
     ])
@@ -62,6 +76,64 @@ impl Times {
         }
         Ok(times)
     }
+
+    /// The lean one by itself, as this user's own program.
+    fn bare() -> Result<Self> {
+        let mut times = Self { ready: Vec::new(), picture: Vec::new() };
+        for _ in 0..STARTS {
+            let profile = TempDir::with_prefix("thenar-bench-").context("make a folder for a profile")?;
+            let started = Instant::now();
+            let program = Bare::start(&profile)?;
+            let writer = program.line.try_clone().context("speak with the browser")?;
+            let browser = attach(program.line.try_clone().context("listen to the browser")?, writer, (1, true))?;
+            times.ready.push(ms_since(started));
+            first_picture(&browser)?;
+            times.picture.push(ms_since(started));
+        }
+        Ok(times)
+    }
+}
+
+/// A browser that nothing is around.
+struct Bare {
+    child: Child,
+    line: UnixStream,
+}
+
+impl Bare {
+    #[expect(clippy::disallowed_methods, reason = "the program that is measured beside ours")]
+    fn start(profile: &TempDir) -> Result<Self> {
+        let (line, line_end) = UnixStream::pair().context("make a line to a browser")?;
+        let mut shell = Command::new("sh");
+        let start = "exec chromium-headless-shell --headless --no-sandbox --disable-gpu --remote-debugging-pipe \
+                     --user-data-dir=\"$0\" about:blank 3<&0 4>&1 </dev/null >/dev/null 2>&1";
+        shell.args(["-c", start]).arg(profile.path()).process_group(0);
+        let theirs = |end: &UnixStream| end.try_clone().map(|end| Stdio::from(OwnedFd::from(end)));
+        shell.stdin(theirs(&line_end)?).stdout(theirs(&line_end)?).stderr(Stdio::null());
+        Ok(Self { child: shell.spawn().context("start chromium-headless-shell")?, line })
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn ms_since(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1000.0
+}
+
+fn attach(stream: UnixStream, writer: UnixStream, (generation, fresh): (u32, bool)) -> Result<browser::Browser> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let start = Start { generation, fresh, downloads: "/downloads".to_owned(), cancel };
+    browser::Browser::attach(stream, writer, start).map_err(|error| anyhow!("{error}"))
+}
+
+fn first_picture(browser: &browser::Browser) -> Result<()> {
+    browser.navigate(&Destination::Address("about:blank".to_owned())).map_err(|error| anyhow!("{error}"))?;
+    browser.picture().map(drop).map_err(|error| anyhow!("{error}"))
 }
 
 /// A computer with a browser that has drawn a page.
@@ -80,14 +152,10 @@ impl Desk {
         let started = Instant::now();
         let line = computer.browser(which).context("start a browser")?;
         let writer = line.stream.try_clone().context("speak with the browser")?;
-        let cancel = Arc::new(AtomicBool::new(false));
-        let start =
-            Start { generation: line.generation, fresh: line.fresh, downloads: "/downloads".to_owned(), cancel };
-        let browser = browser::Browser::attach(line.stream, writer, start).map_err(|error| anyhow!("{error}"))?;
-        let ready_ms = started.elapsed().as_secs_f64() * 1000.0;
-        browser.navigate(&Destination::Address("about:blank".to_owned())).map_err(|error| anyhow!("{error}"))?;
-        browser.picture().map_err(|error| anyhow!("{error}"))?;
-        let picture_ms = started.elapsed().as_secs_f64() * 1000.0;
+        let browser = attach(line.stream, writer, (line.generation, line.fresh))?;
+        let ready_ms = ms_since(started);
+        first_picture(&browser)?;
+        let picture_ms = ms_since(started);
         Ok(Self { computer, _browser: browser, _folder: folder, ready_ms, picture_ms })
     }
 }
