@@ -1,38 +1,47 @@
 //! What a task may reach, shown and changed from another process while it works, and at rest.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::desk::{Desk, exec, say};
+use crate::desk::{Desk, exec, say, until};
 
-/// A site that answers, and keeps whoever asks for `/hold` waiting.
-fn site() -> u16 {
+/// A site that answers, and keeps whoever asks for `/hold` waiting; its port, and how many wait.
+fn site() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (port, waiting) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&waiting);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
+            let count = Arc::clone(&count);
             std::thread::spawn(move || {
                 let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
                 let first = lines.next().unwrap_or_default();
                 while lines.next().is_some_and(|line| !line.is_empty()) {}
                 if first.contains("/hold") {
                     let _ = (&stream).write_all(b"HTTP/1.1 200 OK\r\n\r\nheld\n");
-                    return lines.for_each(drop);
+                    count.fetch_add(1, Ordering::Relaxed);
+                    lines.for_each(drop);
+                    count.fetch_sub(1, Ordering::Relaxed);
+                    return;
                 }
                 let _ =
                     (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n");
             });
         }
     });
-    port
+    (port, waiting)
 }
 
 #[test]
 fn hosts_are_added_and_taken_away_from_another_process_while_the_task_works() {
     let desk = Desk::new();
-    let place = format!("shop.test:80=127.0.0.1:{}", site());
+    let place = format!("shop.test:80=127.0.0.1:{}", site().0);
     let command = "touch begun; until curl -s http://shop.test/ | grep hello; do sleep 0.01; done; \
                    curl -sN http://shop.test/hold | tee held; echo cut; curl -s http://shop.test/";
     let script = desk.script(&[exec(command), say("done")]);
@@ -40,7 +49,7 @@ fn hosts_are_added_and_taken_away_from_another_process_while_the_task_works() {
     desk.until_there(&desk.task("t-one").join("workspace/begun"));
     desk.run(&["task", "hosts", "t-one", "--allow", &place]).code(0).puts_out(&format!("{place}\n"));
     let held = desk.task("t-one").join("workspace/held");
-    crate::desk::until("the download is open", || std::fs::read(&held).is_ok_and(|text| text == b"held\n"));
+    until("the download is open", || std::fs::read(&held).is_ok_and(|text| text == b"held\n"));
     desk.run(&["task", "hosts", "t-one", "--deny", "shop.test"])
         .code(0)
         .says("It may reach no host without a question.");
@@ -63,4 +72,60 @@ fn hosts_of_a_task_at_rest_are_changed_and_what_is_none_is_refused() {
     let told = desk.run(&["task", "hosts", "t-one", "--deny", "*", "--allow", "Example.ORG:8443", "--json"]).code(0);
     assert_eq!(told.json(), json!({ "id": "t-one", "allow_net": ["example.org:8443"], "answered": [] }));
     desk.run(&["task", "hosts", "t-none"]).code(2);
+}
+
+#[test]
+fn an_engine_killed_in_the_middle_of_downloads_leaves_nothing_open_and_the_next_one_lets_nothing_else_through() {
+    let desk = Desk::new();
+    let (port, waiting) = site();
+    let place = format!("shop.test:80=127.0.0.1:{port}");
+    // By name alone, through the proxy, through a tunnel, and by SOCKS.
+    let ways = [
+        "--noproxy '*'",
+        "-x http://127.0.0.1:3128",
+        "-p -x http://127.0.0.1:3128",
+        "--socks5-hostname 127.0.0.1:1080",
+    ];
+    let each = |(number, way): (usize, &&str)| format!("curl -sN {way} http://shop.test/hold > got{number} & ");
+    let downloads: String = ways.iter().enumerate().map(each).collect();
+    let command = format!(
+        "{downloads} wait; echo all cut; curl -s http://shop.test/; \
+         curl -s -o /dev/null -w '%{{http_code}}\\n' http://10.0.0.1/; curl -s http://other.test/"
+    );
+    let script = desk.script(&[exec(&command), say("Finished.")]);
+    let running = desk.start(&["run", "--model", &script, "--id", "t-one", "--allow-net", &place, "Fetch"]);
+    let got = |number: usize| desk.task("t-one").join(format!("workspace/got{number}"));
+    until("all downloads are under way", || {
+        (0..ways.len()).all(|number| std::fs::read(got(number)).is_ok_and(|text| text == b"held\n"))
+    });
+    assert_eq!(waiting.load(Ordering::Relaxed), ways.len());
+    running.signal(Signal::KILL);
+    running.end().code(1_009);
+    until("nothing is left open", || waiting.load(Ordering::Relaxed) == 0);
+    assert!(desk.has_computer("t-one"));
+
+    // The task goes on; a host that nobody named is asked about, as before.
+    desk.run(&["task", "resume", "t-one"]).code(4).says("connect to other.test:80");
+    let result = &desk.results("t-one")[0];
+    assert!(result.contains("all cut") && result.contains("hello") && result.contains("403"), "{result}");
+    assert!(result.contains("the person has to allow it first"), "{result}");
+    let events = desk.events("t-one");
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).cloned().collect::<Vec<_>>();
+    let ends: BTreeMap<u64, String> = of("connection_closed")
+        .iter()
+        .map(|end| {
+            let (number, rule) = (&end["closed"]["number"], &end["closed"]["refused"]["rule"]);
+            (number.as_u64().unwrap(), rule.as_str().unwrap_or_default().to_owned())
+        })
+        .collect();
+    let opened: Vec<u64> =
+        of("connection_opened").iter().map(|one| one["connection"]["number"].as_u64().unwrap()).collect();
+    assert_eq!((opened.len(), of("connection_closed").len()), (ways.len() + 1, ways.len() + 1), "each has one end");
+    assert_eq!(ends.keys().copied().collect::<Vec<_>>(), opened);
+    let gone = ends.values().filter(|rule| *rule == "egress.engine_gone").count();
+    assert_eq!((gone, ends.values().filter(|rule| rule.is_empty()).count()), (ways.len(), 1), "{ends:?}");
+    desk.run(&["task", "confirm", "t-one", "--deny"]).code(0);
+    desk.run(&["task", "resume", "t-one"]).code(0).puts_out("Finished.\n");
+    desk.run(&["journal", "verify", "t-one"]).code(0);
+    assert!(!desk.has_computer("t-one"));
 }

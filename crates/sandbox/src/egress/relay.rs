@@ -225,6 +225,11 @@ impl Relay<'_> {
                 held.extend_from_slice(&said);
                 match hello::read(held) {
                     Hello::More => return Ok(()),
+                    // What is meant for TLS, and for us not to be read, the server may read in its own way.
+                    Hello::Other if held.starts_with(&[0x16, 3]) => {
+                        let why = format!("its TLS cannot be read, and {host} was permitted");
+                        return Err(Stop::Refused(Refusal::new("egress.tls_name", why)));
+                    }
                     Hello::Other => {}
                     Hello::Tls(name) => {
                         let wanted = name.as_deref().map(Host::parse);

@@ -4,12 +4,15 @@
 
 #[path = "../desk.rs"]
 mod desk;
+#[path = "../it/site.rs"]
+mod site;
 
 mod calls;
 mod exhaust;
 mod outside;
 mod probes;
 mod swap;
+mod ways;
 
 #[test]
 fn everything_holds_for_an_ordinary_user_too() {
@@ -17,7 +20,7 @@ fn everything_holds_for_an_ordinary_user_too() {
 }
 
 /// All but what is looked at from outside only, which is the same whoever makes the computer.
-const FROM_INSIDE: &[&str] = &["calls::", "exhaust::", "outside::", "probes::"];
+const FROM_INSIDE: &[&str] = &["calls::", "exhaust::", "outside::", "probes::", "ways::"];
 
 #[test]
 fn everything_holds_in_computers_of_bubblewrap() {

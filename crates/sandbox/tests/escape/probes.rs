@@ -1,6 +1,6 @@
 //! The table of probes: what each attack from inside comes to. `probes.py` makes them, in every computer there can be: of both
 //! drivers, as root and as an ordinary user, with the second lock and without. The same program run outside proves that a probe
-//! can succeed at all. It has none of a computer with a way out: those belong to whoever guards that way.
+//! can succeed at all. Those of a computer with a way out stand in `ways.rs`.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;

@@ -52,6 +52,7 @@ impl Site {
     }
 
     /// What vouches for it.
+    #[allow(dead_code, reason = "two test programs share it, and one asks for nobody's word")]
     pub(crate) fn certificate(&self) -> CertificateDer<'static> {
         self.certificate.clone().unwrap()
     }
@@ -84,6 +85,11 @@ fn serve(stream: impl Read + Write, seen: &Mutex<Vec<String>>) {
         stream.read_exact(&mut body).unwrap();
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         let closes = head.to_ascii_lowercase().contains("connection: close");
+        if head.to_ascii_lowercase().contains("upgrade: websocket") {
+            seen.lock().unwrap().push(head);
+            let _ = stream.get_mut().write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n");
+            return;
+        }
         seen.lock().unwrap().push(head);
         let said = match path.strip_prefix("/bytes/") {
             Some(many) => "x".repeat(many.parse().unwrap()),
