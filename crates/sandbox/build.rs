@@ -31,10 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let refused = refusals(&rules, &exists, &[], &[])?;
     let lifted = (names(&browser["lift"]), names(&browser["lift_when"]));
     let refused_to_browsers = refusals(&rules, &exists, &lifted.0, &lifted.1)?;
+    let pretended = when(&rules["pretend_when"], &exists, &[])?;
     let filters = json!({
         "known": { "mismatch_action": { "errno": ENOSYS }, "match_action": "allow", "filter": known },
         "refused": { "mismatch_action": "allow", "match_action": { "errno": EPERM }, "filter": refused },
         "refused_to_browsers": { "mismatch_action": "allow", "match_action": { "errno": EPERM }, "filter": refused_to_browsers },
+        "pretended": { "mismatch_action": "allow", "match_action": { "errno": 0 }, "filter": pretended },
     });
     let target = TargetArch::try_from(machine.as_str())?;
     let programs: HashMap<String, BpfProgram> = seccompiler::compile_from_json(filters.to_string().as_bytes(), target)?;
@@ -61,11 +63,18 @@ fn refusals(
 ) -> Result<Vec<Value>, Box<dyn Error>> {
     let calls = names(&rules["refuse"]).into_iter().filter(exists).filter(|name| !calls_lifted.contains(name));
     let mut refused: Vec<Value> = calls.map(|name| json!({ "syscall": name })).collect();
-    let rules = rules["refuse_when"].as_array().ok_or("refuse_when is no list")?;
+    refused.extend(when(&rules["refuse_when"], exists, rules_lifted)?);
+    Ok(refused)
+}
+
+/// Calls with certain arguments, but for the rules (by their reason) that are lifted.
+fn when(rules: &Value, exists: &impl Fn(&&str) -> bool, rules_lifted: &[&str]) -> Result<Vec<Value>, Box<dyn Error>> {
+    let rules = rules.as_array().ok_or("what depends on arguments is no list")?;
     let reason = |rule: &Value| rule["why"].as_str().unwrap_or_default().to_owned();
     if let Some(unknown) = rules_lifted.iter().find(|lifted| !rules.iter().any(|rule| reason(rule) == **lifted)) {
         return Err(format!("browser.json lifts a rule that shell.json has not: {unknown}").into());
     }
+    let mut all = Vec::new();
     for rule in rules.iter().filter(|rule| !rules_lifted.contains(&reason(rule).as_str())) {
         let args: Vec<Value> = rule["all"]
             .as_array()
@@ -74,18 +83,21 @@ fn refusals(
             .map(condition)
             .collect::<Result<_, _>>()?;
         let calls = names(&rule["calls"]).into_iter().filter(exists);
-        refused.extend(calls.map(|name| json!({ "syscall": name, "args": args })));
+        all.extend(calls.map(|name| json!({ "syscall": name, "args": args })));
     }
-    Ok(refused)
+    Ok(all)
 }
 
 fn names(list: &Value) -> Vec<&str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// One condition in the words of the compiler. All compared values fit into 32 bits, which is what the kernel reads.
+/// One condition in the words of the compiler. All compared values fit into 32 bits, which is what the kernel reads; an address does not.
 fn condition(rule: &Value) -> Result<Value, Box<dyn Error>> {
     let index = rule["argument"].as_u64().ok_or("a condition without argument")?;
+    if let Some(value) = rule["not_wide"].as_str() {
+        return Ok(json!({ "index": index, "type": "qword", "op": "ne", "val": number(value)? }));
+    }
     let (op, val) = if let Some(bits) = rule["has"].as_str() {
         (json!({ "masked_eq": number(bits)? }), number(bits)?)
     } else if let Some(value) = rule["not"].as_str() {

@@ -27,6 +27,9 @@ const ABOVE: &str = "thenar";
 const SHARE_OF_ALL: u64 = 100;
 /// Part of the machine's memory that all computers together may hold.
 const MEMORY_OF_ALL_PERCENT: u64 = 85;
+/// What the connections of one computer may hold of data that nobody has read: the kernel of the earlier kind of groups does not
+/// count it with the rest, and has one store of it for the whole machine.
+const UNREAD_BYTES: u64 = 128 << 20;
 /// How long the last processes of a group are waited for before its folder is left to the next sweep.
 const EMPTY_WAIT: Duration = Duration::from_millis(250);
 const EMPTY_PAUSE: Duration = Duration::from_millis(1);
@@ -124,6 +127,9 @@ impl Group {
             match controller {
                 Controller::Memory => {
                     limit_memory(&path, place.unified, limits.memory_bytes)?;
+                    if !place.unified {
+                        limit_unread(&path, UNREAD_BYTES.min(limits.memory_bytes / 2));
+                    }
                     let events = if place.unified { "memory.events" } else { "memory.oom_control" };
                     self.oom_kills = File::open(path.join(events)).ok();
                     self.holds.memory = hold;
@@ -246,8 +252,13 @@ fn prepare_above(above: &Path, place: &Place) {
             let _ = put(above, "cgroup.subtree_control", format!("+{}", controller.name()));
         }
         let _ = match controller {
-            Controller::Memory => machine_memory()
-                .and_then(|bytes| limit_memory(above, place.unified, bytes / 100 * MEMORY_OF_ALL_PERCENT)),
+            Controller::Memory => {
+                if let Some(most) = machine_unread().filter(|_| !place.unified) {
+                    limit_unread(above, most);
+                }
+                machine_memory()
+                    .and_then(|bytes| limit_memory(above, place.unified, bytes / 100 * MEMORY_OF_ALL_PERCENT))
+            }
             Controller::Cpu => share_cpu(above, place.unified, SHARE_OF_ALL),
             Controller::Pids => Ok(()),
         };
@@ -269,6 +280,18 @@ fn limit_memory(path: &Path, unified: bool, bytes: u64) -> io::Result<()> {
     // A kernel without swap accounting lacks the file; then there is mostly no swap either.
     let _ = put(path, with_swap.0, with_swap.1);
     holds(path, most, bytes)
+}
+
+/// A kernel that does not count it has no file for it.
+fn limit_unread(path: &Path, bytes: u64) {
+    let _ = put(path, "memory.kmem.tcp.limit_in_bytes", bytes);
+}
+
+/// Half of what the machine may hold of it before its own connections feel it.
+fn machine_unread() -> Option<u64> {
+    let pages = fs::read_to_string("/proc/sys/net/ipv4/tcp_mem").ok()?;
+    let pressure: u64 = pages.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pressure * u64::try_from(rustix::param::page_size()).ok()? / 2)
 }
 
 fn share_cpu(path: &Path, unified: bool, weight: u64) -> io::Result<()> {

@@ -37,11 +37,37 @@ pub(crate) struct Held {
     pub(crate) largest: Option<i32>,
 }
 
-/// The memory of all processes of a box. Exact only where it may be more than `limit`: what processes share counts once then.
+/// The memory of all processes of a box, and what it holds that no process has in view: data in connections that nobody has read, and
+/// files in memory without a name. Exact only where it may be more than `limit`: what processes share counts once then.
 pub(crate) fn memory(init: i32, limit: u64) -> Held {
     let processes = processes(init);
+    let unseen = unread(init) + memory_device().map_or(0, |device| nameless(init, device));
+    let limit = limit.saturating_sub(unseen);
+    let with_unseen = |held: Held| Held { bytes: held.bytes + unseen, ..held };
     let held = sum(&processes, |pid| kib(&format!("/proc/{pid}/status"), &["RssAnon:", "RssShmem:"]));
-    if held.bytes <= limit { held } else { sum(&processes, |pid| kib(&format!("/proc/{pid}/smaps_rollup"), &["Pss:"])) }
+    if held.bytes < limit {
+        return with_unseen(held);
+    }
+    with_unseen(sum(&processes, |pid| kib(&format!("/proc/{pid}/smaps_rollup"), &["Pss:"])))
+}
+
+/// What waits in the connections of a box, sent and not read. It takes more memory than it has bytes.
+fn unread(init: i32) -> u64 {
+    let of_line = |line: &str| {
+        let (sent, received) = line.split_whitespace().nth(4)?.split_once(':')?;
+        Some(u64::from_str_radix(sent, 16).ok()? + u64::from_str_radix(received, 16).ok()?)
+    };
+    let of = |table: &str| {
+        let text = fs::read_to_string(format!("/proc/{init}/net/{table}")).unwrap_or_default();
+        text.lines().skip(1).filter_map(of_line).sum::<u64>()
+    };
+    ["tcp", "tcp6", "udp", "udp6"].into_iter().map(of).sum()
+}
+
+/// The device on which files in memory lie, as the kernel numbers it.
+fn memory_device() -> Option<u64> {
+    let file = rustix::fs::memfd_create("device", rustix::fs::MemfdFlags::CLOEXEC).ok()?;
+    Some(rustix::fs::fstat(&file).ok()?.st_dev)
 }
 
 fn sum(processes: &[i32], kib_of: impl Fn(i32) -> u64) -> Held {

@@ -17,6 +17,9 @@ use crate::sys;
 pub(crate) const INIT_PROCESSES: u64 = 16;
 /// How much sooner than others commands go when the memory is used up; 1000 would be at once.
 const OOM_SCORE: &str = "500";
+/// With nought the kernel still runs a handler of the machine's, where it has one (`core_pattern` with a pipe), as root and on what
+/// the program held; with one byte it makes no core at all. The call filter keeps commands from lowering it.
+const CORE_BYTES: u64 = 1;
 /// Memory that may be locked.
 const LOCKED_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -31,7 +34,9 @@ const USER_COUNTS: &[(&str, u32)] = &[
 /// The call filter: first what exists, then what of it is refused. The later one is asked first.
 const KNOWN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/known.bpf"));
 const REFUSED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/refused.bpf"));
-/// The same for a browser, which builds a box of its own around each page.
+/// And what is answered with success and not made.
+const PRETENDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pretended.bpf"));
+/// The refusals for a browser, which builds a box of its own around each page.
 const REFUSED_TO_BROWSERS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/refused_to_browsers.bpf"));
 
 /// Lowers the ceilings of this process and its children. Counted within the new user namespace, so that computers do not
@@ -39,7 +44,7 @@ const REFUSED_TO_BROWSERS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ref
 pub(super) fn lower_limits(limits: &Limits) -> io::Result<()> {
     lower(Resource::Nproc, limits.processes + INIT_PROCESSES)?;
     lower(Resource::Nofile, limits.open_files)?;
-    lower(Resource::Core, 0)?;
+    lower(Resource::Core, CORE_BYTES)?;
     lower(Resource::Fsize, limits.file_bytes)?;
     // The data, not the address space: runtimes reserve far more of that than they ever use.
     lower(Resource::Data, limits.memory_bytes)?;
@@ -141,6 +146,7 @@ pub(crate) fn lock_files_but(writable: &[impl AsRef<Path>]) -> Result<bool, Rule
 /// Installs the call filter in this process, for itself and all that come from it.
 pub(crate) fn filter_calls(of: Box) -> io::Result<()> {
     sys::install_filter(KNOWN)?;
+    sys::install_filter(PRETENDED)?;
     sys::install_filter(match of {
         Box::Shell => REFUSED,
         Box::Browser => REFUSED_TO_BROWSERS,

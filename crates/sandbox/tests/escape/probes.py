@@ -95,6 +95,12 @@ def listed(seen):
     return " ".join(f"{name}={said}" for name, said in sorted(seen.items()))
 
 
+def at_once(said):
+    """Tells it and ends: memory whose address was taken cannot be closed in the ordinary way."""
+    os.write(FACTS["told"], said.encode())
+    os._exit(0)
+
+
 # Files of the host.
 
 
@@ -348,6 +354,16 @@ def p14_signal_the_host():
 
 
 @probe
+def p14_end_the_computer():
+    """PID 1 is our own, and takes no signal from what it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP):
+        attempt(os.kill, 1, number)
+    with open("/proc/1/status") as file:
+        state = next(line.split()[1] for line in file if line.startswith("State:"))
+    return "stands" if state in "SR" else state
+
+
+@probe
 def p14_signal_by_a_descriptor():
     def work():
         with open(os.path.join(FACTS["scratch"], "own"), "w") as file:
@@ -517,6 +533,31 @@ def connected(family, address, kind=socket.SOCK_STREAM):
 
 
 @probe
+def p29_every_family():
+    """No kind of socket but local, INET, INET6 and netlink; most others load a module of the kernel's."""
+    left = [family for family in range(64) if family not in (1, 2, 10, 16)]
+    seen = {f"{family}.{kind}": call(41 if X86 else 198, family, kind, 0) for family in left for kind in (1, 2, 3, 5)}
+    pairs = {f"{family} pair": call(53 if X86 else 199, family, 1, 0, ctypes.create_string_buffer(8)) for family in left + [2, 10, 16]}
+    return all_of(seen | pairs)
+
+
+@probe
+def p29_every_protocol():
+    asked = [(2, 1, other) for other in range(1, 300) if other != 6] + [(2, 2, other) for other in range(2, 300) if other != 17]
+    asked += [(10, 1, other) for other in range(1, 300) if other != 6] + [(10, 2, other) for other in range(1, 300) if other not in (17, 58)]
+    asked += [(16, kind, other) for kind in (2, 3) for other in range(1, 32)]
+    seen = {str(one): call(41 if X86 else 198, *one) for one in asked}
+    # A socket of streams for a protocol of datagrams and the like, which the kernel itself does not know.
+    return all_of({name: said for name, said in seen.items() if said not in ("EPROTONOSUPPORT", "EPROTOTYPE", "ESOCKTNOSUPPORT")})
+
+
+@probe
+def p29_code_of_the_kernel_on_a_connection():
+    with socket.socket() as one:
+        return attempt(one.setsockopt, socket.IPPROTO_TCP, 31, b"tls")
+
+
+@probe
 def p30_a_service_of_the_host():
     return connected(socket.AF_INET, ("127.0.0.1", FACTS["port"]))
 
@@ -582,7 +623,30 @@ def p36_interfaces():
     return " ".join(sorted(name for _, name in socket.if_nameindex()))
 
 
+@probe
+def p36_routes():
+    """A new route by netlink, which may be asked and not told."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as one:
+        route = struct.pack("BBBBBBBBI", 2, 0, 0, 0, 254, 4, 0, 6, 0)
+        one.send(struct.pack("IHHII", 16 + len(route), 24, 0x405, 1, 0) + route)
+        answer = one.recv(4096)
+        code = -struct.unpack_from("i", answer, 16)[0]
+    return named(code) if code else "works"
+
+
 # Rights.
+
+
+@probe
+def p43_programs_that_lend_rights():
+    import subprocess
+    said = ""
+    for command in (["su", "-c", "id -u"], ["sudo", "-n", "id", "-u"], ["pkexec", "id", "-u"]):
+        try:
+            said += subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            pass
+    return "root" if "0" in said.split() else "refused"
 
 
 @probe
@@ -659,6 +723,24 @@ def p44_files_that_cannot_go():
 
 
 @probe
+def p44_where_files_lie_on_the_disk():
+    def work():
+        with open(os.path.join(FACTS["scratch"], "lies"), "w") as file:
+            file.write("x")
+            file.flush()
+            os.fsync(file.fileno())
+            fcntl.ioctl(file, 1, struct.pack("i", 0))
+    return attempt(work)
+
+
+@probe
+def p44_marks_of_the_system():
+    path = os.path.join(FACTS["scratch"], "marked")
+    open(path, "w").close()
+    return refused({name: attempt(os.setxattr, path, name, b"1") for name in ("trusted.thenar", "security.ima", "security.evm")})
+
+
+@probe
 def p44_freeze_the_disk():
     def work():
         folder = os.open(FACTS["scratch"], os.O_RDONLY)
@@ -690,6 +772,7 @@ def p45_hard_links():
 def p50_priority():
     parameter = os.sched_param(1)
     seen = {"fifo": attempt(os.sched_setscheduler, 0, os.SCHED_FIFO, parameter), "rr": attempt(os.sched_setscheduler, 0, os.SCHED_RR, parameter),
+            "deadline": call(314 if X86 else 274, 0, struct.pack("IIQiIQQQ", 48, 6, 0, 0, 0, 10**7, 10**8, 10**8), 0),
             "nice": attempt(os.setpriority, os.PRIO_PROCESS, 0, -20), "real-time disk": call(251 if X86 else 30, 1, 0, 1 << 13)}
     return "refused" if set(seen.values()) <= {"EPERM", "EACCES"} else all_of(seen)
 
@@ -698,7 +781,7 @@ def p50_priority():
 def p50_limits():
     import resource
     seen = {}
-    for name in ["RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_MEMLOCK", "RLIMIT_CORE", "RLIMIT_MSGQUEUE"]:
+    for name in ["RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_MEMLOCK", "RLIMIT_RTPRIO", "RLIMIT_MSGQUEUE"]:
         which = getattr(resource, name, 12)
         now = resource.getrlimit(which)
         more = now[1] + 1 if now[1] != resource.RLIM_INFINITY else resource.RLIM_INFINITY
@@ -717,8 +800,36 @@ def p50_go_last_when_memory_is_used_up():
 
 @probe
 def p50_core_files():
+    """With a limit of nought the kernel runs a handler of the host's as root, where there is one; with one byte it runs none."""
     import resource
-    return str(resource.getrlimit(resource.RLIMIT_CORE)[1])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # By an address whose lower half is nought, for filters that look at no more.
+    libc.mmap.restype = ctypes.c_void_p
+    low = libc.mmap(ctypes.c_void_p(1 << 32), ctypes.c_size_t(4096), 3, 0x100032, -1, ctypes.c_long(0))
+    if low == 1 << 32:
+        ctypes.memset(low, 0, 16)
+        call(302 if X86 else 261, 0, 4, low, 0)
+    return str(resource.getrlimit(resource.RLIMIT_CORE))
+
+
+@probe
+def p51_locked_memory():
+    room = mmap.mmap(-1, 64 << 20)
+    ctypes.set_errno(0)
+    result = libc.mlock(ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(room))), ctypes.c_size_t(64 << 20))
+    at_once("works" if result >= 0 else named(ctypes.get_errno()))
+
+
+@probe
+def p57_segments_of_the_host():
+    return call(29 if X86 else 194, FACTS["segment"], 0, 0)
+
+
+@probe
+def p57_what_the_machine_has_once():
+    """Contexts of requests to the disk: one count for everybody, which one computer could use up."""
+    context = ctypes.c_ulong(0)
+    return call(206 if X86 else 0, 1, ctypes.addressof(context))
 
 
 @probe
@@ -760,6 +871,19 @@ def p68_type_into_a_terminal():
 
 
 @probe
+def p68_what_drives_a_terminal():
+    """Another line discipline would load a module of the kernel's; here the one is asked for that is there."""
+    master, line = os.openpty()
+    return attempt(lambda: fcntl.ioctl(line, 0x5423, struct.pack("i", 0)) and None)
+
+
+@probe
+def p68_output_of_the_console():
+    master, line = os.openpty()
+    return call(16 if X86 else 29, line, 0x541D, 0)
+
+
+@probe
 def p69_weaker_layout():
     return all_of({hex(what): call(135 if X86 else 92, what) for what in [0x0040000, 0x0100000, 0x0400000, 0x0008]})
 
@@ -771,6 +895,28 @@ def p70_what_tells_about_the_machine():
                   "/proc/zoneinfo", "/proc/interrupts", "/proc/softirqs", "/proc/iomem", "/proc/ioports", "/proc/dma", "/proc/partitions",
                   "/proc/diskstats", "/proc/swaps", "/proc/mdstat", "/proc/locks", "/proc/consoles", "/proc/misc", "/proc/mtrr",
                   "/proc/schedstat", "/proc/version_signature"])
+
+
+@probe
+def p70_where_memory_lies():
+    """Numbers of pages of the machine's memory, of use to whoever attacks the memory itself."""
+    room = mmap.mmap(-1, 4096)
+    room[0] = 1
+    address = ctypes.addressof(ctypes.c_char.from_buffer(room))
+    with open("/proc/self/pagemap", "rb", buffering=0) as file:
+        file.seek(address // 4096 * 8)
+        number = struct.unpack("Q", file.read(8))[0] & ((1 << 55) - 1)
+    said = "told" if number else "not told"
+    at_once(said)
+
+
+@probe
+def p70_what_others_open():
+    """The host opens a program again and again meanwhile."""
+    watch = libc.inotify_init1(os.O_NONBLOCK)
+    libc.inotify_add_watch(watch, FACTS["opened"].encode(), 0x20)
+    import select
+    return "seen" if select.select([watch], [], [], 5)[0] else "not seen"
 
 
 @probe
@@ -867,6 +1013,7 @@ def told(name, function):
     if child == 0:
         os.close(reader)
         signal.alarm(SECONDS_MAX)
+        FACTS["told"] = writer
         try:
             said = function()
         except BaseException:  # noqa: BLE001: whatever it is, it is told

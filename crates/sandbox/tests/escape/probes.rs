@@ -7,6 +7,8 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use sandbox::{Confinement, Driver, Exit, SecondLock};
 
@@ -42,7 +44,7 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p07_devices", "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero", Anybody),
     ("p07_device_nodes", "EPERM", Root),
     ("p08_kernels_own_trees", "ENOENT", Anybody),
-    ("p09_processes", "only its own", No),
+    ("p09_processes", "only its own", Anybody),
     ("p10_doors_of_our_processes", "closed", Root),
     ("p10_up_and_out", "ENOENT", Anybody),
     ("p11_planted_variable", "not seen", Anybody),
@@ -50,6 +52,7 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p13_paths_of_the_host", "none", Anybody),
     ("p13_mounts_that_can_be_written", "/dev/pts /dev/shm /home/agent /proc /tmp /workspace", Anybody),
     ("p14_signal_the_host", "ESRCH", Anybody),
+    ("p14_end_the_computer", "stands", No),
     ("p14_signal_by_a_descriptor", "ESRCH", Anybody),
     ("p14_open_a_process_of_the_host", "ESRCH", Anybody),
     ("p15_look_into_others", "EPERM", Anybody),
@@ -67,6 +70,9 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p25_keys", "EPERM", Anybody),
     ("p27_clock_and_power", "EPERM", Root),
     ("p29_sockets", "EPERM", No),
+    ("p29_every_family", "EPERM", No),
+    ("p29_every_protocol", "EPERM", No),
+    ("p29_code_of_the_kernel_on_a_connection", "EPERM", Anybody),
     ("p30_a_service_of_the_host", "ECONNREFUSED", Anybody),
     ("p30_by_other_spellings", "ECONNREFUSED", Anybody),
     ("p31_metadata_and_outside", "ENETUNREACH", No),
@@ -76,7 +82,9 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p33_socket_file_of_the_host", "ENOENT", Anybody),
     ("p33_sockets_of_the_system", "ENOENT", No),
     ("p36_change_the_network", "EPERM", No),
+    ("p36_routes", "EPERM", No),
     ("p36_interfaces", "lo", No),
+    ("p43_programs_that_lend_rights", "refused", Root),
     ("p43_become_root", "EINVAL", Anybody),
     ("p43_groups", "EPERM", Root),
     ("p43_capabilities", "none", Anybody),
@@ -86,19 +94,29 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p44_bits_that_lend_rights", "EPERM", Anybody),
     ("p44_capabilities_of_a_file", "EPERM", Root),
     ("p44_files_that_cannot_go", "EPERM", No),
+    ("p44_where_files_lie_on_the_disk", "EPERM", Root),
+    ("p44_marks_of_the_system", "refused", Root),
     ("p44_freeze_the_disk", "EPERM", Root),
     ("p44_give_files_away", "EINVAL", Anybody),
     ("p45_hard_links", "EXDEV", No),
     ("p50_priority", "refused", Root),
     ("p50_limits", "refused", Root),
     ("p50_go_last_when_memory_is_used_up", "EACCES", No),
-    ("p50_core_files", "0", No),
+    ("p50_core_files", "(1, 1)", Anybody),
+    ("p51_locked_memory", "ENOMEM", Root),
+    ("p57_segments_of_the_host", "ENOENT", Anybody),
+    ("p57_what_the_machine_has_once", "ENOSYS", Anybody),
     ("p63_programs_of_the_computer", "refused", No),
     ("p63_read_the_launcher", "refused", No),
     ("p68_type_into_a_terminal", "EPERM", No),
+    ("p68_what_drives_a_terminal", "EPERM", Anybody),
+    ("p68_output_of_the_console", "EPERM", No),
     ("p69_weaker_layout", "EPERM", Anybody),
     ("p70_what_tells_about_the_machine", "nothing", Anybody),
     ("p70_folders_that_tell", "nothing", Anybody),
+    ("p70_where_memory_lies", "not told", Root),
+    // Known, and in the threat model: what of /usr is opened anywhere on the machine can be watched.
+    ("p70_what_others_open", "seen", No),
     // Known, and in the threat model: every program that shows the load reads this file.
     ("p70_rhythm_of_the_keyboard", "stat", No),
     ("p80_settings_of_the_kernel", "closed", Root),
@@ -113,8 +131,13 @@ const BY_BWRAP: &[(&str, &str)] = &[
     ("p07_devices", "core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero"),
 ];
 
+/// A program of the host's that is in every computer, too.
+const OPENED: &str = "/usr/bin/env";
+
 /// What is planted on the host, for the time of one run.
 struct Bait {
+    segment: i32,
+    over: Arc<AtomicBool>,
     _listener: TcpListener,
     _hidden: UnixListener,
     _file: UnixListener,
@@ -132,7 +155,18 @@ impl Bait {
         std::fs::write(desk.path().join("bait"), "bait-of-the-host").unwrap();
         let other = Desk::new();
         std::fs::create_dir(other.path().join("workspace")).unwrap();
+        let (key, segment) = shared_segment();
+        let over = Arc::new(AtomicBool::new(false));
+        let seen_over = Arc::clone(&over);
+        std::thread::spawn(move || {
+            while !seen_over.load(Ordering::Relaxed) {
+                let _ = std::fs::File::open(OPENED);
+                std::thread::yield_now();
+            }
+        });
         let facts = serde_json::json!({
+            "segment": key,
+            "opened": OPENED,
             "bait": desk.path().join("bait"),
             "home": desk.path(),
             "other_workspace": other.path().join("workspace"),
@@ -145,6 +179,8 @@ impl Bait {
             "scratch": "/workspace",
         });
         Self {
+            segment,
+            over,
             _listener: listener,
             _hidden: UnixListener::bind_addr(&hidden).unwrap(),
             _file: UnixListener::bind(&socket).unwrap(),
@@ -160,6 +196,29 @@ impl Bait {
         std::fs::write(folder.join("probes.py"), include_str!("probes.py")).unwrap();
         std::fs::write(folder.join("facts.json"), facts.to_string()).unwrap();
     }
+}
+
+impl Drop for Bait {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        #[expect(unsafe_code, reason = "no safe call removes it, and left over it would stay on the machine")]
+        // SAFETY: the number is that of the segment made below, which nobody has in view.
+        unsafe {
+            libc::shmctl(self.segment, libc::IPC_RMID, std::ptr::null_mut());
+        }
+    }
+}
+
+/// A piece of memory that everybody on this machine may read who knows its key.
+fn shared_segment() -> (i32, i32) {
+    static NEXT: AtomicI32 = AtomicI32::new(1);
+    let number = i32::try_from(std::process::id()).unwrap() << 4 | NEXT.fetch_add(1, Ordering::Relaxed) & 0xf;
+    let key = 0x7000_0000 | number & 0xfff_ffff;
+    #[expect(unsafe_code, reason = "no safe call makes one")]
+    // SAFETY: nothing is passed but numbers.
+    let segment = unsafe { libc::shmget(key, 4096, libc::IPC_CREAT | 0o444) };
+    assert!(segment >= 0, "{}", std::io::Error::last_os_error());
+    (key, segment)
 }
 
 fn said(text: &str) -> BTreeMap<String, String> {

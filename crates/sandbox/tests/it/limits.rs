@@ -32,6 +32,61 @@ fn memory_counts_over_all_processes_and_the_computer_lives_on() {
     assert_eq!((few.exit, few.limit), (Exit::Code(0), None));
 }
 
+/// Fills what a program can hold without having it in view, and tells how much that was.
+#[track_caller]
+fn hides_memory(what: &str, script: &str) {
+    let mut desk = Desk::new();
+    desk.spec.limits.memory_bytes = 128 * MIB;
+    let computer = desk.open();
+    std::fs::write(desk.path().join("workspace/hide.py"), script).unwrap();
+    // Longer than anybody who looks now and then needs.
+    let seen = result(&computer, "hide", "python3 hide.py; sleep 3");
+    let said = crate::desk::output(&computer, "hide");
+    let held = said.lines().find_map(|line| line.strip_prefix("held ")?.parse::<u64>().ok());
+    let is_told = seen.limit.as_deref().is_some_and(|limit| limit.contains("memory: everything in the computer"));
+    assert!(is_told || held.is_some_and(|held| held < 128 * MIB), "{what}: {seen:?} {said}");
+    assert_eq!(run(&computer, "echo fine").1, "fine\n");
+}
+
+#[test]
+fn what_connections_hold_unread_counts() {
+    hides_memory(
+        "connections",
+        r#"
+import socket, time
+held, kept, server = 0, [], socket.socket()
+server.bind(("127.0.0.1", 0)); server.listen(64)
+try:
+    while held < 600 << 20:
+        one = socket.create_connection(server.getsockname()); other, _ = server.accept(); one.setblocking(False)
+        kept += [one, other]
+        if len(kept) > 1000: break
+        try:
+            while True: held += one.send(bytes(65536))
+        except BlockingIOError: pass
+except OSError: pass
+print("held", held, flush=True)
+time.sleep(3)
+"#,
+    );
+}
+
+#[test]
+fn files_in_memory_without_a_name_count() {
+    hides_memory(
+        "files in memory",
+        r#"
+import os, time
+held, kept = 0, []
+for number in range(8):
+    kept.append(os.memfd_create("x"))
+    for piece in range(64): held += os.write(kept[-1], bytes(1 << 20))
+print("held", held, flush=True)
+time.sleep(3)
+"#,
+    );
+}
+
 #[test]
 fn a_filled_memory_disk_is_refused_and_not_the_end_of_the_computer() {
     let desk = Desk::new();
