@@ -12,10 +12,11 @@ export interface Sheet {
 
 export async function readCsv(blob: Blob, separator: string | null): Promise<Sheet[]> {
   const text = await blob.text()
-  return [parseCsv(text, separator ?? guess(text))]
+  return [parseCsv(text, separator ?? separatorOf(text))]
 }
 
-function guess(text: string): string {
+/** The mark that parts the cells of its first line. */
+export function separatorOf(text: string): string {
   const line = text.slice(0, text.search(/[\r\n]|$/))
   const times = (mark: string) => line.split(mark).length
   return [',', ';', '\t'].reduce((best, mark) => (times(mark) > times(best) ? mark : best))
@@ -68,6 +69,13 @@ export async function readXlsx(blob: Blob): Promise<Sheet[]> {
     rowCount: data.length,
     columnCount: Math.max(0, ...data.slice(0, ROWS_MAX).map((row) => row.length))
   }))
+}
+
+/** The first sheet alone. */
+export async function readFirstSheet(blob: Blob): Promise<string[][]> {
+  const { readSheet } = await import('read-excel-file/browser')
+  const rows = (await readSheet(blob)) as unknown as unknown[][]
+  return rows.slice(0, ROWS_MAX).map((row) => row.slice(0, COLUMNS_MAX).map(shown))
 }
 
 function shown(cell: unknown): string {

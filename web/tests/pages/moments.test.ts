@@ -1,7 +1,7 @@
 // Time, and what a person is told who is not looking: moments by key and by sight, every kind of file, notices, a line that broke.
 
-import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { isDrawn, pdf, PICTURE, sheet } from './samples'
 import { closeBrowser, done, open, PATIENCE, plan, Server, sh } from './stage'
 
 const server = new Server()
@@ -49,43 +49,11 @@ it('the arrow keys step through time wherever nobody writes, also beside a close
   await done(page)
 })
 
-/** A spreadsheet of one cell, by hand. */
-const SHEET = String.raw`
-import zipfile, sys
-z = zipfile.ZipFile(sys.argv[1], 'w')
-ns = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
-rel = 'http://schemas.openxmlformats.org/officeDocument/2006/relationships'
-head = '<?xml version="1.0" encoding="UTF-8"?>'
-z.writestr('[Content_Types].xml', head + '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>')
-z.writestr('_rels/.rels', head + f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="{rel}/officeDocument" Target="xl/workbook.xml"/></Relationships>')
-z.writestr('xl/workbook.xml', head + f'<workbook {ns}><sheets><sheet name="Herons" sheetId="1" r:id="r1"/></sheets></workbook>')
-z.writestr('xl/_rels/workbook.xml.rels', head + f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="{rel}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>')
-z.writestr('xl/worksheets/sheet1.xml', head + f'<worksheet {ns}><sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>Bird</t></is></c></row><row r="2"><c r="A2" t="inlineStr"><is><t>Grey heron</t></is></c></row></sheetData></worksheet>')
-z.close()
-`
-
-/** A page with two words on it, with every place of it counted. */
-function pdf(): string {
-  const text = 'BT /F1 24 Tf 72 700 Td (Grey heron) Tj ET'
-  const objects = ['<</Type/Catalog/Pages 2 0 R>>', '<</Type/Pages/Kids[3 0 R]/Count 1>>', '<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>', `<</Length ${text.length}>>stream\n${text}\nendstream`, '<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>']
-  let file = '%PDF-1.4\n'
-  const places = objects.map((object, at) => {
-    const place = file.length
-    file += `${at + 1} 0 obj${object}endobj\n`
-    return place
-  })
-  const table = places.map((place) => `${String(place).padStart(10, '0')} 00000 n \n`).join('')
-  return `${file}xref\n0 6\n0000000000 65535 f \n${table}trailer<</Size 6/Root 1 0 R>>\nstartxref\n${file.length}\n%%EOF\n`
-}
-
 it('a picture, a PDF, a spreadsheet and code are shown as what they are', async () => {
-  const sheet = `${server.home}/birds.xlsx`
-  expect(spawnSync('python3', ['-c', SHEET, sheet], { encoding: 'utf8' }).stderr).toBe('')
   const files: [string, string][] = [
-    // A red square.
-    ['dot.png', 'iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGM4wMAARAwQCgAYDgMBZBJpNwAAAABJRU5ErkJggg=='],
-    ['heron.pdf', Buffer.from(pdf()).toString('base64')],
-    ['birds.xlsx', spawnSync('base64', ['-w0', sheet], { encoding: 'utf8' }).stdout],
+    ['dot.png', PICTURE],
+    ['heron.pdf', pdf()],
+    ['birds.xlsx', sheet()],
     ['count.py', Buffer.from('def count(birds):\n    return len(birds)\n').toString('base64')]
   ]
   const id = await server.task(server.script({ calls: files.map(([name, content]) => sh(`echo ${content} | base64 -d > ${name}`)) }, { calls: [{ name: 'deliver', arguments: { files: [{ path: 'dot.png' }, { path: 'count.py' }] } }] }, { say: 'Four kinds.', calls: [{ name: 'idle' }] }), 'Make four kinds of file')
@@ -107,12 +75,7 @@ it('a picture, a PDF, a spreadsheet and code are shown as what they are', async 
   await pane.getByRole('button', { name: 'birds.xlsx' }).click()
   await pane.getByRole('cell', { name: 'Grey heron' }).waitFor()
   await pane.getByRole('button', { name: 'heron.pdf' }).click()
-  // Something is drawn on its page.
-  await expect.poll(() => pane.locator('canvas').first().evaluate((node) => {
-    const canvas = node as HTMLCanvasElement
-    const { data } = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] }
-    return Array.from(data).some((value, at) => at % 4 === 0 && value < 100 && (data[at + 3] ?? 0) > 200)
-  }), { timeout: PATIENCE }).toBe(true)
+  await expect.poll(() => isDrawn(pane.locator('canvas').first()), { timeout: PATIENCE }).toBe(true)
   await done(page)
 })
 

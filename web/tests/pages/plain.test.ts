@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { closeBrowser, done, ELSEWHERE, open, Server, sh } from './stage'
 
-const server = new Server(ELSEWHERE)
+const server = new Server({ name: ELSEWHERE })
 
 const model = server.script({ calls: [sh('echo here')] }, { calls: [{ name: 'message_ask_user', arguments: { text: 'Go on?' } }] })
 

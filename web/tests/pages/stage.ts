@@ -2,7 +2,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
@@ -41,8 +41,15 @@ export class Server {
   #process: ChildProcess | null = null
   #scripts = 0
 
-  /** With a name, pages come over plain HTTP from another machine, as far as their browser knows. */
-  constructor(readonly name = '') {}
+  readonly name: string
+  readonly #toolset: boolean
+
+  /** With a name, pages come over plain HTTP from another machine, as far as their browser knows; with the toolset, deliverables
+   *  can be checked that need it. */
+  constructor({ name = '', toolset = false } = {}) {
+    this.name = name
+    this.#toolset = toolset
+  }
 
   /** Where pages find it. */
   get site(): string {
@@ -63,6 +70,7 @@ export class Server {
     const address = this.url ? new URL(this.url).host : '127.0.0.1:0'
     const env: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HOME: this.home, THENAR_HOME: join(this.home, 'data'), THENAR_LOCAL_SERVERS: 'none', NO_COLOR: '1' }
     if (process.env['THENAR_TOOLSET']) env['THENAR_TOOLSET'] = process.env['THENAR_TOOLSET']
+    if (this.#toolset) env['XDG_CACHE_HOME'] = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
     if (model) env['THENAR_MODEL'] = model
     const server = spawn(PROGRAM, ['serve', '--addr', address, ...(this.name ? ['--host', this.name] : [])], { env, cwd: this.home, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = server
