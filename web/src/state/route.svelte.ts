@@ -52,6 +52,8 @@ export function followLinks(event: MouseEvent): void {
   if (!(link instanceof HTMLAnchorElement) || link.target || link.hasAttribute('download')) return
   const url = new URL(link.href)
   if (url.origin !== window.location.origin || url.pathname.startsWith('/v1/')) return
+  // A place on this very page, which the browser goes to, with the focus.
+  if (url.hash && url.pathname === window.location.pathname) return
   event.preventDefault()
   route.go(url.pathname + url.search)
 }

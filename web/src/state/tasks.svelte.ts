@@ -24,6 +24,9 @@ export const tasks = {
   get list(): TaskSummary[] {
     return all.list
   },
+  get loaded(): boolean {
+    return all.loaded
+  },
   get hasMore(): boolean {
     return all.hasMore
   },

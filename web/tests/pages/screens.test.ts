@@ -55,7 +55,7 @@ const screens: [name: string, path: () => string, ready: (page: Page) => Promise
   ['a question', () => `/tasks/${asking}`, (page) => page.getByText('Which one?').first().waitFor()],
   ['an approval', () => `/tasks/${approving}`, (page) => page.getByRole('button', { name: 'Allow' }).waitFor()],
   ['the record', () => `/tasks/${finished}/record`, (page) => page.getByText('The record is whole').waitFor()],
-  ['settings: models', () => '/settings/models', (page) => page.getByText('script:demo').first().waitFor()],
+  ['settings: models', () => '/settings/models', (page) => page.getByText('There is none yet.').waitFor()],
   ['settings: budget', () => '/settings/budget', (page) => page.getByText('For every task that says nothing else').waitFor()],
   ['settings: network', () => '/settings/network', (page) => page.getByText('Hosts that every new task may reach').waitFor()],
   ['settings: about', () => '/settings/about', (page) => page.getByText('Is this machine able?').waitFor()],
@@ -90,7 +90,7 @@ const inChinese: [path: () => string, ready: string][] = [
   [() => `/tasks/${approving}`, 'rows.csv'],
   [() => `/tasks/${finished}/record`, '记录完整'],
   [() => everything, '交给你 1 个文件'],
-  [() => '/settings/models', 'script:demo'],
+  [() => '/settings/models', '还没有模型。'],
   [() => '/settings/budget', '步数'],
   [() => '/settings/about', 'Thenar'],
   [() => '/settings/appearance', '简体中文']

@@ -38,6 +38,8 @@ export function openScreen(box: HTMLElement, options: ITerminalOptions = {}): Te
     screenReaderMode: true,
     ...options
   })
+  // Tab leads on, unless somebody types here: then it is the program's, and Shift with Tab leads out.
+  terminal.attachCustomKeyEventHandler((event) => event.key !== 'Tab' || (!event.shiftKey && terminal.options.disableStdin !== true))
   const fit = new FitAddon()
   terminal.loadAddon(fit)
   opening(() => terminal.open(box))
