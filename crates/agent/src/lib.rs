@@ -43,7 +43,7 @@ mod watch;
 pub use allow::{PLACES_NAMED_MAX, allow_list};
 pub use backup::CopiedTask;
 /// And its browser.
-pub use browser::{Frame as PageFrame, Input as PageInput, Sight as PageSight};
+pub use browser::{Frame as PageFrame, Going, Held as KeysHeld, Input as PageInput, OpenTab, Sight as PageSight};
 pub use checkpoints::Side;
 pub use context::{Context, Entry};
 pub use control::{Answer, Command};
@@ -70,6 +70,7 @@ pub use sandbox::{Depict, Error as ComputerError, Look, Size as TerminalSize, Te
 pub use secrets::{KeptSecret, Secrets};
 pub use state::{Call, Ended, Kept, KeptCheckpoint, OpenModelCall, Stage, State};
 pub use summary::{Approval, Summary};
+pub use tools::UPLOAD_FILES_MAX;
 pub use trace::CONTENT;
 pub use viewer::Viewer;
 pub use watch::{Nobody, Patience, Watcher};

@@ -4,13 +4,14 @@
 
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use browser::{Browser, Input, Sight, Start};
+use browser::{Browser, Going, Input, Sight, Start};
 use event::{BlobRef, Digest, PageSeen, TaskId};
-use sandbox::Computer;
+use sandbox::{Computer, Folders};
 
 use crate::{Error, Instance};
 
@@ -28,7 +29,7 @@ pub struct Viewer(Line);
 #[derive(Debug)]
 enum Line {
     /// Taken for the person.
-    Taken { browser: Browser, stream: UnixStream },
+    Taken { browser: Box<Browser>, stream: UnixStream, folders: Folders },
     /// The agent's, only looked along.
     Agents(Arc<tools::Held>),
 }
@@ -59,8 +60,8 @@ impl Instance {
             downloads: tools::DOWNLOADS_INSIDE.to_owned(),
             cancel: Arc::new(AtomicBool::new(false)),
         };
-        let browser = Browser::attach(reader, writer, start).map_err(told)?;
-        Ok(Some(Viewer(Line::Taken { browser, stream: line.stream })))
+        let browser = Box::new(Browser::attach(reader, writer, start).map_err(told)?);
+        Ok(Some(Viewer(Line::Taken { browser, stream: line.stream, folders: computer.browser_folders() })))
     }
 
     /// Looks along the agent's line to a task's browser; nothing while it has none, or while another process runs the task.
@@ -147,6 +148,26 @@ impl Viewer {
     /// Does what the person does.
     pub fn feed(&self, input: &Input) -> Result<(), Error> {
         self.browser().feed(input).map_err(told)
+    }
+
+    /// Goes where the person wants to.
+    pub fn travel(&self, to: &Going) -> Result<(), Error> {
+        self.browser().travel(to).map_err(told)
+    }
+
+    /// Gives the page the files that it asks for: copies of these, of that folder. They lie under a name that must not have
+    /// been used before. None tells the page that there are none.
+    pub fn give_files(&self, from: &Path, files: &[String], slot: &str) -> Result<(), Error> {
+        let Line::Taken { browser, folders, .. } = &self.0 else {
+            return Err(Error::Invalid("the browser is the agent's".to_owned()));
+        };
+        browser.wants_so_many(files.len()).map_err(told)?;
+        let mut inside = Vec::new();
+        for (nth, file) in files.iter().enumerate() {
+            let copy = sandbox::hand_out(from, folders, Path::new(file), &format!("{slot}-{nth}"));
+            inside.push(copy.map_err(|error| Error::Invalid(format!("{file:?} cannot be given: {error}")))?);
+        }
+        browser.give_files(&inside).map_err(told)
     }
 
     /// What is selected in the page.

@@ -15,6 +15,24 @@ pub(crate) struct Press {
     command: Option<&'static str>,
 }
 
+/// Keys that are held while something else is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    pub alt: bool,
+    pub control: bool,
+    pub shift: bool,
+}
+
+impl Held {
+    /// As the browser counts them.
+    pub(crate) fn bits(self) -> u32 {
+        [(self.alt, ALT), (self.control, CONTROL), (self.shift, SHIFT)]
+            .into_iter()
+            .map(|(held, bit)| if held { bit } else { 0 })
+            .sum()
+    }
+}
+
 const ALT: u32 = 1;
 const CONTROL: u32 = 2;
 const META: u32 = 4;

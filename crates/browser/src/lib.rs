@@ -16,6 +16,7 @@ mod files;
 mod keys;
 mod limits;
 mod line;
+mod person;
 mod picture;
 mod place;
 mod settle;
@@ -28,10 +29,12 @@ pub use act::{Click, Direction, Spot};
 pub use browser::{Browser, Start};
 pub use error::Error;
 pub use files::Upload;
+pub use keys::Held;
+pub use person::Going;
 pub use picture::Snapshot;
 pub use place::Destination;
 pub use state::{Download, Progress};
-pub use watch::{Frame, Input, Page, Question, Sight, Watch};
+pub use watch::{Frame, Input, OpenTab, Page, Question, Sight, Watch};
 
 /// What every function here returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

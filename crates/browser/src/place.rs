@@ -145,15 +145,18 @@ impl Browser {
     /// One step in the history of a tab.
     fn step(&self, target: &str, by: i64) -> Result<String> {
         self.no_dialog(target)?;
-        let history = self.ask_page(target, "Page.getNavigationHistory", json!({}), ANSWER)?;
-        let at = history["currentIndex"].as_i64().unwrap_or(0) + by;
-        let entry =
-            usize::try_from(at).ok().and_then(|at| history["entries"].get(at)).and_then(|entry| entry["id"].as_i64());
-        let Some(entry) = entry else {
-            return Err(Error::Cannot("the tab has no such page in its history".to_owned()));
-        };
+        let entry = self.in_history(target, by)?;
         self.move_on(target, "Page.navigateToHistoryEntry", json!({ "entryId": entry }))?;
         self.arrived(target, if by < 0 { "Went back." } else { "Went forward." })
+    }
+
+    /// The number of a page in the history of a tab, so many steps from the one that is shown.
+    pub(crate) fn in_history(&self, target: &str, by: i64) -> Result<i64> {
+        let history = self.ask_page(target, "Page.getNavigationHistory", json!({}), ANSWER)?;
+        let at = history["currentIndex"].as_i64().unwrap_or(0) + by;
+        let entry = usize::try_from(at).ok().and_then(|at| history["entries"].get(at));
+        let entry = entry.and_then(|entry| entry["id"].as_i64());
+        entry.ok_or_else(|| Error::Cannot("the tab has no such page in its history".to_owned()))
     }
 
     /// Asks for another document, and waits until it has begun; some are there before one can look.
@@ -190,7 +193,7 @@ impl Browser {
 }
 
 /// What the browser calls an error of the network, and what it means for the one who wanted to go there.
-fn network_error(code: &str) -> String {
+pub(crate) fn network_error(code: &str) -> String {
     let words = match code {
         "net::ERR_NAME_NOT_RESOLVED" => "no such host is known, or it may not be reached from here",
         "net::ERR_CONNECTION_REFUSED" => "nothing listens there",

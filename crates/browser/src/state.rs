@@ -14,7 +14,7 @@ use crate::limits::{DIALOG_CHARS_MAX, NEWS_MAX, TABS_MAX};
 pub(crate) use console::{Console, exception, shown};
 pub(crate) use downloads::Downloads;
 pub use downloads::{Download, Progress};
-pub(crate) use tab::{Dialog, DialogKind, Frame, Tab, World};
+pub(crate) use tab::{Chooser, Dialog, DialogKind, Frame, Tab, World};
 
 /// The world in which our own code runs in a page: not the page's own.
 pub(crate) const WORLD: &str = "thenar";

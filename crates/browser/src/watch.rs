@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::keys::Press;
+use crate::keys::{Held, Press};
 use crate::limits::ACT;
-use crate::state::{DialogKind, Post, Tab};
+use crate::line::Ask;
+use crate::state::{DialogKind, Post, State, Tab};
 use crate::{Browser, Error, Result};
 
 /// Text that a person types at once.
@@ -40,6 +41,20 @@ pub struct Page {
     pub crashed: bool,
     /// A question of the page's, before which everything else waits.
     pub question: Option<Question>,
+    /// It waits for files to be chosen; true where it takes several.
+    pub wants_files: Option<bool>,
+    /// All that are open, in the order of their opening.
+    pub tabs: Vec<OpenTab>,
+}
+
+/// A tab of the browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenTab {
+    pub number: u32,
+    pub title: String,
+    pub address: String,
+    /// The one that is seen.
+    pub shown: bool,
 }
 
 /// A question that a page waits with.
@@ -62,8 +77,8 @@ pub struct Sight {
 pub enum Input {
     /// The mouse is there now; `held` says that its left button is down.
     Move { x: f64, y: f64, held: bool },
-    /// The left or right button goes down or up.
-    Button { x: f64, y: f64, right: bool, down: bool, count: u32 },
+    /// The left or right button goes down or up, with those keys held.
+    Button { x: f64, y: f64, right: bool, down: bool, count: u32, held: Held },
     /// The wheel turns.
     Wheel { x: f64, y: f64, across: f64, down: f64 },
     /// A key, by its name; `Control+A` and the like.
@@ -135,6 +150,7 @@ impl Browser {
     pub fn selection(&self) -> Result<String> {
         let target = self.page()?;
         self.no_dialog(&target)?;
+        self.caught_up(&target)?;
         for frame in self.frames(&target) {
             // A frame that is just going has nothing selected.
             let Ok(answer) = self.run(&target, &frame, "selection", &[TEXT_CHARS_MAX.into()], ACT) else { continue };
@@ -146,6 +162,23 @@ impl Browser {
     }
 }
 
+/// How long it is waited for a page to do what it was told before.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
+impl Browser {
+    /// Waits a little until what was done to the page has come to it: it answers in order, also for a mouse that stays.
+    fn caught_up(&self, target: &str) -> Result<()> {
+        let (x, y) = self.mine().mouse;
+        let session = self.session(target)?;
+        let params = json!({ "type": "mouseMoved", "x": x, "y": y, "button": "none", "buttons": 0 });
+        let (session, method) = (Some(&*session), "Input.dispatchMouseEvent");
+        match self.line.ask(Ask { session, method, params, within: CATCH_UP, tab: Some(target) }) {
+            Err(error @ (Error::Gone(_) | Error::Cancelled)) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
 fn events(input: &Input) -> Result<Vec<(&'static str, Value)>> {
     const MOUSE: &str = "Input.dispatchMouseEvent";
     Ok(match input {
@@ -153,7 +186,7 @@ fn events(input: &Input) -> Result<Vec<(&'static str, Value)>> {
             let (button, buttons) = if *held { ("left", 1) } else { ("none", 0) };
             vec![(MOUSE, json!({ "type": "mouseMoved", "x": x, "y": y, "button": button, "buttons": buttons }))]
         }
-        Input::Button { x, y, right, down, count } => {
+        Input::Button { x, y, right, down, count, held } => {
             let kind = if *down { "mousePressed" } else { "mouseReleased" };
             let button = if *right { "right" } else { "left" };
             let buttons = if !*down {
@@ -163,8 +196,10 @@ fn events(input: &Input) -> Result<Vec<(&'static str, Value)>> {
             } else {
                 1
             };
-            let event =
-                json!({ "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": count });
+            let event = json!({
+                "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": count,
+                "modifiers": held.bits(),
+            });
             vec![(MOUSE, event)]
         }
         Input::Wheel { x, y, across, down } => {
@@ -199,7 +234,7 @@ impl Watch<'_> {
         let (seen, told) = (self.seen, &self.told);
         let sight = self.browser.line.wait_for(within, |state| {
             let frame = state.cast.frame.as_ref().filter(|frame| frame.number > seen).cloned();
-            let page = state.active().map(Page::of).filter(|page| page != told);
+            let page = Page::of(state).filter(|page| page != told);
             (frame.is_some() || page.is_some()).then_some(Sight { page, frame })
         })?;
         if let Some(sight) = &sight {
@@ -258,12 +293,22 @@ impl Drop for Watch<'_> {
 }
 
 impl Page {
-    fn of(tab: &Tab) -> Self {
+    /// The page that is shown, if there is one.
+    fn of(state: &State) -> Option<Self> {
+        let tab = state.active()?;
+        let one = |open: &Tab| OpenTab {
+            number: open.number,
+            title: open.title.clone(),
+            address: open.url.clone(),
+            shown: open.number == tab.number,
+        };
+        let tabs = state.tabs().iter().map(one).collect();
+        let wants_files = tab.chooser.as_ref().map(|chooser| chooser.many);
         let question = tab
             .dialog
             .as_ref()
             .map(|dialog| Question { message: dialog.message.clone(), wants_text: dialog.kind == DialogKind::Prompt });
         let (title, address) = (tab.title.clone(), tab.url.clone());
-        Self { title, address, loading: tab.is_loading(), crashed: tab.crashed, question }
+        Some(Self { title, address, loading: tab.is_loading(), crashed: tab.crashed, question, wants_files, tabs })
     }
 }

@@ -254,9 +254,17 @@ impl Runner {
         let left = tasks.iter().filter(|task| {
             let moved_ms_ago = now_ms.saturating_sub(task.updated_ms);
             let beginning = task.created_ms == task.updated_ms && moved_ms_ago < BEGINNING_MS;
-            task.is_left() && moved_ms_ago <= limits.recovery_age_ms && !beginning
+            let wanted = task.is_left() || self.is_in_a_persons_hands(task);
+            wanted && moved_ms_ago <= limits.recovery_age_ms && !beginning
         });
         left.filter(|task| self.place(&task.id).is_none() && self.begin(&task.id, Start::Resume).is_ok()).count()
+    }
+
+    /// Whether a person works with a part of its computer and nobody has it in hand, to answer for what they reach from there.
+    fn is_in_a_persons_hands(&self, task: &Summary) -> bool {
+        task.taken_over.is_some()
+            && self.place(&task.id).is_none()
+            && !self.shared.instance.is_held(&task.id).unwrap_or(true)
     }
 
     /// Clears the stores of checkpoints of tasks that are over of what crashes left there, a few at each look and each once.

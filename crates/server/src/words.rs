@@ -44,7 +44,8 @@ impl Words {
     }
 }
 
-/// The onlooker of a run: passes on what the model says, and has no patience, for nobody sits before the server.
+/// The onlooker of a run: passes on what the model says. It has patience only while a part of the computer is in a person's
+/// hands: what they reach from there is decided by the run.
 #[derive(Debug)]
 pub(crate) struct Teller(pub(crate) Arc<Voice>);
 
@@ -92,8 +93,8 @@ impl Watcher for Teller {
         self.end(true);
     }
 
-    fn waiting(&mut self, _state: &State) -> Patience {
-        Patience::Leave
+    fn waiting(&mut self, state: &State) -> Patience {
+        if state.taken_over.is_some() { Patience::Stay } else { Patience::Leave }
     }
 }
 

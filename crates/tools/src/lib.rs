@@ -59,6 +59,7 @@ pub use catalog::{
 pub use deliver::{HAND_OVER, hand_over, hand_over_facts};
 pub use limits::{
     DELIVER_BYTES_MAX, DELIVER_FILE_BYTES_MAX, DELIVER_FILES_MAX, OBSERVATION_CHARS_MAX, SHELL_CONTROL_MS,
+    UPLOAD_FILES_MAX,
 };
 pub use manual::reference;
 pub use picture::{Album, seen as page_seen};

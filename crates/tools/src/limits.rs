@@ -100,7 +100,7 @@ pub(crate) const PAGE_PICTURE_MS: u64 = 1_000;
 pub(crate) const DOWNLOAD_WAIT_MS: u64 = 3_000;
 
 /// Files that a page is given in one call, and names of options that are chosen in one.
-pub(crate) const UPLOAD_FILES_MAX: usize = 20;
+pub const UPLOAD_FILES_MAX: usize = 20;
 pub(crate) const OPTIONS_MAX: usize = 100;
 
 /// Lines of a page's console that are shown unless told, and at most.

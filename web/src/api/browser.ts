@@ -6,6 +6,14 @@ import type { components } from './openapi'
 import { watch } from './stream'
 
 export type Act = components['schemas']['BrowserAct']
+export type Going = components['schemas']['BrowserGoing']
+
+export interface BrowserTab {
+  number: number
+  title: string
+  address: string
+  shown: boolean
+}
 
 export interface BrowserPage {
   title: string
@@ -13,6 +21,9 @@ export interface BrowserPage {
   loading: boolean
   crashed: boolean
   question: { message: string; wants_text: boolean } | null
+  /** It asks for files. */
+  wants_files: { many: boolean } | null
+  tabs: BrowserTab[]
 }
 
 export interface BrowserFrame {
@@ -55,6 +66,7 @@ const WAITING_MAX = 1_000
 export class Hand {
   #waiting: Act[] = []
   #sending = false
+  #done: Promise<void> = Promise.resolve()
 
   constructor(
     readonly task: string,
@@ -69,7 +81,12 @@ export class Hand {
       act = { ...act, across: (act.across ?? 0) + (last.across ?? 0), down: act.down + last.down }
     }
     if (this.#waiting.length < WAITING_MAX) this.#waiting.push(act)
-    if (!this.#sending) void this.#send()
+    if (!this.#sending) this.#done = this.#send()
+  }
+
+  /** Comes when all that was done is with the page. */
+  get done(): Promise<void> {
+    return this.#done
   }
 
   async #send(): Promise<void> {

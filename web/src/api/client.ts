@@ -1,6 +1,6 @@
 // Requests to the server, and its refusals as it words them. It keeps nothing and repeats nothing.
 
-import type { Act } from './browser'
+import type { Act, Going } from './browser'
 import type { ComputerPart, Digest, EffectId } from './events'
 import type { components } from './openapi'
 
@@ -127,6 +127,14 @@ export const api = {
     json<void>('POST', `${of(id)}/terminals/${encodeURIComponent(name)}/size`, { columns, lines }),
   browserUrl: (id: string) => `${of(id)}/browser`,
   browserInput: (id: string, acts: Act[]) => json<void>('POST', `${of(id)}/browser/input`, { acts }),
+  browserGo: (id: string, to: Going) => json<void>('POST', `${of(id)}/browser/go`, to),
+  /** Files of the workspace for the page that asks for some; none tells it that there are none. */
+  browserFiles: (id: string, paths: string[]) => json<void>('POST', `${of(id)}/browser/files`, { paths }),
+  browserUpload: (id: string, files: Iterable<File>) => {
+    const form = new FormData()
+    for (const file of files) form.append('file', file, file.name)
+    return json<void>('POST', `${of(id)}/browser/upload`, form)
+  },
   browserSelection: (id: string) => json<{ text: string }>('GET', `${of(id)}/browser/selection`),
   pictureUrl: (id: string, digest: Digest) => `${of(id)}/pictures/${encodeURIComponent(digest)}`,
   checkpoints: (id: string) => json<{ checkpoints: Checkpoint[] }>('GET', `${of(id)}/checkpoints`),

@@ -533,12 +533,54 @@ export interface paths {
         /**
          * Watch the browser
          * @description A stream, while the task runs or waits, whoever has the browser: `none` while there is none to see, `page` (`title`, `address`,
-         *     `loading`, `crashed`, and the page's `question` with `message` and `wants_text`, or null), `frame` (`number`, `width`, `height`:
+         *     `loading`, `crashed`, the page's `question` with `message` and `wants_text`, or null, `wants_files` with `many` where it asks
+         *     for files, or null, and the `tabs` with `number`, `title`, `address` and `shown`), `frame` (`number`, `width`, `height`:
          *     the window in points, `jpeg`: the picture in base64), and `end` once the task is over. Whoever is slow sees fewer pictures.
          */
         get: operations["watchBrowser"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/browser/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give the page files of the workspace
+         * @description Only while the browser is taken over and its page asks for files (`wants_files`). It gets copies.
+         */
+        post: operations["givePageFiles"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/browser/go": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go somewhere in the browser
+         * @description Only while it is taken over. It reaches what the task's programs may reach, and no more. An address is waited for until its
+         *     server answers, for 20 s at the most; what comes later is seen in the pictures.
+         */
+        post: operations["goInBrowser"];
         delete?: never;
         options?: never;
         head?: never;
@@ -579,6 +621,26 @@ export interface paths {
         get: operations["getBrowserSelection"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tasks/{id}/browser/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give the page files of your own
+         * @description As [the other way](#tag/browser/operation/givePageFiles), for files that are not in the workspace and do not go there.
+         */
+        post: operations["uploadToPage"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1148,10 +1210,14 @@ export interface components {
         } | {
             /** @enum {string} */
             act: "button";
+            alt?: boolean;
+            control?: boolean;
             /** Format: int32 */
             count?: number;
             down: boolean;
             right?: boolean;
+            /** @description Keys that are held meanwhile. */
+            shift?: boolean;
             /** Format: double */
             x: number;
             /** Format: double */
@@ -1184,6 +1250,34 @@ export interface components {
             act: "answer";
             text?: string;
             yes: boolean;
+        };
+        /** @description Where the person goes. */
+        BrowserGoing: {
+            address: string;
+            /** @enum {string} */
+            to: "address";
+        } | {
+            /** @enum {string} */
+            to: "back";
+        } | {
+            /** @enum {string} */
+            to: "forward";
+        } | {
+            /** @enum {string} */
+            to: "reload";
+        } | {
+            /** Format: int32 */
+            number: number;
+            /** @enum {string} */
+            to: "tab";
+        } | {
+            /** Format: int32 */
+            number: number;
+            /** @enum {string} */
+            to: "close";
+        } | {
+            /** @enum {string} */
+            to: "new_tab";
         };
         /** @description What a person does, in order. */
         BrowserInput: {
@@ -1966,6 +2060,16 @@ export interface components {
          * @enum {string}
          */
         Outcome: "allow" | "deny" | "ask";
+        /** @description Files of the workspace for the page. */
+        PageFiles: {
+            /** @description Paths below the workspace; none tells the page that there are none. */
+            paths: string[];
+        };
+        /** @description Files of the person's for the page. */
+        PageFilesForm: {
+            /** @description One part each, under their own names. */
+            file: components["schemas"]["Content"][];
+        };
         /** @description A page of the browser at a moment. */
         PageSeen: {
             address: string;
@@ -4271,6 +4375,192 @@ export interface operations {
             503: components["responses"]["busy"];
         };
     };
+    givePageFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PageFiles"];
+            };
+        };
+        responses: {
+            /** @description The page has them. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-now`: The task does not take this as it stands. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
+    goInBrowser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BrowserGoing"];
+            };
+        };
+        responses: {
+            /** @description It goes there. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-now`: The task does not take this as it stands. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+        };
+    };
     useBrowser: {
         parameters: {
             query?: never;
@@ -4410,6 +4700,108 @@ export interface operations {
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["busy"];
+        };
+    };
+    uploadToPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["PageFilesForm"];
+            };
+        };
+        responses: {
+            /** @description The page has them. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `malformed`: The request cannot be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-slow`: The request's body did not come in time. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-now`: The task does not take this as it stands. `same-name`: Two files have the same name. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-large`: The request is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported-media-type`: The body is of another type than is taken here. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
+            /** @description `disk-full`: The server's disk is full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     listCheckpoints: {

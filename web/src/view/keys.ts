@@ -29,3 +29,8 @@ export function keyName(pressed: KeyPressed): string | null {
   const shift = pressed.shiftKey && (!letter || control || alt)
   return `${control ? 'Control+' : ''}${alt ? 'Alt+' : ''}${shift ? 'Shift+' : ''}${key}`
 }
+
+/** The way out of a page or a terminal that takes every key, Tab included. */
+export const LEAVING = 'Shift+F6'
+
+export const isLeaving = (pressed: Pick<KeyPressed, 'key' | 'shiftKey'>): boolean => pressed.key === 'F6' && pressed.shiftKey

@@ -1,7 +1,7 @@
-// Watching a terminal, taking it over, typing in it and handing it back: a real shell before a real page.
+// Watching a terminal, taking it over, typing in it and handing it back, at a desk and on a phone: a real shell before a real page.
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { closeBrowser, done, open, serious, Server } from './stage'
+import { closeBrowser, done, open, overflowing, serious, Server } from './stage'
 
 const server = new Server()
 const typed = (command: string) => ({ name: 'shell_exec', arguments: { command, terminal: 'main' } })
@@ -42,5 +42,84 @@ it('a terminal is watched, taken over, typed into, resized and handed back with 
   await expect.poll(() => screen.textContent()).toContain('word is mine')
   await page.getByRole('button', { name: 'Commands' }).click()
   await expect.poll(() => screen.textContent()).toContain('echo "word is $WORD"')
+  await done(page)
+})
+
+it('on a phone a row of keys stands for those it has not; what is pasted comes as it is; keys alone lead out again', async () => {
+  const model = server.script({ calls: [typed('true')] }, { calls: [{ name: 'message_ask_user', arguments: { text: 'Shall I go on?' } }] }, { say: 'Thank you.', calls: [{ name: 'idle' }] })
+  const id = await server.task(model, 'Work in a terminal')
+  await server.until(id, 'waiting')
+  const page = await open(server, `/tasks/${id}`, { viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true, locale: 'zh-CN', colorScheme: 'dark' })
+  await page.getByRole('button', { name: '电脑' }).tap()
+  const screen = page.locator('.xterm-accessibility')
+  const shows = (text: string) => expect.poll(async () => ((await screen.textContent()) ?? '').replaceAll('\u00a0', ' ')).toContain(text)
+  await page.getByRole('button', { name: '接管' }).tap()
+  await page.getByText('终端由你控制').waitFor()
+  const keys = page.getByRole('group', { name: '更多按键' })
+  const press = (name: string) => keys.getByRole('button', { name }).tap()
+  expect(await serious(page)).toEqual([])
+  expect(await overflowing(page)).toEqual([])
+  if (process.env['SHOTS']) await page.screenshot({ path: `${process.env['SHOTS']}/terminal-phone.png` })
+  for (const button of await page.locator('.live button').all()) {
+    const { width = 0, height = 0 } = (await button.boundingBox()) ?? {}
+    expect(Math.min(width, height), await button.evaluate((node) => node.outerHTML)).toBeGreaterThanOrEqual(43.5)
+  }
+  // The keys are the terminal's after each of them, and the phone's keyboard stays.
+  const has = (selector: string) => expect.poll(() => page.evaluate((selector) => document.activeElement?.matches(selector), selector)).toBe(true)
+  await page.locator('.xterm-helper-textarea').focus()
+  await page.keyboard.type('sleep 1000')
+  await page.keyboard.press('Enter')
+  await press('Ctrl')
+  await page.keyboard.type('c')
+  await has('.xterm-helper-textarea')
+  await page.keyboard.type('echo one-$((1 + 1))-end')
+  await page.keyboard.press('Enter')
+  await shows('one-2-end')
+  await press('上')
+  await page.keyboard.type('-more')
+  await page.keyboard.press('Enter')
+  await shows('one-2-end-more')
+  // From the button; and where there is no clipboard to ask, by a field or by the keys.
+  await page.evaluate(() => navigator.clipboard.writeText('echo pasted-$((2 + 2))'))
+  await page.getByRole('button', { name: '粘贴' }).tap()
+  await shows('echo pasted-$')
+  await page.keyboard.press('Enter')
+  await shows('pasted-4')
+  await page.evaluate(() => Object.defineProperty(navigator, 'clipboard', { value: undefined }))
+  await page.getByRole('button', { name: '粘贴' }).tap()
+  await page.getByRole('textbox', { name: '要输入的文字' }).fill('echo put-$((3 + 3))')
+  await page.getByRole('button', { name: '输入', exact: true }).tap()
+  await has('.xterm-helper-textarea')
+  await page.keyboard.press('Enter')
+  await shows('put-6')
+  await page.locator('.xterm-helper-textarea').evaluate((area) => {
+    const clipboardData = new DataTransfer()
+    clipboardData.setData('text/plain', 'echo keys-$((4 + 4))')
+    area.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }))
+  })
+  await page.keyboard.press('Enter')
+  await shows('keys-8')
+  await page.keyboard.press('Tab')
+  await has('.xterm-helper-textarea')
+  await page.keyboard.press('Shift+F6')
+  await has('[aria-label="给它的留言"]')
+  await done(page)
+})
+
+it('whoever has only a keyboard reads how to leave the terminal, and comes out of it', async () => {
+  const model = server.script({ calls: [typed('true')] }, { calls: [{ name: 'message_ask_user', arguments: { text: 'Shall I go on?' } }] }, { say: 'Thank you.', calls: [{ name: 'idle' }] })
+  const id = await server.task(model, 'Work in a terminal')
+  await server.until(id, 'waiting')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByRole('button', { name: 'Take over' }).focus()
+  await page.keyboard.press('Enter')
+  const area = page.locator('.xterm-helper-textarea')
+  await page.getByText('Shift+F6 leaves it').waitFor()
+  await expect.poll(() => area.evaluate((area) => area === document.activeElement)).toBe(true)
+  expect(await area.evaluate((area) => document.getElementById(area.getAttribute('aria-describedby') ?? '')?.textContent)).toBe('Shift+F6 leaves it')
+  await page.keyboard.press('Shift+F6')
+  await page.keyboard.type('Done')
+  await page.keyboard.press('Enter')
+  await page.getByText('You handed back the terminal main').waitFor()
   await done(page)
 })

@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 
 use super::problem::{self, Kind};
 use super::{
-    Shared, archive, browser, demo, events, files, framed, guard, guests, hosts, kept, pictures, record, say, secrets,
-    settings, shares, status, takeover, tasks, terminals,
+    Shared, archive, browser, demo, events, files, framed, guard, guests, hand, hosts, kept, pictures, record, say,
+    secrets, settings, shares, status, takeover, tasks, terminals,
 };
 
 /// What every route may answer.
@@ -73,6 +73,9 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(browser::watch))
         .routes(routes!(browser::input))
         .routes(routes!(browser::selection))
+        .routes(routes!(hand::go))
+        .routes(routes!(hand::give))
+        .routes(routes!(hand::upload))
         .routes(routes!(pictures::picture))
         .routes(routes!(files::list))
         .routes(routes!(files::file))

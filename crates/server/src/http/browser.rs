@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use agent::{Instance, PageFrame, PageInput, PageSight, Viewer};
+use agent::{Instance, KeysHeld, OpenTab, PageFrame, PageInput, PageSight, Viewer};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -77,6 +77,13 @@ enum Act {
         #[serde(default = "once", deserialize_with = "whole")]
         #[schema(minimum = 1, maximum = 3)]
         count: u32,
+        /// Keys that are held meanwhile.
+        #[serde(default)]
+        shift: bool,
+        #[serde(default)]
+        control: bool,
+        #[serde(default)]
+        alt: bool,
     },
     /// The wheel turns, in points.
     Wheel {
@@ -138,7 +145,8 @@ fn once() -> u32 {
 /// Watch the browser
 ///
 /// A stream, while the task runs or waits, whoever has the browser: `none` while there is none to see, `page` (`title`, `address`,
-/// `loading`, `crashed`, and the page's `question` with `message` and `wants_text`, or null), `frame` (`number`, `width`, `height`:
+/// `loading`, `crashed`, the page's `question` with `message` and `wants_text`, or null, `wants_files` with `many` where it asks
+/// for files, or null, and the `tabs` with `number`, `title`, `address` and `shown`), `frame` (`number`, `width`, `height`:
 /// the window in points, `jpeg`: the picture in base64), and `end` once the task is over. Whoever is slow sees fewer pictures.
 #[utoipa::path(get, path = "/v1/tasks/{id}/browser", operation_id = "watchBrowser", tag = "browser",
     params(("id" = TaskId, Path)),
@@ -289,7 +297,10 @@ impl Act {
         }
         Ok(match self {
             Self::Move { x, y, held } => PageInput::Move { x, y, held },
-            Self::Button { x, y, down, right, count } => PageInput::Button { x, y, right, down, count },
+            Self::Button { x, y, down, right, count, shift, control, alt } => {
+                let held = KeysHeld { alt, control, shift };
+                PageInput::Button { x, y, right, down, count, held }
+            }
             Self::Wheel { x, y, across, down } => PageInput::Wheel { x, y, across, down },
             Self::Key { key } => PageInput::Key(key),
             Self::Text { text } => PageInput::Text(text),
@@ -312,7 +323,7 @@ pub(super) async fn seen(shared: &Shared, id: &TaskId) -> Option<PageSeen> {
 }
 
 /// The line to the browser that the person has in their hands.
-async fn taken(shared: &Shared, id: &TaskId) -> Result<Arc<Viewer>, Problem> {
+pub(super) async fn taken(shared: &Shared, id: &TaskId) -> Result<Arc<Viewer>, Problem> {
     if summary(shared, id).await?.taken_over != Some(ComputerPart::Browser) {
         // What is left of an earlier time ends with its last watcher.
         lines(shared).remove(id);
@@ -350,9 +361,18 @@ fn pieces(sight: &PageSight) -> impl Iterator<Item = Bytes> {
     let page = sight.page.as_ref().map(|page| {
         let question = page.question.as_ref();
         let question = question.map(|asked| json!({ "message": asked.message, "wants_text": asked.wants_text }));
-        let (title, address) = (&page.title, &page.address);
-        let (loading, crashed) = (page.loading, page.crashed);
-        event("page", &json!({ "title": title, "address": address, "loading": loading, "crashed": crashed, "question": question }))
+        let wants_files = page.wants_files.map(|many| json!({ "many": many }));
+        let one = |tab: &OpenTab| {
+            json!({ "number": tab.number, "title": tab.title, "address": tab.address, "shown": tab.shown })
+        };
+        let tabs: Vec<_> = page.tabs.iter().map(one).collect();
+        event(
+            "page",
+            &json!({
+                "title": page.title, "address": page.address, "loading": page.loading, "crashed": page.crashed,
+                "question": question, "wants_files": wants_files, "tabs": tabs,
+            }),
+        )
     });
     let frame = sight.frame.as_ref().map(|PageFrame { number, jpeg, width, height }| {
         event("frame", &json!({ "number": number, "width": width, "height": height, "jpeg": jpeg }))

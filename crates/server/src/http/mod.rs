@@ -11,6 +11,7 @@ mod files;
 mod framed;
 mod guard;
 mod guests;
+mod hand;
 mod hosts;
 mod kept;
 mod limits;

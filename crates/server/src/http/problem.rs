@@ -423,6 +423,8 @@ answers! {
     OfBrowser: NoSuchTask NotNow;
     /// Nor what is done to it be possible.
     Handling: Malformed NoSuchTask TooSlow NotNow TooLarge UnsupportedMediaType Invalid;
+    /// Nor files be given to its page.
+    Giving: Malformed NoSuchTask TooSlow NotNow TooLarge UnsupportedMediaType Invalid SameName DiskFull;
     /// The task may not take it.
     Changing: NoSuchTask NotNow DiskFull;
     /// The configuration may not be one.

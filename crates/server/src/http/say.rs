@@ -195,7 +195,7 @@ pub(super) async fn resume(
 
 /// Says it, and takes the task up where nobody has it.
 pub(super) async fn tell(shared: &Shared, id: TaskId, command: Command) -> Answer {
-    let moves_on = !matches!(command, Command::Stop { .. } | Command::TakeOver { .. });
+    let moves_on = !matches!(command, Command::Stop { .. });
     let reached = reach(shared, &id, command).await?;
     if matches!(reached, Reached::Recorded(_)) && moves_on && summary(shared, &id).await?.cause.is_none() {
         shared.app.runner.begin(&id, Start::Resume)?;

@@ -81,12 +81,16 @@ pub(super) struct Incoming(PathBuf);
 
 impl Incoming {
     pub(super) fn make(home: &Path) -> Answer<Self> {
-        let mut chance = [0; NAME_CHANCE_BYTES];
-        getrandom::fill(&mut chance).map_err(Problem::internal)?;
-        let name: String = chance.iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = home.join(INCOMING).join(name);
+        let path = home.join(INCOMING).join(Self::name()?);
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map(|()| Self(path)).map_err(|error| Problem::io("make a folder for the files", &error))
+    }
+
+    /// A name that nothing else has.
+    pub(super) fn name() -> Answer<String> {
+        let mut chance = [0; NAME_CHANCE_BYTES];
+        getrandom::fill(&mut chance).map_err(Problem::internal)?;
+        Ok(chance.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -112,14 +116,49 @@ pub(super) fn clear(home: &Path) {
     }
 }
 
-/// Reads the form to its end.
-pub(super) async fn receive(shared: &Shared, mut request: Request) -> Answer<Received> {
+/// A form as it comes, and a folder for its files.
+async fn begin(shared: &Shared, mut request: Request) -> Answer<(Multipart, Incoming)> {
     // The files have limits of their own.
     DefaultBodyLimit::disable().apply(&mut request);
-    let mut form =
+    let form =
         Multipart::from_request(request, &()).await.map_err(|rejection| Problem::of_status(rejection.status()))?;
     let home = shared.app.instance.home().path().to_owned();
     let folder = blocking(move || Incoming::make(&home)).await?;
+    Ok((form, folder))
+}
+
+/// Reads a form of files and nothing else, so many at the most: the folder they lie in, and their names.
+pub(super) async fn receive_files(
+    shared: &Shared,
+    request: Request,
+    files_max: usize,
+) -> Answer<(Incoming, Vec<String>)> {
+    let (mut form, folder) = begin(shared, request).await?;
+    let (mut names, mut bytes_left) = (Vec::new(), shared.app.limits.upload_bytes_max);
+    while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
+        if field.name() != Some("file") {
+            return Err(Problem::invalid("the form has files, each in a part \"file\", and nothing else"));
+        }
+        if names.len() >= files_max {
+            return Err(Problem::new(Kind::TooLarge, format!("there are more than {files_max} files"), "give fewer"));
+        }
+        let name = name(&field)?;
+        if names.contains(&name) {
+            let detail = format!("two of the files have the name {name:?}");
+            return Err(Problem::new(Kind::SameName, detail, "rename one of them"));
+        }
+        store(field, &folder.0.join(&name), &mut bytes_left).await?;
+        names.push(name);
+    }
+    if names.is_empty() {
+        return Err(Problem::invalid("the form has no file"));
+    }
+    Ok((folder, names))
+}
+
+/// Reads the form to its end.
+pub(super) async fn receive(shared: &Shared, request: Request) -> Answer<Received> {
+    let (mut form, folder) = begin(shared, request).await?;
     let (mut words, mut inputs, mut names) = (Words::default(), Vec::new(), HashSet::new());
     let mut again = None;
     let mut bytes_left = shared.app.limits.upload_bytes_max;

@@ -1,5 +1,8 @@
 //! The browser over HTTP: taken over, watched, clicked and typed in, handed back.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+
 use axum::body::Body;
 use event::TaskId;
 use futures_util::StreamExt as _;
@@ -22,6 +25,69 @@ fn browsing(gate: &Gate) -> Door {
         _ => Answer::Stream(Turn::say("That was it.")),
     });
     door_before(server.unwrap(), RunnerLimits::default(), HttpLimits::default())
+}
+
+/// A site on loopback, which its task knows as a host: it says its path back, and asks for a file at `/file`.
+fn site() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let first = lines.next().unwrap_or_default();
+            while lines.next().is_some_and(|line| !line.is_empty()) {}
+            let path = first.split(' ').nth(1).unwrap_or_default();
+            let page = if path == "/file" {
+                "<title>File</title><input type=file style='position:fixed;left:0;top:0;width:400px;height:100px' \
+                 onchange='this.files[0].text().then(text => { location = \"/got?\" + this.files[0].name + \":\" + text })'>"
+                    .to_owned()
+            } else {
+                format!("<title>At {path}</title>")
+            };
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n";
+            let _ = (&stream).write_all(format!("{head}{page}").as_bytes());
+        }
+    });
+    address
+}
+
+/// What a watcher of the browser is told of the page.
+struct Pages(axum::body::BodyDataStream);
+
+impl Pages {
+    async fn of(door: &Door, id: &TaskId) -> Self {
+        let asked = request(door, "GET", &format!("/v1/tasks/{id}/browser"), &[], None);
+        Self(door.router.clone().oneshot(asked).await.unwrap().into_body().into_data_stream())
+    }
+
+    async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let piece = self.0.next().await.expect("it goes on").unwrap();
+            let piece = String::from_utf8_lossy(&piece).into_owned();
+            let Some(page) = piece.strip_prefix("event: page\ndata: ") else { continue };
+            let page: Value = serde_json::from_str(page.trim()).unwrap();
+            if wanted(&page) {
+                return page;
+            }
+        }
+    }
+
+    async fn at(&mut self, address: &str) -> Value {
+        self.until(|page| page["address"] == address && page["loading"] == false).await
+    }
+}
+
+/// A task whose browser the person has, at a page of its own; the model waits for them.
+async fn taken_over(door: &Door, options: Value) -> (TaskId, Pages) {
+    let told = post(door, "/v1/tasks", options).await;
+    assert_eq!(told.status, 201, "{}", told.json());
+    let id = TaskId::new(told.json()["id"].as_str().unwrap()).unwrap();
+    tokio::task::block_in_place(|| assert!(door.rig.server.wait_for(2)));
+    let over = json!({"what": {"part": "browser"}});
+    assert_eq!(post(door, &format!("/v1/tasks/{id}/takeover"), over).await.status, 202);
+    let mut pages = Pages::of(door, &id).await;
+    pages.at(PAGE).await;
+    (id, pages)
 }
 
 fn kind(told: &Told) -> (u16, String) {
@@ -130,4 +196,142 @@ async fn pages_stand_in_the_record(door: &Door, id: &TaskId) {
         assert_eq!(guest(&format!("pictures/{}", own[2].1)).await.status, status, "{what}");
         assert_eq!(guest("pictures/00").await.status, 404);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_goes_where_the_task_may_and_is_asked_about_any_other_place() {
+    let gate = Gate::default();
+    let door = browsing(&gate);
+    let at = site().port();
+    let options = json!({"task": "say done", "allow_net": [format!("site.test:80=127.0.0.1:{at}")]});
+    let (id, mut pages) = taken_over(&door, options).await;
+    gate.let_through(1_000);
+    let path = format!("/v1/tasks/{id}/browser/go");
+    let go = async |to: Value| post(&door, &path, to).await;
+    assert_eq!(go(json!({"to": "address", "address": "http://site.test/one"})).await.status, 204);
+    pages.at("http://site.test/one").await;
+    assert_eq!(go(json!({"to": "address", "address": "http://site.test/two"})).await.status, 204);
+    pages.at("http://site.test/two").await;
+    assert_eq!(go(json!({"to": "back"})).await.status, 204);
+    pages.at("http://site.test/one").await;
+    assert_eq!(go(json!({"to": "forward"})).await.status, 204);
+    pages.at("http://site.test/two").await;
+    let none = go(json!({"to": "forward"})).await;
+    assert_eq!(kind(&none), (409, "not-now".to_owned()), "{}", none.json());
+    assert_eq!(go(json!({"to": "reload"})).await.status, 204);
+    // Tabs.
+    assert_eq!(go(json!({"to": "new_tab"})).await.status, 204);
+    let page = pages.at("about:blank").await;
+    let number = |shown: bool| {
+        let tab = page["tabs"].as_array().unwrap().iter().find(|tab| tab["shown"] == shown);
+        tab.unwrap()["number"].clone()
+    };
+    assert_eq!(page["tabs"].as_array().map(Vec::len), Some(2));
+    assert_eq!(go(json!({"to": "tab", "number": number(false)})).await.status, 204);
+    pages.at("http://site.test/two").await;
+    assert_eq!(go(json!({"to": "close", "number": number(true)})).await.status, 204);
+    pages.until(|page| page["tabs"].as_array().is_some_and(|tabs| tabs.len() == 1)).await;
+    assert_eq!(kind(&go(json!({"to": "tab", "number": number(true)})).await), (409, "not-now".to_owned()));
+    // What is no address, what leads into the browser's own files, and what nobody answers at.
+    for wrong in ["how to cook", "file:///etc/passwd", "back", "http://localhost:1/"] {
+        let told = go(json!({"to": "address", "address": wrong})).await;
+        assert_eq!(kind(&told), (409, "not-now".to_owned()), "{wrong}: {}", told.json());
+    }
+    assert_eq!(go(json!({"to": "address", "address": ""})).await.status, 422);
+    // Any other place: the person is asked, as they are when the agent wants it, and their word is what counts.
+    let wanted = tokio::spawn({
+        let asked =
+            request(&door, "POST", &path, &[], Some(&json!({"to": "address", "address": "http://other.test/"})));
+        let router = door.router.clone();
+        async move { router.oneshot(asked).await.unwrap().status().as_u16() }
+    });
+    let confirm = format!("/v1/tasks/{id}/confirm");
+    let asked = loop {
+        let asked = get(&door, &confirm).await;
+        if asked.status == 200 {
+            break asked.json();
+        }
+    };
+    assert!(asked["question"].as_str().unwrap().contains("other.test:80"), "{asked}");
+    let no = json!({"effect": asked["effect"], "digest": asked["digest"], "allowed": false});
+    assert_eq!(post(&door, &confirm, no).await.status, 202);
+    wanted.await.unwrap();
+    let back = post(&door, &format!("/v1/tasks/{id}/handback"), json!({"note": ""})).await;
+    assert_eq!(back.status, 202, "{}", back.json());
+    tokio::task::block_in_place(|| door.rig.until(&id, "done"));
+    assert_eq!(kind(&go(json!({"to": "reload"})).await), (409, "not-now".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_asks_for_files_gets_them_from_the_workspace_or_from_the_person() {
+    let gate = Gate::default();
+    let door = browsing(&gate);
+    let at = site().port();
+    let options = json!({"task": "say done", "allow_net": [format!("site.test:80=127.0.0.1:{at}")]});
+    let (id, mut pages) = taken_over(&door, options).await;
+    let path = |rest: &str| format!("/v1/tasks/{id}/browser/{rest}");
+    let workspace = door.rig.instance.folder(&id).unwrap().workspace();
+    std::fs::write(workspace.join("plan.txt"), "the plan").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", workspace.join("link.txt")).unwrap();
+    let give = async |paths: Value| post(&door, &path("files"), json!({ "paths": paths })).await;
+    assert_eq!(kind(&give(json!(["plan.txt"])).await), (409, "not-now".to_owned()));
+    let there = json!({"to": "address", "address": "http://site.test/file"});
+    assert_eq!(post(&door, &path("go"), there).await.status, 204);
+    pages.at("http://site.test/file").await;
+    let click = json!({"acts": [
+        {"act": "button", "x": 50, "y": 50, "down": true},
+        {"act": "button", "x": 50, "y": 50, "down": false},
+    ]});
+    let ask_for_files = async |pages: &mut Pages| {
+        assert_eq!(post(&door, &path("input"), click.clone()).await.status, 204);
+        let page = pages.until(|page| !page["wants_files"].is_null()).await;
+        assert_eq!(page["wants_files"], json!({"many": false}));
+    };
+    ask_for_files(&mut pages).await;
+    for wrong in
+        [json!(["link.txt"]), json!(["../x"]), json!(["/etc/passwd"]), json!(["nothing"]), json!(["plan.txt", "b"])]
+    {
+        let told = give(wrong).await;
+        assert_eq!(kind(&told), (409, "not-now".to_owned()), "{}", told.json());
+    }
+    let many: Vec<String> = (0..21).map(|nth| format!("{nth}")).collect();
+    assert_eq!(give(json!(many)).await.status, 422);
+    assert_eq!(give(json!(["plan.txt"])).await.status, 204);
+    let page = pages.at("http://site.test/got?plan.txt:the%20plan").await;
+    assert!(page["wants_files"].is_null(), "{page}");
+    // One of the person's own, which does not come into the workspace.
+    assert_eq!(post(&door, &path("go"), json!({"to": "back"})).await.status, 204);
+    pages.at("http://site.test/file").await;
+    ask_for_files(&mut pages).await;
+    let part = |name: &str, field: &str| {
+        format!("--line\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\r\nmine\r\n")
+    };
+    let send = async |body: String| {
+        let headers = [("content-type", "multipart/form-data; boundary=line")];
+        let mut asked = request(&door, "POST", &path("upload"), &headers, None);
+        *asked.body_mut() = Body::from(format!("{body}--line--\r\n"));
+        ask(&door, asked).await
+    };
+    for wrong in [String::new(), part("a/b", "file"), part("a", "task")] {
+        let told = send(wrong).await;
+        assert_eq!(told.status, 422, "{}", told.json());
+    }
+    assert_eq!(kind(&send(part("a", "file") + &part("a", "file")).await), (409, "same-name".to_owned()));
+    assert_eq!(kind(&send(part("a", "file") + &part("b", "file")).await), (409, "not-now".to_owned()));
+    assert_eq!(send(part("mine.txt", "file")).await.status, 204);
+    pages.at("http://site.test/got?mine.txt:mine").await;
+    assert!(!workspace.join("mine.txt").exists());
+    // It may be told that there are none.
+    assert_eq!(post(&door, &path("go"), json!({"to": "back"})).await.status, 204);
+    pages.at("http://site.test/file").await;
+    ask_for_files(&mut pages).await;
+    assert_eq!(give(json!([])).await.status, 204);
+    pages.until(|page| page["wants_files"].is_null()).await;
+    assert_eq!(kind(&send(part("late", "file")).await), (409, "not-now".to_owned()));
+    let incoming = door.rig.folder.path().join("home/server/incoming");
+    let waits = || std::fs::read_dir(&incoming).map_or(0, Iterator::count);
+    tokio::task::block_in_place(|| crate::rig::until("the uploads are gone", || waits() == 0));
+    gate.let_through(1_000);
+    assert_eq!(post(&door, &format!("/v1/tasks/{id}/handback"), json!({})).await.status, 202);
+    tokio::task::block_in_place(|| door.rig.until(&id, "done"));
 }
