@@ -262,9 +262,13 @@ impl Runner {
 
     /// Whether a person works with a part of its computer and nobody has it in hand, to answer for what they reach from there.
     fn is_in_a_persons_hands(&self, task: &Summary) -> bool {
+        let instance = &self.shared.instance;
+        // Looked at anew: it may have been handed back, and done with, since it was listed.
+        let still = |task: Summary| task.taken_over.is_some() && !task.is_over();
         task.taken_over.is_some()
             && self.place(&task.id).is_none()
-            && !self.shared.instance.is_held(&task.id).unwrap_or(true)
+            && !instance.is_held(&task.id).unwrap_or(true)
+            && instance.summary(&task.id).is_ok_and(still)
     }
 
     /// Clears the stores of checkpoints of tasks that are over of what crashes left there, a few at each look and each once.

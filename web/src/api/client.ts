@@ -35,11 +35,23 @@ export class Refusal extends Error {
   }
 }
 
+/** A name for this window: what it has taken over is refused to others. */
+function windowName(): string {
+  const KEPT = 'thenar.window'
+  let name = sessionStorage.getItem(KEPT)
+  if (name === null) {
+    name = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+    sessionStorage.setItem(KEPT, name)
+  }
+  return name
+}
+
 export async function request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
-  const init: RequestInit = { method, headers: { ...headers } }
+  const all: Record<string, string> = method === 'GET' ? { ...headers } : { 'thenar-hand': windowName(), ...headers }
+  const init: RequestInit = { method, headers: all }
   if (body instanceof FormData) init.body = body
   else if (body !== undefined) {
-    init.headers = { ...headers, 'content-type': 'application/json' }
+    init.headers = { ...all, 'content-type': 'application/json' }
     init.body = JSON.stringify(body)
   }
   let response: Response

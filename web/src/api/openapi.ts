@@ -1041,7 +1041,8 @@ export interface paths {
         put?: never;
         /**
          * Take a part of the computer over
-         * @description The agent finishes what it has begun, then waits until it is handed back. One part at a time; twice is once.
+         * @description The agent finishes what it has begun, then waits until it is handed back. One part at a time; twice is once, but for another
+         *     window (`Thenar-Hand`).
          */
         post: operations["takeOver"];
         delete?: never;
@@ -4378,7 +4379,10 @@ export interface operations {
     givePageFiles: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for the caller's window, chosen by it: what one has taken over is refused to others. */
+                "Thenar-Hand"?: string | null;
+            };
             path: {
                 id: components["schemas"]["TaskId"];
             };
@@ -4471,7 +4475,10 @@ export interface operations {
     goInBrowser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for the caller's window, chosen by it: what one has taken over is refused to others. */
+                "Thenar-Hand"?: string | null;
+            };
             path: {
                 id: components["schemas"]["TaskId"];
             };
@@ -4564,7 +4571,10 @@ export interface operations {
     useBrowser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for the caller's window, chosen by it: what one has taken over is refused to others. */
+                "Thenar-Hand"?: string | null;
+            };
             path: {
                 id: components["schemas"]["TaskId"];
             };
@@ -4705,7 +4715,10 @@ export interface operations {
     uploadToPage: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for the caller's window, chosen by it: what one has taken over is refused to others. */
+                "Thenar-Hand"?: string | null;
+            };
             path: {
                 id: components["schemas"]["TaskId"];
             };
@@ -6304,7 +6317,10 @@ export interface operations {
     takeOver: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for the caller's window, chosen by it: what one has taken over is refused to others. */
+                "Thenar-Hand"?: string | null;
+            };
             path: {
                 id: components["schemas"]["TaskId"];
             };
@@ -6493,7 +6509,10 @@ export interface operations {
     typeIntoTerminal: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for the caller's window, chosen by it: what one has taken over is refused to others. */
+                "Thenar-Hand"?: string | null;
+            };
             path: {
                 id: components["schemas"]["TaskId"];
                 name: string;
@@ -6587,7 +6606,10 @@ export interface operations {
     resizeTerminal: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for the caller's window, chosen by it: what one has taken over is refused to others. */
+                "Thenar-Hand"?: string | null;
+            };
             path: {
                 id: components["schemas"]["TaskId"];
                 name: string;

@@ -325,6 +325,24 @@ it('a line that is lost is told and comes again by itself, with the browser stil
   await done(page)
 })
 
+it('who has the browser open in a second window is told that it is in hand in another', async () => {
+  const { id, page, at, tells } = await takenOver()
+  const other = await open(server, `/tasks/${id}`)
+  const picture = other.locator('.page textarea')
+  await picture.hover()
+  await other.getByText('another window has it in hand').waitFor()
+  expect(await serious(other)).toEqual([])
+  const name = await at(300, 40)
+  await page.mouse.click(name.x, name.y)
+  await page.keyboard.type('mine')
+  await tells('name mine')
+  // It is handed back there, and taken over anew.
+  await other.getByRole('button', { name: 'Hand back' }).click()
+  await page.getByRole('button', { name: 'Take over' }).waitFor()
+  await done(other)
+  await done(page)
+})
+
 /** Fingers on the screen, each as a list of the places it comes through; all at once. */
 async function strokes(page: Page, ...fingers: { x: number; y: number }[][]): Promise<void> {
   const line = await page.context().newCDPSession(page)

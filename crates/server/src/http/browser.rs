@@ -9,7 +9,7 @@ use agent::{Instance, KeysHeld, OpenTab, PageFrame, PageInput, PageSight, Viewer
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
 use event::{ComputerPart, PageSeen, TaskId};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use super::events::StreamMessage;
 use super::extract::{Said, task_id, whole};
+use super::hands::Handed;
 use super::problem::{Answer, Handling, Kind, OfBrowser, OfTask, Problem};
 use super::tasks::summary;
 use super::{Shared, blocking};
@@ -262,11 +263,12 @@ pub(super) async fn selection(State(shared): State<Shared>, Path(name): Path<Str
 ///
 /// Only while it is taken over. What comes of it is seen in the pictures.
 #[utoipa::path(post, path = "/v1/tasks/{id}/browser/input", operation_id = "useBrowser", tag = "browser",
-    params(("id" = TaskId, Path)), request_body = BrowserInput,
+    params(("id" = TaskId, Path), Handed), request_body = BrowserInput,
     responses((status = 204, description = "It is done."), Handling))]
 pub(super) async fn input(
     State(shared): State<Shared>,
     Path(name): Path<String>,
+    headers: HeaderMap,
     Said(said): Said<BrowserInput>,
 ) -> Answer {
     let id = task_id(&name)?;
@@ -274,7 +276,7 @@ pub(super) async fn input(
         return Err(Problem::invalid(format!("acts are 1 to {ACTS_MAX}")));
     }
     let acts: Vec<PageInput> = said.acts.into_iter().map(Act::checked).collect::<Result<_, _>>()?;
-    let viewer = taken(&shared, &id).await?;
+    let viewer = taken_by(&shared, &id, &headers).await?;
     blocking(move || Ok(acts.iter().try_for_each(|act| viewer.feed(act))?)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -322,8 +324,15 @@ pub(super) async fn seen(shared: &Shared, id: &TaskId) -> Option<PageSeen> {
     kept.await.ok().flatten()
 }
 
+/// The same for whoever has taken it over, where several could have.
+pub(super) async fn taken_by(shared: &Shared, id: &TaskId, headers: &HeaderMap) -> Result<Arc<Viewer>, Problem> {
+    let viewer = taken(shared, id).await?;
+    shared.hands.check(id, headers)?;
+    Ok(viewer)
+}
+
 /// The line to the browser that the person has in their hands.
-pub(super) async fn taken(shared: &Shared, id: &TaskId) -> Result<Arc<Viewer>, Problem> {
+async fn taken(shared: &Shared, id: &TaskId) -> Result<Arc<Viewer>, Problem> {
     if summary(shared, id).await?.taken_over != Some(ComputerPart::Browser) {
         // What is left of an earlier time ends with its last watcher.
         lines(shared).remove(id);

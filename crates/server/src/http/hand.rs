@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use agent::{Going, UPLOAD_FILES_MAX};
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 use event::TaskId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::browser::taken;
+use super::browser::taken_by;
 use super::extract::{Said, task_id, whole};
 use super::files::Content;
+use super::hands::Handed;
 use super::problem::{Answer, Giving, Handling, Kind, Problem};
 use super::tasks::summary;
 use super::upload::{self, Incoming};
@@ -77,16 +78,21 @@ pub(super) struct Form {
 /// Only while it is taken over. It reaches what the task's programs may reach, and no more. An address is waited for until its
 /// server answers, for 20 s at the most; what comes later is seen in the pictures.
 #[utoipa::path(post, path = "/v1/tasks/{id}/browser/go", operation_id = "goInBrowser", tag = "browser",
-    params(("id" = TaskId, Path)), request_body = Go,
+    params(("id" = TaskId, Path), Handed), request_body = Go,
     responses((status = 204, description = "It goes there."), Handling))]
-pub(super) async fn go(State(shared): State<Shared>, Path(name): Path<String>, Said(to): Said<Go>) -> Answer {
+pub(super) async fn go(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Said(to): Said<Go>,
+) -> Answer {
     let id = task_id(&name)?;
     if let Go::Address { address } = &to
         && !(1..=ADDRESS_CHARS_MAX).contains(&address.chars().count())
     {
         return Err(Problem::invalid(format!("an address has 1 to {ADDRESS_CHARS_MAX} characters")));
     }
-    let viewer = taken(&shared, &id).await?;
+    let viewer = taken_by(&shared, &id, &headers).await?;
     blocking(move || viewer.travel(&to.into()).map_err(not_done)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -95,11 +101,12 @@ pub(super) async fn go(State(shared): State<Shared>, Path(name): Path<String>, S
 ///
 /// Only while the browser is taken over and its page asks for files (`wants_files`). It gets copies.
 #[utoipa::path(post, path = "/v1/tasks/{id}/browser/files", operation_id = "givePageFiles", tag = "browser",
-    params(("id" = TaskId, Path)), request_body = PageFiles,
+    params(("id" = TaskId, Path), Handed), request_body = PageFiles,
     responses((status = 204, description = "The page has them."), Handling))]
 pub(super) async fn give(
     State(shared): State<Shared>,
     Path(name): Path<String>,
+    headers: HeaderMap,
     Said(said): Said<PageFiles>,
 ) -> Answer {
     let id = task_id(&name)?;
@@ -107,31 +114,36 @@ pub(super) async fn give(
         return Err(Problem::invalid(format!("a page is given {UPLOAD_FILES_MAX} files at once at the most")));
     }
     let workspace = summary(&shared, &id).await?.workspace;
-    hand_over(&shared, &id, workspace, said.paths).await
+    hand_over(&shared, &id, &headers, workspace, said.paths).await
 }
 
 /// Give the page files of your own
 ///
 /// As [the other way](#tag/browser/operation/givePageFiles), for files that are not in the workspace and do not go there.
 #[utoipa::path(post, path = "/v1/tasks/{id}/browser/upload", operation_id = "uploadToPage", tag = "browser",
-    params(("id" = TaskId, Path)), request_body(content((Form = "multipart/form-data"))),
+    params(("id" = TaskId, Path), Handed), request_body(content((Form = "multipart/form-data"))),
     responses((status = 204, description = "The page has them."), Giving))]
-pub(super) async fn upload(State(shared): State<Shared>, Path(name): Path<String>, request: Request) -> Answer {
+pub(super) async fn upload(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Answer {
     let id = task_id(&name)?;
     // Before all those bytes come.
-    taken(&shared, &id).await?;
+    taken_by(&shared, &id, &headers).await?;
     let Ok(_place) = Arc::clone(&shared.uploads).try_acquire_owned() else {
         return Err(Problem::new(Kind::Busy, "too many files are being received", "ask again in a moment"));
     };
     let (folder, names) = upload::receive_files(&shared, request, UPLOAD_FILES_MAX).await?;
-    let answer = hand_over(&shared, &id, folder.path().to_owned(), names).await;
+    let answer = hand_over(&shared, &id, &headers, folder.path().to_owned(), names).await;
     drop(folder);
     answer
 }
 
 /// Puts copies of the files where the browser can give them to a page, and has it do so.
-async fn hand_over(shared: &Shared, id: &TaskId, from: PathBuf, files: Vec<String>) -> Answer {
-    let viewer = taken(shared, id).await?;
+async fn hand_over(shared: &Shared, id: &TaskId, headers: &HeaderMap, from: PathBuf, files: Vec<String>) -> Answer {
+    let viewer = taken_by(shared, id, headers).await?;
     let slot = format!("person-{}", Incoming::name()?);
     blocking(move || viewer.give_files(&from, &files, &slot).map_err(not_done)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

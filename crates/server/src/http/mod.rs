@@ -12,6 +12,7 @@ mod framed;
 mod guard;
 mod guests;
 mod hand;
+mod hands;
 mod hosts;
 mod kept;
 mod limits;
@@ -88,6 +89,8 @@ struct Shared {
     terminal_watchers: Arc<Semaphore>,
     /// Browsers in persons' hands.
     viewers: Arc<browser::Viewers>,
+    /// Whose hands, where several windows are open.
+    hands: Arc<hands::Hands>,
     shares: Arc<Links>,
     /// One change of the secrets at a time.
     keeping: Arc<Semaphore>,
@@ -113,6 +116,7 @@ pub fn app(state: App) -> Router {
         uploads: Arc::new(Semaphore::new(state.limits.uploads_max)),
         terminal_watchers: Arc::new(Semaphore::new(terminals::WATCHERS_MAX)),
         viewers: Arc::default(),
+        hands: Arc::default(),
         keeping: Arc::new(Semaphore::new(1)),
         trials: Arc::new(Semaphore::new(1)),
         shares: Arc::new(Links(

@@ -3,11 +3,13 @@
 
 use agent::Command;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use event::{ComputerPart, TaskId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::extract::{Said, task_id};
+use super::hands::Handed;
 use super::problem::{Answer, Problem, TakingOver, WithBodyOfTask};
 use super::say::{Heard, tell};
 use super::tasks::summary;
@@ -34,12 +36,21 @@ pub(super) struct HandBack {
 
 /// Take a part of the computer over
 ///
-/// The agent finishes what it has begun, then waits until it is handed back. One part at a time; twice is once.
+/// The agent finishes what it has begun, then waits until it is handed back. One part at a time; twice is once, but for another
+/// window (`Thenar-Hand`).
 #[utoipa::path(post, path = "/v1/tasks/{id}/takeover", operation_id = "takeOver", tag = "control",
-    params(("id" = TaskId, Path)), request_body = TakeOver,
+    params(("id" = TaskId, Path), Handed), request_body = TakeOver,
     responses((status = 202, description = "It is in the person's hands.", body = Heard), TakingOver))]
-pub(super) async fn take(State(shared): State<Shared>, Path(name): Path<String>, Said(said): Said<TakeOver>) -> Answer {
+pub(super) async fn take(
+    State(shared): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Said(said): Said<TakeOver>,
+) -> Answer {
     let id = task_id(&name)?;
+    if summary(&shared, &id).await?.taken_over.is_some() {
+        shared.hands.check(&id, &headers)?;
+    }
     let page = match &said.what {
         ComputerPart::Terminal { name } => {
             terminals::open_one(&shared, &id, name).await?;
@@ -47,7 +58,9 @@ pub(super) async fn take(State(shared): State<Shared>, Path(name): Path<String>,
         }
         ComputerPart::Browser => browser::seen(&shared, &id).await,
     };
-    tell(&shared, id, Command::TakeOver { what: said.what, page }).await
+    let answer = tell(&shared, id.clone(), Command::TakeOver { what: said.what, page }).await?;
+    shared.hands.take(&id, &headers);
+    Ok(answer)
 }
 
 /// Hand it back
@@ -69,5 +82,7 @@ pub(super) async fn hand_back(
         Some(ComputerPart::Browser) => browser::seen(&shared, &id).await,
         Some(ComputerPart::Terminal { .. }) | None => None,
     };
-    tell(&shared, id, Command::HandBack { note: said.note, page }).await
+    let answer = tell(&shared, id.clone(), Command::HandBack { note: said.note, page }).await?;
+    shared.hands.let_go(&id);
+    Ok(answer)
 }

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use super::events::StreamMessage;
 use super::extract::{Said, header_text, task_id, whole};
+use super::hands::Handed;
 use super::problem::{Answer, Kind, OfTask, OfTerminal, Problem, Typing};
 use super::tasks::summary;
 use super::{App, Shared, blocking};
@@ -190,11 +191,12 @@ pub(super) async fn watch(
 ///
 /// Only while it is taken over.
 #[utoipa::path(post, path = "/v1/tasks/{id}/terminals/{name}/keys", operation_id = "typeIntoTerminal", tag = "terminals",
-    params(("id" = TaskId, Path), ("name" = String, Path)), request_body = Keys,
+    params(("id" = TaskId, Path), ("name" = String, Path), Handed), request_body = Keys,
     responses((status = 204, description = "They are typed."), Typing))]
 pub(super) async fn keys(
     State(shared): State<Shared>,
     Path((task, name)): Path<(String, String)>,
+    headers: HeaderMap,
     Said(keys): Said<Keys>,
 ) -> Answer {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -211,6 +213,7 @@ pub(super) async fn keys(
         None => format!("person.{}.{}", (shared.app.clock)(), NEXT.fetch_add(1, Ordering::Relaxed)),
     };
     let terminal = taken(&shared, &id, &name).await?;
+    shared.hands.check(&id, &headers)?;
     let app = Arc::clone(&shared.app);
     blocking(move || Ok(app.instance.type_into_terminal(&id, &terminal.call, &write_id, keys.text.as_bytes())?))
         .await?;
@@ -221,11 +224,12 @@ pub(super) async fn keys(
 ///
 /// Only while it is taken over.
 #[utoipa::path(post, path = "/v1/tasks/{id}/terminals/{name}/size", operation_id = "resizeTerminal", tag = "terminals",
-    params(("id" = TaskId, Path), ("name" = String, Path)), request_body = Wanted,
+    params(("id" = TaskId, Path), ("name" = String, Path), Handed), request_body = Wanted,
     responses((status = 204, description = "Its programs are told."), Typing))]
 pub(super) async fn size(
     State(shared): State<Shared>,
     Path((task, name)): Path<(String, String)>,
+    headers: HeaderMap,
     Said(wanted): Said<Wanted>,
 ) -> Answer {
     let id = task_id(&task)?;
@@ -234,6 +238,7 @@ pub(super) async fn size(
         return Err(Problem::invalid("a terminal has 20 to 300 columns and 5 to 120 lines"));
     }
     let terminal = taken(&shared, &id, &name).await?;
+    shared.hands.check(&id, &headers)?;
     let app = Arc::clone(&shared.app);
     blocking(move || Ok(app.instance.resize_terminal(&id, &terminal.call, size)?)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

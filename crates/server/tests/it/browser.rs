@@ -335,3 +335,38 @@ async fn a_page_that_asks_for_files_gets_them_from_the_workspace_or_from_the_per
     assert_eq!(post(&door, &format!("/v1/tasks/{id}/handback"), json!({})).await.status, 202);
     tokio::task::block_in_place(|| door.rig.until(&id, "done"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_window_has_taken_over_is_refused_to_another_in_words() {
+    let gate = Gate::default();
+    let door = browsing(&gate);
+    let id = made(&door).await;
+    tokio::task::block_in_place(|| assert!(door.rig.server.wait_for(2)));
+    let from = async |window: &str, rest: &str, body: Value| {
+        let path = format!("/v1/tasks/{id}/{rest}");
+        ask(&door, request(&door, "POST", &path, &[("thenar-hand", window)], Some(&body))).await
+    };
+    let over = || json!({"what": {"part": "browser"}});
+    let acts = || json!({"acts": [{"act": "move", "x": 1, "y": 1}]});
+    let refused = |told: &Told| {
+        assert_eq!(kind(told), (409, "not-now".to_owned()), "{}", told.json());
+        told.json()["detail"] == "another window has it in hand"
+    };
+    assert_eq!(from("one", "takeover", over()).await.status, 202);
+    assert!(refused(&from("two", "takeover", over()).await));
+    assert_eq!(from("one", "takeover", over()).await.status, 202);
+    assert!(refused(&from("two", "browser/input", acts()).await));
+    assert!(refused(&from("two", "browser/go", json!({"to": "reload"})).await));
+    assert!(refused(&from("two", "browser/files", json!({"paths": []})).await));
+    assert_eq!(from("one", "browser/input", acts()).await.status, 204);
+    // A program says nothing of windows, and is let through.
+    assert_eq!(post(&door, &format!("/v1/tasks/{id}/browser/input"), acts()).await.status, 204);
+    // The other one gives it back and takes it.
+    assert_eq!(from("two", "handback", json!({})).await.status, 202);
+    assert_eq!(from("two", "takeover", over()).await.status, 202);
+    assert!(refused(&from("one", "browser/input", acts()).await));
+    assert_eq!(from("two", "browser/input", acts()).await.status, 204);
+    gate.let_through(1_000);
+    assert_eq!(from("two", "handback", json!({})).await.status, 202);
+    tokio::task::block_in_place(|| door.rig.until(&id, "done"));
+}
