@@ -185,6 +185,7 @@ impl Instance {
             let blob = writer.blobs().put(bytes)?;
             Ok(BlobRef { digest: event::Digest(blob.digest), bytes: blob.bytes })
         };
+        let offered = self.offered();
         let created = TaskCreated {
             id: id.clone(),
             brief: task.brief.clone(),
@@ -193,8 +194,8 @@ impl Instance {
             options: task.options.clone(),
             output_tokens_max: task.output_tokens_max,
             inputs,
-            system: blob(prompt::SYSTEM.as_bytes())?,
-            tools: blob(&tools::list_json())?,
+            system: blob(prompt::system(offered).as_bytes())?,
+            tools: blob(&tools::list_json(offered))?,
             policy: blob(self.setup.policy.as_bytes())?,
             sees: task.sees,
             engine: env!("CARGO_PKG_VERSION").to_owned(),
@@ -204,6 +205,12 @@ impl Instance {
         };
         writer.append(&[draft((self.setup.clock)(), &Event::TaskCreated(Box::new(created)))])?;
         Ok(())
+    }
+
+    /// The tools of a new task: those that work in the computers that are made here.
+    fn offered(&self) -> tools::Offered {
+        let browser = self.setup.build.driver.has_browser() && sandbox::Browser::default().program().is_ok();
+        if browser { tools::Offered::All } else { tools::Offered::WithoutBrowser }
     }
 
     /// All tasks, newest first. A task whose journal cannot be read harms no other: it is named apart.

@@ -61,7 +61,7 @@ pub use model::Delta;
 pub use models::{Models, Offered, Opened, Unavailable};
 pub use network::Network;
 pub use onlook::Onlooker;
-pub use prompt::SYSTEM;
+pub use prompt::system as system_prompt;
 pub use run::Start;
 /// How the doors to a task reach its files; they know the computer only through this crate.
 pub use sandbox::Folder;

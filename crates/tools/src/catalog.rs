@@ -111,13 +111,31 @@ pub fn list() -> &'static [ToolSpec] {
     })
 }
 
+/// Which tools a task is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    All,
+    /// Its computer can have no browser.
+    WithoutBrowser,
+}
+
+impl Offered {
+    fn has(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::WithoutBrowser => !name.starts_with("browser_"),
+        }
+    }
+}
+
 /// The tool list as the bytes that stand in every request of a task: the function list of chat completions, canonical.
-pub fn list_json() -> Vec<u8> {
+pub fn list_json(offered: Offered) -> Vec<u8> {
     let function = |spec: &ToolSpec| {
         let ToolSpec { name, description, parameters, manual: _ } = spec;
         json!({ "type": "function", "function": { "name": name, "description": description, "parameters": parameters } })
     };
-    event::canonical(&list().iter().map(function).collect::<Vec<_>>())
+    let all = list().iter().filter(|spec| offered.has(spec.name));
+    event::canonical(&all.map(function).collect::<Vec<_>>())
 }
 
 /// Whether there is a tool of this name.

@@ -54,7 +54,7 @@ mod world;
 
 pub use browsing::{DOWNLOADS_INSIDE, Held};
 pub use catalog::{
-    ToolSpec, admit, attach, durable_first, facts, is_known, list, list_json, process_name, run, unknown_tool,
+    Offered, ToolSpec, admit, attach, durable_first, facts, is_known, list, list_json, process_name, run, unknown_tool,
 };
 pub use deliver::{HAND_OVER, hand_over, hand_over_facts};
 pub use limits::{

@@ -51,7 +51,7 @@ fn hosts_and_secrets_are_refused_when_a_task_is_made_forked_and_taken_up() {
 }
 
 #[test]
-fn a_task_without_them_runs_and_is_told_that_there_is_no_browser() {
+fn a_task_without_them_runs_is_offered_no_browser_and_told_that_there_is_none() {
     let turns = vec![
         Turn::call("browser_navigate", &json!({ "url": "data:text/html,x" })),
         Turn::exec("echo here"),
@@ -64,5 +64,18 @@ fn a_task_without_them_runs_and_is_told_that_there_is_no_browser() {
     let results = rig.results(&id);
     assert_eq!((results[0].status, results[1].text.as_str()), (ToolStatus::Failed, "exit code 0\nhere\n"));
     assert!(results[0].text.contains("the driver native does"), "{}", results[0].text);
+    let offered = |rig: &Rig| {
+        let request: serde_json::Value = serde_json::from_slice(&rig.server.seen().pop().unwrap().body).unwrap();
+        let names = request["tools"].as_array().unwrap().iter().map(|tool| tool["function"]["name"].to_string());
+        let browsing = names.filter(|name| name.starts_with("\"browser_")).count();
+        (browsing, request["messages"][0]["content"].as_str().unwrap().contains("There is no browser here"))
+    };
+    assert_eq!(offered(&rig), (0, true));
+    // The other driver makes one, and its tasks have all twelve.
+    rig.made_by(Driver::Native);
+    rig.server = ModelServer::playing(vec![Turn::say("done")]).unwrap();
+    let other = rig.create(TaskOptions::default());
+    assert_eq!(rig.run(&other).state, "done");
+    assert_eq!(offered(&rig), (12, false));
     rig.check(&id);
 }
