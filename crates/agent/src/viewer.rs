@@ -49,19 +49,14 @@ impl Instance {
     pub fn view_browser(&self, id: &TaskId) -> Result<Option<Viewer>, Error> {
         let dir = self.folder(id)?.computer();
         let Some(computer) = Computer::attach(&dir)? else { return Ok(None) };
-        let line = computer.browser(sandbox::Browser::default())?;
-        let unusable =
-            |error: std::io::Error| Error::Invalid(format!("the line to the browser cannot be used: {error}"));
-        let reader = line.stream.try_clone().map_err(unusable)?;
-        let writer = line.stream.try_clone().map_err(unusable)?;
-        let start = Start {
-            generation: line.generation,
-            fresh: line.fresh,
-            downloads: tools::DOWNLOADS_INSIDE.to_owned(),
-            cancel: Arc::new(AtomicBool::new(false)),
-        };
-        let browser = Box::new(Browser::attach(reader, writer, start).map_err(told)?);
-        Ok(Some(Viewer(Line::Taken { browser, stream: line.stream, folders: computer.browser_folders() })))
+        viewer(&computer, computer.browser(sandbox::Browser::default())?).map(Some)
+    }
+
+    /// The same to one that lives: to look is to start nothing.
+    pub fn view_living_browser(&self, id: &TaskId) -> Result<Option<Viewer>, Error> {
+        let dir = self.folder(id)?.computer();
+        let Some(computer) = Computer::attach(&dir)? else { return Ok(None) };
+        computer.living_browser()?.map(|line| viewer(&computer, line)).transpose()
     }
 
     /// Looks along the agent's line to a task's browser; nothing while it has none, or while another process runs the task.
@@ -71,15 +66,12 @@ impl Instance {
         held.browser().is_alive().then_some(Viewer(Line::Agents(held)))
     }
 
-    /// Takes the line to the browser of a task that no process of ours has in hand, if it ever had one: to look at it.
+    /// Takes the line to the browser of a task that no process of ours has in hand, if one lives: to look at it.
     pub fn view_idle_browser(&self, id: &TaskId) -> Result<Option<Viewer>, Error> {
         // Held until the line is taken, so that an engine that begins meanwhile takes it after us.
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let in_hand = places.get(id).is_some_and(|place| place.strong_count() > 0);
-        if in_hand || !self.folder(id)?.computer().join("browser").is_dir() {
-            return Ok(None);
-        }
-        self.view_browser(id)
+        if in_hand { Ok(None) } else { self.view_living_browser(id) }
     }
 
     /// The page that is shown, its picture kept among the task's blobs: to be put on the record by a command.
@@ -174,6 +166,21 @@ impl Viewer {
     pub fn selection(&self) -> Result<String, Error> {
         self.browser().selection().map_err(told)
     }
+}
+
+fn viewer(computer: &Computer, line: sandbox::BrowserLine) -> Result<Viewer, Error> {
+    let unusable = |error: std::io::Error| Error::Invalid(format!("the line to the browser cannot be used: {error}"));
+    let reader = line.stream.try_clone().map_err(unusable)?;
+    let writer = line.stream.try_clone().map_err(unusable)?;
+    let start = Start {
+        generation: line.generation,
+        fresh: line.fresh,
+        standing: line.standing.clone(),
+        downloads: tools::DOWNLOADS_INSIDE.to_owned(),
+        cancel: Arc::new(AtomicBool::new(false)),
+    };
+    let browser = Box::new(Browser::attach(reader, writer, start).map_err(told)?);
+    Ok(Viewer(Line::Taken { browser, stream: line.stream, folders: computer.browser_folders() }))
 }
 
 fn told(error: browser::Error) -> Error {

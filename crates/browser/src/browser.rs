@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::limits::{ACT, ANSWER, START};
 use crate::line::{Ask, Line};
-use crate::state::{DialogKind, Post, auto_attach};
+use crate::state::{DialogKind, Post, State, auto_attach};
 use crate::view::Shown;
 use crate::{Error, Result};
 
@@ -22,6 +22,8 @@ pub struct Start {
     pub generation: u32,
     /// The browser was started for this caller.
     pub fresh: bool,
+    /// What still holds of what the browser said to callers before this one; empty where not all is known.
+    pub standing: Vec<String>,
     /// The folder for downloads, as the browser sees it.
     pub downloads: String,
     /// Set to end whatever is waited for.
@@ -44,6 +46,8 @@ pub(crate) struct Mine {
     pub(crate) places: HashMap<u32, (String, String)>,
     /// What the caller was told of each page last.
     pub(crate) shown: HashMap<String, Shown>,
+    /// A page could not be asked for its numbers yet.
+    pub(crate) unrecovered: bool,
     /// Where the mouse is, in points of the window.
     pub(crate) mouse: (f64, f64),
 }
@@ -58,20 +62,27 @@ impl Browser {
         writer: impl Write + Send + 'static,
         start: Start,
     ) -> Result<Self> {
-        let line = Line::open(reader, writer, start.generation, Arc::clone(&start.cancel))?;
+        let (state, posts) = State::standing(&start.standing);
+        let line = Line::open(reader, writer, &start, state)?;
         let browser = Self { line, mine: Mutex::new(Mine { next: 1, ..Mine::default() }) };
         browser.ask_browser("Browser.getVersion", json!({}), START)?;
-        // Off first: that ends what a caller before this one had attached to.
-        browser.ask_browser("Target.setAutoAttach", auto_attach(false), ANSWER)?;
+        posts.iter().try_for_each(|post| browser.line.post(post))?;
+        if start.standing.is_empty() {
+            // Off first: that ends what a caller before this one had attached to, and answers what pages ask.
+            browser.ask_browser("Target.setAutoAttach", auto_attach(false), ANSWER)?;
+        }
         browser.ask_browser("Target.setAutoAttach", auto_attach(true), ANSWER)?;
         let keep = json!({ "behavior": "allowAndName", "downloadPath": start.downloads, "eventsEnabled": true });
         browser.ask_browser("Browser.setDownloadBehavior", keep, ANSWER)?;
         browser.page()?;
         browser.recover()?;
         if !start.fresh {
-            // The browser answers for the caller that is gone.
-            let words =
-                "The line to the browser was taken up anew; a question that a page had open was answered with no.";
+            let words = if start.standing.is_empty() {
+                // The browser answers for the caller that is gone.
+                "The line to the browser was taken up anew; a question that a page had open was answered with no."
+            } else {
+                "The line to the browser was taken up anew."
+            };
             browser.line.state(|state| state.note(words));
         }
         Ok(browser)
@@ -99,6 +110,13 @@ impl Browser {
         let targets: Vec<String> = self.line.state(|state| state.tabs().iter().map(|tab| tab.target.clone()).collect());
         let mut numbered = 0;
         for target in targets {
+            // What was known of it when its pages were attached to may be long over.
+            self.name(&target, ANSWER)?;
+            if self.line.state(|state| state.has_dialog(&target)) {
+                // It says nothing until it is answered.
+                self.mine().unrecovered = true;
+                continue;
+            }
             // Answers come in order: with this one all is known that was asked for when the page was found.
             if self.ask_page(&target, "Page.getFrameTree", json!({}), ANSWER).is_err() {
                 continue;
@@ -115,7 +133,8 @@ impl Browser {
                 }
             }
         }
-        self.mine().next = numbered + 1;
+        let mut mine = self.mine();
+        mine.next = mine.next.max(numbered + 1);
         Ok(())
     }
 
@@ -208,9 +227,13 @@ impl Browser {
         };
         match self.line.ask(ask) {
             // Closed meanwhile, by the page or by a person who watches.
-            Ok(_) | Err(Error::Refused { .. }) => Ok(true),
-            Err(error) => Err(error),
+            Ok(_) | Err(Error::Refused { .. }) => {}
+            Err(error) => return Err(error),
         }
+        if std::mem::take(&mut self.mine().unrecovered) {
+            self.recover()?;
+        }
+        Ok(true)
     }
 
     /// Makes a page the one that is acted upon and shown.

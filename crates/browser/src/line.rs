@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::browser::Start;
 use crate::error::Error;
 use crate::limits::{LOOK, MESSAGE_BYTES_MAX};
 use crate::state::{Post, State};
@@ -70,16 +71,16 @@ impl Line {
     pub(crate) fn open(
         reader: impl Read + Send + 'static,
         writer: impl Write + Send + 'static,
-        generation: u32,
-        cancel: Arc<AtomicBool>,
+        start: &Start,
+        state: State,
     ) -> Result<Self, Error> {
-        let next_id = (generation % GENERATIONS) * IDS_PER_GENERATION + 1;
-        let shared = Shared { next_id, answers: HashMap::new(), state: State::default(), over: None };
+        let next_id = (start.generation % GENERATIONS) * IDS_PER_GENERATION + 1;
+        let shared = Shared { next_id, answers: HashMap::new(), state, over: None };
         let line = Self(Arc::new(Inner {
             writer: Mutex::new(Box::new(writer)),
             shared: Mutex::new(shared),
             happened: Condvar::new(),
-            cancel,
+            cancel: Arc::clone(&start.cancel),
         }));
         let inner = Arc::clone(&line.0);
         let thread = std::thread::Builder::new().name("browser-line".to_owned());

@@ -73,6 +73,25 @@ pub(crate) fn auto_attach(on: bool) -> Value {
 }
 
 impl State {
+    /// What still holds of what was said to others: the state it makes, and what has to be asked because of it.
+    pub(crate) fn standing(messages: &[String]) -> (Self, Vec<Post>) {
+        let (mut state, mut posts) = (Self::default(), Vec::new());
+        for message in messages {
+            let Ok(message) = serde_json::from_str::<Value>(message) else { continue };
+            let (method, params) = (message["method"].as_str().unwrap_or_default(), &message["params"]);
+            if let ("Target.attachedToTarget", Some(session)) = (method, params["sessionId"].as_str()) {
+                // What is on already is told anew only once it was off; nobody looks at what others watched.
+                for off in ["Runtime.disable", "Log.disable", "Page.stopScreencast"] {
+                    posts.push(Post::new(Some(session), off, json!({})));
+                }
+            }
+            posts.extend(state.apply(message["sessionId"].as_str(), method, params));
+        }
+        // It was told to those before.
+        state.news.clear();
+        (state, posts)
+    }
+
     pub(crate) fn tabs(&self) -> &[Tab] {
         &self.tabs
     }

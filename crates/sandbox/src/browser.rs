@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::wire::Ask;
 use crate::{Computer, Result};
 
 /// The programs that can be a browser, the first that is there; they are looked for where a box sees them too.
@@ -63,6 +64,8 @@ pub struct BrowserLine {
     pub fresh: bool,
     /// What the browser before this one complained about last; empty if there was none or it had nothing to say.
     pub last_words: String,
+    /// What still holds of what the browser said to callers before: the messages as they were. Empty where not all is known.
+    pub standing: Vec<String>,
 }
 
 impl Computer {
@@ -71,7 +74,16 @@ impl Computer {
     /// # Errors
     /// [`crate::Error::Refused`] in words for a person if this machine has no browser or it does not start.
     pub fn browser(&self, which: Browser) -> Result<BrowserLine> {
-        self.ask_for_browser(which)
+        let line = self.ask_for_browser(Ask::Browser { which, living: false })?;
+        line.ok_or_else(|| crate::Error::Refused("the keeper started no browser".to_owned()))
+    }
+
+    /// The same to one that lives; none is started.
+    ///
+    /// # Errors
+    /// If the keeper cannot be spoken to.
+    pub fn living_browser(&self) -> Result<Option<BrowserLine>> {
+        self.ask_for_browser(Ask::Browser { which: Browser::default(), living: true })
     }
 
     /// Ends the browser with all its pages; its profile stays. None is as good.
@@ -79,7 +91,7 @@ impl Computer {
     /// # Errors
     /// If the keeper cannot be spoken to.
     pub fn end_browser(&self) -> Result<()> {
-        self.tell(crate::wire::Ask::EndBrowser)
+        self.tell(Ask::EndBrowser)
     }
 
     /// Puts on the computer's record that something is about to be done under this id, by other means than a call. False

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::browser::{Browser, BrowserLine};
+use crate::browser::BrowserLine;
 use crate::egress::{Egress, EgressGate, Lease, Listeners};
 use crate::request::{Recorded, Request, Status};
 use crate::spec::{ComputerSpec, Workspace};
@@ -272,13 +272,14 @@ impl Computer {
         }
     }
 
-    pub(crate) fn ask_for_browser(&self, which: Browser) -> Result<BrowserLine> {
-        match self.ask_on(Ask::Browser { which }, ANSWER_WAIT)? {
-            (Answer::Browser { generation, fresh, last_words }, stream) => {
+    pub(crate) fn ask_for_browser(&self, ask: Ask) -> Result<Option<BrowserLine>> {
+        match self.ask_on(ask, ANSWER_WAIT)? {
+            (Answer::Browser { generation, fresh, last_words, standing }, stream) => {
                 let patient = stream.set_read_timeout(None).and_then(|()| stream.set_write_timeout(None));
                 patient.map_err(Error::io("use the line to the browser"))?;
-                Ok(BrowserLine { stream, generation, fresh, last_words })
+                Ok(Some(BrowserLine { stream, generation, fresh, last_words, standing }))
             }
+            (Answer::Done, _) => Ok(None),
             (other, _) => Err(Error::Refused(format!("the keeper answered {other:?} when asked for a browser"))),
         }
     }

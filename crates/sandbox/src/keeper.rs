@@ -8,6 +8,7 @@ mod outlets;
 mod overheard;
 mod room;
 mod screen;
+mod standing;
 mod table;
 mod warden;
 
@@ -324,7 +325,11 @@ impl Keeper {
         let Some(connection) = self.connections.get_mut(index) else { return false };
         match connection.read() {
             None => false,
-            Some(Ask::Browser { which }) => {
+            Some(Ask::Browser { living: true, .. }) if !self.browsers.lives() => {
+                connection.answer(&Answer::Done);
+                false
+            }
+            Some(Ask::Browser { which, .. }) => {
                 // The box is made by a fork, for which there must be one thread only.
                 self.table.be_alone();
                 self.browsers.connect(which, connection);

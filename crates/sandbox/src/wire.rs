@@ -72,6 +72,9 @@ pub(crate) enum Ask {
     /// The connection becomes a line to the computer's browser.
     Browser {
         which: Browser,
+        /// Only if one lives; a keeper that does not know this starts one.
+        #[serde(default)]
+        living: bool,
     },
     EndBrowser,
     /// Lends the listeners of the computer's network for as long as the connection lives.
@@ -96,6 +99,9 @@ pub(crate) enum Answer {
         fresh: bool,
         /// What the browser before it complained about when it ended.
         last_words: String,
+        /// What still holds of what the browser said to callers before; a keeper that does not know this tells nothing.
+        #[serde(default)]
+        standing: Vec<String>,
     },
     /// The listeners follow, beside one byte.
     Egress,

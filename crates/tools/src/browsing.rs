@@ -92,6 +92,7 @@ pub(crate) fn take(call: &Call<'_>, which: sandbox::Browser) -> Result<Taken, Ou
     let start = Start {
         generation: line.generation,
         fresh: line.fresh,
+        standing: line.standing.clone(),
         downloads: DOWNLOADS_INSIDE.to_owned(),
         cancel: Arc::clone(&place.cancel),
     };

@@ -127,7 +127,7 @@ fn ms_since(started: Instant) -> f64 {
 
 fn attach(stream: UnixStream, writer: UnixStream, (generation, fresh): (u32, bool)) -> Result<browser::Browser> {
     let cancel = Arc::new(AtomicBool::new(false));
-    let start = Start { generation, fresh, downloads: "/downloads".to_owned(), cancel };
+    let start = Start { generation, fresh, standing: Vec::new(), downloads: "/downloads".to_owned(), cancel };
     browser::Browser::attach(stream, writer, start).map_err(|error| anyhow!("{error}"))
 }
 

@@ -113,6 +113,7 @@ fn attach(computer: &Computer, cancel: &Arc<AtomicBool>) -> Browser {
     let start = Start {
         generation: line.generation,
         fresh: line.fresh,
+        standing: line.standing.clone(),
         downloads: "/downloads".to_owned(),
         cancel: Arc::clone(cancel),
     };

@@ -1,6 +1,6 @@
 //! The computer's browser in the keeper's hands: its pipes, and the line of whoever talks to it now. It moves whole messages
-//! (each ends with a zero byte), so that a caller can go in mid-word and another come. It understands none of them but the
-//! names of downloads.
+//! (each ends with a zero byte), so that a caller can go in mid-word and another come. It understands few of them: the
+//! names of downloads, and what the next caller has to know.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -57,6 +57,12 @@ impl Browsers {
         Self { dir: dir.to_owned(), shared, line: None, generation: 0, last_words: String::new() }
     }
 
+    /// Whether there is one now.
+    pub(super) fn lives(&mut self) -> bool {
+        self.pump();
+        self.line.is_some()
+    }
+
     /// Makes a caller's connection the line to the browser, started now if there is none.
     pub(super) fn connect(&mut self, which: Browser, connection: &mut Connection) {
         self.pump();
@@ -69,7 +75,8 @@ impl Browsers {
         }
         self.generation += 1;
         let last_words = if fresh { std::mem::take(&mut self.last_words) } else { String::new() };
-        let answer = Answer::Browser { generation: self.generation, fresh, last_words };
+        let standing = self.line.as_ref().map(|line| line.overheard.standing()).unwrap_or_default();
+        let answer = Answer::Browser { generation: self.generation, fresh, last_words, standing };
         if let Some(stream) = connection.hand_over(&answer)
             && let Some(line) = &mut self.line
         {

@@ -1,5 +1,5 @@
-//! The names that pages give to downloads, overheard on the browser's line and written down, so that a file whose caller is
-//! gone keeps its name. Everything else that a browser says passes by unread.
+//! What is overheard on the browser's line: the names that pages give to downloads, written down so that a file whose caller is
+//! gone keeps its name; and what the next caller has to know. Everything else that a browser says passes by unread.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::standing::{BEGINNINGS, Standing};
 use crate::browser::NamedDownload;
 
 /// How the browser begins the message that names a download.
@@ -27,6 +28,7 @@ pub(super) struct Overheard {
     /// The message under way does not.
     dull: bool,
     written: usize,
+    standing: Standing,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +45,7 @@ struct Begun {
 
 impl Overheard {
     pub(super) fn new(file: PathBuf) -> Self {
-        Self { file, message: Vec::new(), dull: false, written: 0 }
+        Self { file, message: Vec::new(), dull: false, written: 0, standing: Standing::default() }
     }
 
     /// Hears the next bytes of the browser's messages, each of which ends with a zero byte.
@@ -52,18 +54,41 @@ impl Overheard {
             let (bytes, whole) = piece.strip_suffix(&[0]).map_or((piece, false), |bytes| (bytes, true));
             if !self.dull {
                 self.message.extend_from_slice(bytes);
-                let seen = self.message.len().min(NAMES.len());
-                self.dull = self.message[..seen] != NAMES[..seen] || self.message.len() > MESSAGE_BYTES_MAX;
+                self.dull = !self.may_matter();
+                if !self.dull && self.message.len() > MESSAGE_BYTES_MAX {
+                    self.dull = true;
+                    if !self.message.starts_with(NAMES) {
+                        self.standing.missed();
+                    }
+                }
             }
             if whole && !self.dull {
-                // Without it the file has another name, that is all.
-                let _ = self.write_down();
+                if self.message.starts_with(NAMES) {
+                    // Without it the file has another name, that is all.
+                    let _ = self.write_down();
+                } else {
+                    self.standing.hear(&self.message);
+                }
             }
             if whole || self.dull {
                 self.message = Vec::new();
             }
             self.dull &= !whole;
         }
+    }
+
+    /// What still holds of what was said.
+    pub(super) fn standing(&self) -> Vec<String> {
+        self.standing.messages()
+    }
+
+    /// Whether the message begins, as far as it is here, like one that is read.
+    fn may_matter(&self) -> bool {
+        let begins = |wanted: &[u8]| {
+            let seen = self.message.len().min(wanted.len());
+            self.message[..seen] == wanted[..seen]
+        };
+        begins(NAMES) || BEGINNINGS.into_iter().any(begins)
     }
 
     fn write_down(&mut self) -> io::Result<()> {

@@ -184,3 +184,15 @@ fn a_mark_is_new_once_and_never_forgotten() {
     computer.shutdown().unwrap();
     until("the keeper is gone", || sandbox::recorded(computer.dir(), "e7").unwrap() == sandbox::Recorded::Lost);
 }
+
+#[test]
+fn whoever_wants_a_living_one_starts_none() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    assert!(computer.living_browser().unwrap().is_none() && !desk.spec.dir.join("browser/profile").exists());
+    let first = line(&computer);
+    let second = computer.living_browser().unwrap().expect("it lives");
+    assert!(first.fresh && !second.fresh && second.generation > first.generation);
+    computer.end_browser().unwrap();
+    assert!(computer.living_browser().unwrap().is_none());
+}

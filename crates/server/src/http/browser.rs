@@ -230,8 +230,8 @@ fn now(shared: &Shared, id: &TaskId) -> Now {
         return Now::Over;
     }
     let viewer = if summary.taken_over == Some(ComputerPart::Browser) {
-        // Why it cannot be had is told to whoever wants to use it.
-        line(shared, id, Instance::view_browser).ok()
+        // Why it cannot be had is told to whoever wants to use it, and none is started for whoever only looks.
+        line(shared, id, Instance::view_living_browser).ok()
     } else if let Some(viewer) = shared.app.instance.look_at_browser(id) {
         Some(Arc::new(viewer))
     } else if summary.state == "waiting" {
@@ -329,6 +329,17 @@ pub(super) async fn taken_by(shared: &Shared, id: &TaskId, headers: &HeaderMap) 
     let viewer = taken(shared, id).await?;
     shared.hands.check(id, headers)?;
     Ok(viewer)
+}
+
+/// Has a browser there for a person who takes it over, also where the agent never needed one.
+pub(super) async fn begin(shared: &Shared, id: &TaskId) {
+    let (shared, id) = (Shared::clone(shared), id.clone());
+    let begun = blocking(move || match shared.app.instance.look_at_browser(&id) {
+        Some(_) => Ok(()),
+        None => line(&shared, &id, Instance::view_browser).map(drop),
+    });
+    // Why there is none is told to whoever wants to use it.
+    let _ = begun.await;
 }
 
 /// The line to the browser that the person has in their hands.

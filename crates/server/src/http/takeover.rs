@@ -58,8 +58,12 @@ pub(super) async fn take(
         }
         ComputerPart::Browser => browser::seen(&shared, &id).await,
     };
+    let browser = said.what == ComputerPart::Browser;
     let answer = tell(&shared, id.clone(), Command::TakeOver { what: said.what, page }).await?;
     shared.hands.take(&id, &headers);
+    if browser {
+        browser::begin(&shared, &id).await;
+    }
     Ok(answer)
 }
 
