@@ -1,12 +1,32 @@
-//! A person changes what a task may reach: which hosts it has then, and what goes on the record for it. Pure.
+//! What a task may reach: how its list comes about when it is made and when it goes on, and what goes on the record where the person
+//! changes it in between.
 
-use event::{Digest, EffectId, Event};
+use event::{Digest, EffectId, Event, TaskOptions};
 use sandbox::egress::Host;
 
 use crate::Error;
 use crate::allow::{Allowed, allow_list, named};
 use crate::network::{Asked, Place, Stage};
+use crate::secrets::Secrets;
 use crate::state::State;
+
+impl Secrets {
+    /// The list of a task for which these places are named: beside them stand what its secrets are for, and what every task may
+    /// reach. A secret that is gone takes its hosts along.
+    pub fn whole_list(&self, named: &[String], secrets: &[String], always: &[String]) -> Result<Vec<String>, Error> {
+        let kept = self.list()?.into_iter().filter(|kept| secrets.contains(&kept.name)).flat_map(|kept| kept.hosts);
+        allow_list(&named.iter().cloned().chain(kept).chain(always.iter().cloned()).collect::<Vec<_>>())
+    }
+
+    /// The options of a task that goes on with these places and these secrets as well. What was taken away stays away.
+    pub fn with_more(&self, old: TaskOptions, places: &[String], secrets: &[String]) -> Result<TaskOptions, Error> {
+        let own = self.named(secrets)?.into_iter().flat_map(|kept| kept.hosts);
+        let all: Vec<String> = old.allow_net.iter().chain(places).cloned().chain(own).collect();
+        let new = secrets.iter().filter(|name| !old.secrets.contains(name));
+        let secrets = old.secrets.iter().chain(new).cloned().collect();
+        Ok(TaskOptions { allow_net: allow_list(&all)?, secrets, ..old })
+    }
+}
 
 /// What the person is told, and the events: the new list where it is another one, and their word on each place that they are
 /// asked about, or said yes to, and that this decides.

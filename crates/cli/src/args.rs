@@ -110,9 +110,6 @@ pub(crate) struct Run {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) reach: Reach,
-    /// Let it use a secret, at the hosts that this is for (again for more; `thenar secret set` keeps one)
-    #[arg(long, value_name = "NAME")]
-    pub(crate) secret: Vec<String>,
     /// Let the running server do it; Ctrl-C leaves it at work there
     #[arg(long)]
     pub(crate) on_server: bool,
@@ -199,6 +196,9 @@ pub(crate) struct Reach {
     /// asked about others)
     #[arg(long, value_name = "HOST[:PORT]", value_delimiter = ',')]
     pub(crate) allow_net: Vec<String>,
+    /// Let it use a secret, at the hosts that this is for (again for more; `thenar secret set` keeps one)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) secret: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

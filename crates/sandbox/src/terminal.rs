@@ -2,6 +2,7 @@
 //! call like any other, so its output, its end and what is typed into it follow the rules of calls; beside them the keeper
 //! draws its screen, for whoever watches.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -136,16 +137,23 @@ pub struct Look {
 }
 
 impl Computer {
-    /// Opens a terminal: a shell under a name that no open terminal has. Twice under the same id is once.
+    /// Opens a terminal: a shell under a name that no open terminal has, with these variables beside the computer's own. Twice under the same id is once.
     ///
     /// # Errors
     /// [`Error::Refused`] if there is an open one of this name, or too many; [`Error::Invalid`] for what cannot be a name.
-    pub fn open_terminal(&self, call: &str, name: &str, cwd: Option<&str>, size: Size) -> Result<()> {
+    pub fn open_terminal(
+        &self,
+        call: &str,
+        name: &str,
+        cwd: Option<&str>,
+        env: BTreeMap<String, String>,
+        size: Size,
+    ) -> Result<()> {
         check_name(name)?;
         if !size.fits() {
             return Err(no_size(size));
         }
-        let (name, cwd, env) = (name.to_owned(), cwd.map(str::to_owned), std::collections::BTreeMap::new());
+        let (name, cwd) = (name.to_owned(), cwd.map(str::to_owned));
         self.start(call, &Request::Terminal { name, cwd, env, size })
     }
 

@@ -1,7 +1,5 @@
 //! `shell_exec`: a command in the computer. It never waits for longer than its control time.
 
-use std::collections::BTreeMap;
-
 use policy::ToolFacts;
 use sandbox::{Recorded, Request, TERMINAL_NAME_BYTES_MAX, TYPED_COMMAND_BYTES_MAX};
 use schemars::JsonSchema;
@@ -58,7 +56,9 @@ impl Tool for ShellExec {
         }
         let argv = vec!["bash".to_owned(), "-c".to_owned(), self.command.clone()];
         let process = Process::own(call, self.id.as_deref());
-        let waited = process.run(&Request::Exec { argv, cwd, env: BTreeMap::new() }, SHELL_CONTROL_MS)?;
+        // The computer may be older than what the task was given last.
+        let env = call.world.place.spec.env.clone();
+        let waited = process.run(&Request::Exec { argv, cwd, env }, SHELL_CONTROL_MS)?;
         finish(&process, &waited)
     }
 

@@ -67,7 +67,9 @@ pub(crate) fn exec(call: &Call<'_>, name: &str, cwd: Option<&str>, command: &str
         Some(open) => open,
         None => {
             let failed = |error| Outcome::failed(format!("Terminal {name:?} could not be opened: {error}."));
-            computer.open_terminal(&own, name, cwd, Size::USUAL).map_err(failed)?;
+            // The computer may be older than what the task was given last.
+            let env = call.world.place.spec.env.clone();
+            computer.open_terminal(&own, name, cwd, env, Size::USUAL).map_err(failed)?;
             Process { call: *call, name: name.to_owned(), id: own.clone(), is_terminal: true }
         }
     };

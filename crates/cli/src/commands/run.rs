@@ -32,11 +32,10 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
     let instance = house::open(&config)?;
     // A usual cap is for models whose price is known; one that was asked for is kept or refused.
     let usual_cost = config.limits.max_cost.filter(|_| chosen.priced).map(|usd| MicroUsd((usd * 1e6).round() as u64));
-    let secrets = instance.secrets().named(&args.secret);
-    let secrets = secrets.map_err(|error| Problem::new(Code::Usage, error.to_string()))?;
-    // What the settings name counts where nothing is named here; what a secret is for may be reached.
-    let usual = if args.reach.allow_net.is_empty() { config.allow_net.clone() } else { Vec::new() };
-    let before: Vec<String> = usual.into_iter().chain(secrets.into_iter().flat_map(|kept| kept.hosts)).collect();
+    instance.secrets().named(&args.reach.secret).map_err(usage)?;
+    // What the settings name counts where nothing is named here.
+    let named = if args.reach.allow_net.is_empty() { &config.allow_net } else { &args.reach.allow_net };
+    let allow_net = instance.secrets().whole_list(named, &args.reach.secret, &env::always_reached()).map_err(usage)?;
     let options = TaskOptions {
         max_steps: args.limits.max_steps.or(config.limits.max_steps),
         max_cost: args.limits.max_cost.or(usual_cost),
@@ -44,8 +43,8 @@ pub(crate) fn run(args: Run, screen: Screen) -> Outcome {
         yes: args.yes,
         workspace: args.workspace.as_deref().map(|path| text_of(&house::lendable(path, &config)?)).transpose()?,
         out: None,
-        allow_net: allow_net(&args.reach, &before)?,
-        secrets: args.secret.clone(),
+        allow_net,
+        secrets: args.reach.secret.clone(),
     };
     let id = match &args.id {
         Some(id) => TaskId::new(id.as_str()).map_err(|error| Problem::new(Code::Usage, error.to_string()))?,
@@ -81,8 +80,11 @@ pub(crate) fn resume(id: Option<&str>, limits: &Limits, reach: &Reach, json: boo
         None => last_resumable(&instance)?,
     };
     let summary = instance.summary(&id).map_err(house::about(&id))?;
-    let more_net = !reach.allow_net.is_empty();
-    let raised = more_net || limits.max_steps.is_some() || limits.max_cost.is_some() || limits.max_time.is_some();
+    let raised = !reach.allow_net.is_empty()
+        || !reach.secret.is_empty()
+        || limits.max_steps.is_some()
+        || limits.max_cost.is_some()
+        || limits.max_time.is_some();
     if summary.state == "done" && !summary.unread {
         screen.say(&format!("Task {id} is done already. Say more with `thenar task send {id} \"…\"`, then resume."));
         finish(&summary, "", json, screen);
@@ -96,13 +98,9 @@ pub(crate) fn resume(id: Option<&str>, limits: &Limits, reach: &Reach, json: boo
             max_cost: limits.max_cost.or(summary.options.max_cost),
             // Counted from the task's creation; the person means from now on.
             max_time_ms: time.or(summary.options.max_time_ms),
-            allow_net: if more_net {
-                allow_net(reach, &summary.options.allow_net)?
-            } else {
-                summary.options.allow_net.clone()
-            },
             ..summary.options.clone()
         };
+        let options = instance.secrets().with_more(options, &reach.allow_net, &reach.secret).map_err(usage)?;
         check_price(&chosen, options.max_cost.is_some())?;
         instance.command(&id, Command::Options { options }).map_err(house::about(&id))?;
     }
@@ -135,10 +133,9 @@ pub(crate) fn fork(id: &str, at: u64, out: Option<&Path>, text: Option<String>, 
     Ok(Code::Done)
 }
 
-/// What the computer may reach: what is named here, and there was before; for a new task, what the environment says.
-fn allow_net(reach: &Reach, before: &[String]) -> Result<Vec<String>, Problem> {
-    let all: Vec<String> = before.iter().chain(&reach.allow_net).cloned().chain(env::always_reached()).collect();
-    agent::allow_list(&all).map_err(|error| Problem::new(Code::Usage, error.to_string()))
+/// What was named is none, or cannot be had.
+fn usage(error: agent::Error) -> Problem {
+    Problem::new(Code::Usage, error.to_string())
 }
 
 fn last_resumable(instance: &Instance) -> Result<TaskId, Problem> {

@@ -129,3 +129,25 @@ fn an_engine_killed_in_the_middle_of_downloads_leaves_nothing_open_and_the_next_
     desk.run(&["journal", "verify", "t-one"]).code(0);
     assert!(!desk.has_computer("t-one"));
 }
+
+#[test]
+fn a_task_that_waits_goes_on_with_one_more_host_and_one_more_secret() {
+    let desk = Desk::new().with("THENAR_ALLOW_NET", "always.test");
+    let (port, _) = site();
+    let place = format!("api.test:80=127.0.0.1:{port}");
+    desk.run_reading(&["secret", "set", "API_KEY", "--host", &place], b"sk-4f1e9c77\n").code(0);
+    let ask = crate::desk::call("message_ask_user", json!({ "text": "May I?" }));
+    let script =
+        desk.script(&[exec("echo \"it is [$API_KEY]\""), ask, exec("echo \"it is [$API_KEY]\""), say("Finished.")]);
+    desk.run(&["run", "--model", &script, "--id", "t-one", "--allow-net", "pypi.org", "Use it"]).code(4);
+    // The same computer, which was made before the task had the secret.
+    assert!(desk.has_computer("t-one"));
+    desk.run(&["task", "hosts", "t-one", "--deny", "always.test"]).code(0);
+    desk.run(&["task", "send", "t-one", "yes"]).code(0);
+    desk.run(&["task", "resume", "t-one", "--secret", "NO_KEY"]).code(2).says("there is no secret NO_KEY");
+    desk.run(&["task", "resume", "t-one", "--secret", "API_KEY", "--allow-net", "example.net"]).code(0);
+    desk.run(&["task", "hosts", "t-one"]).code(0).puts_out(&format!("pypi.org\nexample.net\n{place}\n"));
+    let results = desk.results("t-one");
+    let said: Vec<&String> = results.iter().filter(|text| text.contains("it is [")).collect();
+    assert!(said[0].contains("it is []") && said[1].contains("it is [thenar-secret-api_key-"), "{said:?}");
+}

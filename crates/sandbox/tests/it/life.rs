@@ -213,6 +213,7 @@ fn the_probe_proves_what_works_here() {
     assert_eq!(limits.works, limits.finding.contains("memory, processes, processor by control groups"), "{limits:?}");
     let hosts = found.iter().find(|capability| capability.name == "allowed hosts").unwrap();
     assert_eq!(hosts.works, desk.spec.build.driver.has_way_out(), "{hosts:?}");
+    assert_eq!(hosts.finding.contains("allowed was reached from inside"), hosts.works, "{hosts:?}");
     assert!(hosts.works || hosts.fix.contains("the driver native makes one"), "{hosts:?}");
     let missing = probe(desk.path(), &desk.path().join("nowhere"), desk.spec.build).unwrap();
     assert!(!missing[0].works && missing[0].fix.contains("THENAR_KEEPER"), "{missing:?}");

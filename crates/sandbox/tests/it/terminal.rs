@@ -11,7 +11,7 @@ use crate::desk::{Desk, PATIENCE, alive, ended, keeper_pid, kill, output, run, u
 /// A terminal with a shell that waits.
 #[track_caller]
 fn open(computer: &Computer, call: &str, name: &str) -> Terminal {
-    computer.open_terminal(call, name, None, Size::USUAL).unwrap();
+    computer.open_terminal(call, name, None, Default::default(), Size::USUAL).unwrap();
     look(computer, call, Until::AtPrompt, Depict::Nothing).terminal
 }
 
@@ -189,7 +189,7 @@ fn whoever_comes_back_finds_the_same_screen_and_types_nothing_twice() {
     drop(first);
     let again = Computer::attach(&desk.spec.dir).unwrap().expect("it lives");
     assert_eq!(drawing(&again), seen);
-    again.open_terminal("t", "main", None, Size::USUAL).unwrap();
+    again.open_terminal("t", "main", None, Default::default(), Size::USUAL).unwrap();
     again.type_command("w2", "t", "echo once >> count; cat").unwrap();
     again.write_input("k1", "t", b"a\n").unwrap();
     again.write_input("k1", "t", b"a\n").unwrap();
@@ -207,7 +207,7 @@ fn whoever_comes_back_finds_the_same_screen_and_types_nothing_twice() {
     assert_eq!(recorded(&desk.spec.dir, "t").unwrap(), Recorded::Lost);
     assert_eq!(typed_into(&desk.spec.dir, "w2").unwrap().as_deref(), Some("t"));
     let next = desk.open();
-    assert!(next.open_terminal("t", "main", None, Size::USUAL).is_err(), "nothing is run again");
+    assert!(next.open_terminal("t", "main", None, Default::default(), Size::USUAL).is_err(), "nothing is run again");
     assert_eq!(next.terminals().unwrap(), []);
     open(&next, "u", "main");
 }
@@ -239,14 +239,20 @@ fn terminals_are_counted_and_named() {
     let desk = Desk::new();
     let computer = desk.open();
     for number in 0..sandbox::TERMINALS_MAX {
-        computer.open_terminal(&format!("t{number}"), &format!("name-{number}"), None, Size::USUAL).unwrap();
+        computer
+            .open_terminal(&format!("t{number}"), &format!("name-{number}"), None, Default::default(), Size::USUAL)
+            .unwrap();
     }
-    let refused = computer.open_terminal("u", "one-more", None, Size::USUAL).unwrap_err().to_string();
+    let refused =
+        computer.open_terminal("u", "one-more", None, Default::default(), Size::USUAL).unwrap_err().to_string();
     assert!(refused.contains("terminals are open already"), "{refused}");
-    let refused = computer.open_terminal("u", "name-3", None, Size::USUAL).unwrap_err().to_string();
+    let refused = computer.open_terminal("u", "name-3", None, Default::default(), Size::USUAL).unwrap_err().to_string();
     assert!(refused.contains("there is a terminal name-3 already"), "{refused}");
     for name in ["", "a b", "a/b", &"x".repeat(65)] {
-        assert!(matches!(computer.open_terminal("u", name, None, Size::USUAL), Err(Error::Invalid(_))), "{name}");
+        assert!(
+            matches!(computer.open_terminal("u", name, None, Default::default(), Size::USUAL), Err(Error::Invalid(_))),
+            "{name}"
+        );
     }
     assert_eq!(recorded(&desk.spec.dir, "u").unwrap(), Recorded::NeverSeen);
     let names: Vec<String> = computer.terminals().unwrap().into_iter().map(|terminal| terminal.name).collect();

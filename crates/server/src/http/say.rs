@@ -172,12 +172,19 @@ pub(super) async fn resume(
     if !bounds.is_empty() {
         let age_ms = (shared.app.clock)().saturating_sub(task.created_ms);
         let mut options = bounds.over(task.options, age_ms)?;
-        if bounds.allow_net.is_some() {
-            let (store, names) = (shared.app.instance.secrets(), options.secrets.clone());
-            let kept = blocking(move || Ok(store.list()?)).await?;
-            // What its secrets are for may be reached; one that is gone by now takes its hosts along.
-            let own = kept.into_iter().filter(|kept| names.contains(&kept.name)).flat_map(|kept| kept.hosts);
-            options.allow_net = agent::allow_list(&options.allow_net.iter().cloned().chain(own).collect::<Vec<_>>())?;
+        if bounds.allow_net.is_some() || !bounds.secrets.is_empty() {
+            let (app, named, more) =
+                (std::sync::Arc::clone(&shared.app), bounds.allow_net.is_some(), bounds.secrets.clone());
+            options = blocking(move || {
+                let secrets = app.instance.secrets();
+                let list = named.then(|| options.allow_net.clone());
+                let mut options = secrets.with_more(options, &[], &more)?;
+                if let Some(list) = list {
+                    options.allow_net = secrets.whole_list(&list, &options.secrets, &app.house.always_reached())?;
+                }
+                Ok(options)
+            })
+            .await?;
         }
         if bounds.max_cost_usd.is_some() {
             let (models, model) = (std::sync::Arc::clone(&shared.app.models), task.model.clone());
@@ -211,6 +218,8 @@ pub(super) async fn reach(shared: &Shared, id: &TaskId, command: Command) -> Res
     loop {
         let (app, name, said) = (std::sync::Arc::clone(&shared.app), id.clone(), command.clone());
         let reached = blocking(move || Ok(app.instance.command(&name, said))).await?;
+        // Whoever holds it and has no door is just taking it up, or letting it go.
+        let on_the_way = matches!(reached, Err(agent::Error::Held { .. }));
         let why = match reached {
             Err(agent::Error::Held { .. }) => "the task is in hand, and its holder does not answer".to_owned(),
             Ok(Reached::Recorded(answer)) if !answer.accepted => return Err(refused(answer.text)),
@@ -219,7 +228,7 @@ pub(super) async fn reach(shared: &Shared, id: &TaskId, command: Command) -> Res
         };
         // A task that has just ended, or come to wait, is let go a moment later; what is said meanwhile belongs on its record.
         let task = summary(shared, id).await?;
-        if tries == 0 || (task.cause.is_none() && task.state != "waiting") {
+        if tries == 0 || (!on_the_way && task.cause.is_none() && task.state != "waiting") {
             return Err(refused(why));
         }
         tries -= 1;

@@ -114,11 +114,8 @@ fn make(app: &App, key: Option<TaskId>, wanted: Wanted, inputs: Vec<Input>) -> A
         return Err(unpriced(&opened.name));
     }
     let usual = app.house.settings()?;
-    // What a secret is for may be reached.
-    let kept = app.instance.secrets().named(&wanted.secrets)?;
-    let named = places.clone().unwrap_or(usual.allow_net).into_iter();
-    let hosts = kept.into_iter().flat_map(|kept| kept.hosts).chain(app.house.always_reached());
-    let allow_net = agent::allow_list(&named.chain(hosts).collect::<Vec<_>>())?;
+    let named = places.clone().unwrap_or(usual.allow_net);
+    let allow_net = app.instance.secrets().whole_list(&named, &wanted.secrets, &app.house.always_reached())?;
     let options = TaskOptions { allow_net, ..wanted.options(usual.limits, opened.priced)? };
     let id = match key {
         Some(id) => id,

@@ -71,6 +71,7 @@ impl Wanted {
             max_cost_usd: self.max_cost_usd.or(usual.max_cost_usd.filter(|_| priced)),
             max_time: self.max_time.clone().or(usual.max_time),
             allow_net: self.allow_net.clone(),
+            secrets: Vec::new(),
         };
         bounds.over(options, 0)
     }
@@ -119,18 +120,24 @@ pub(super) struct Bounds {
     /// What programs in the computer may reach from now on, and nothing else but what the person was asked about.
     #[schema(max_items = 200)]
     pub(super) allow_net: Option<Vec<String>>,
+    /// Names of secrets that programs can use from now on, beside those that they could; their hosts may be reached.
+    #[serde(default)]
+    #[schema(max_items = 200)]
+    pub(super) secrets: Vec<String>,
 }
 
 impl From<DefaultLimits> for Bounds {
     fn from(limits: DefaultLimits) -> Self {
         let DefaultLimits { max_steps, max_cost_usd, max_time } = limits;
-        Self { max_steps, max_cost_usd, max_time, allow_net: None }
+        Self { max_steps, max_cost_usd, max_time, allow_net: None, secrets: Vec::new() }
     }
 }
 
 impl Bounds {
     pub(super) fn is_empty(&self) -> bool {
-        self.max_steps.is_none() && self.max_cost_usd.is_none() && self.max_time.is_none() && self.allow_net.is_none()
+        let Self { max_steps, max_cost_usd, max_time, allow_net, secrets } = self;
+        let limits = max_steps.is_none() && max_cost_usd.is_none() && max_time.is_none();
+        limits && allow_net.is_none() && secrets.is_empty()
     }
 
     /// These limits, and the others as they are. A task's time is counted from its creation, so that of a task that is

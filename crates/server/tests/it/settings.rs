@@ -81,7 +81,28 @@ async fn a_task_shows_what_it_may_reach_and_keeps_the_hosts_of_its_secrets() {
     door.rig.until(&id, "done");
     let resume = format!("/v1/tasks/{id}/resume");
     let task = post(&door, &resume, json!({"allow_net": ["c.test"]})).await;
-    assert_eq!((task.status, &task.json()["allow_net"]), (202, &json!(["c.test", "api.test"])), "{}", task.json());
+    let whole = json!(["c.test", "api.test", "always.test"]);
+    assert_eq!((task.status, &task.json()["allow_net"]), (202, &whole), "{}", task.json());
+
+    // Another secret comes beside the first, and what was taken away stays away.
+    crate::rig::until("it has ended once more, and is let go", || {
+        let events = door.rig.instance.events(&id).unwrap();
+        let ends = events.iter().filter(|recorded| matches!(recorded.event, event::Event::TaskEnded { .. })).count();
+        ends == 2 && !door.rig.instance.is_held(&id).unwrap()
+    });
+    let secret = json!({"value": "sk-8a02b7d1", "hosts": ["other.test"]});
+    assert_eq!(put(&door, "/v1/secrets/OTHER_KEY", secret).await, 204);
+    let hosts = format!("/v1/tasks/{id}/hosts");
+    assert_eq!(post(&door, &hosts, json!({"deny": ["api.test"]})).await.status, 200);
+    assert_eq!(post(&door, &resume, json!({"secrets": ["NO_KEY"]})).await.status, 422);
+    let task = post(&door, &resume, json!({"secrets": ["OTHER_KEY"]})).await;
+    let now = (json!(["c.test", "always.test", "other.test"]), json!(["API_KEY", "OTHER_KEY"]));
+    assert_eq!(
+        (task.status, &task.json()["allow_net"], &task.json()["secrets"]),
+        (202, &now.0, &now.1),
+        "{}",
+        task.json()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

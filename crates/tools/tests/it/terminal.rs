@@ -79,7 +79,9 @@ fn a_command_is_typed_once_however_often_its_engine_dies() {
     assert_eq!(tools::attach(&call, &task.world), None, "it has not begun");
     // Died between opening and typing.
     let computer = task.world.place.computer().expect("a computer");
-    computer.open_terminal(&call.id.to_string(), "main", None, sandbox::Size::USUAL).expect("it opens");
+    computer
+        .open_terminal(&call.id.to_string(), "main", None, Default::default(), sandbox::Size::USUAL)
+        .expect("it opens");
     task.restarted();
     assert_eq!(tools::attach(&call, &task.world), None, "it is not typed");
     let first = task.run_call(&call);
