@@ -13,6 +13,8 @@ input, p, a { box-sizing: border-box } </style>
 <input id=name style="top:0" aria-label=Name>
 <p id=words style="top:100px">Alpha Beta Gamma</p>
 <input id=range type=range min=0 max=100 value=0 style="top:200px">
+<p draggable=true style="top:600px; width:100px" ondragstart="event.dataTransfer.setData('text/plain', 'D')">D</p>
+<p style="top:600px; left:400px; width:300px" ondragover="event.preventDefault()" ondrop="tell('dropped ' + event.dataTransfer.getData('text/plain'))">Here</p>
 <a href="/other.html" style="top:300px">Other</a>
 <input id=one type=file style="top:400px"><input id=many type=file multiple style="top:500px">
 <script>
@@ -117,12 +119,15 @@ it('mouse and keys do in the page what they do in any other', async () => {
     await page.mouse.down()
     await page.mouse.move((start.x + end.x) / 2, (start.y + end.y) / 2)
     await page.mouse.move(end.x, end.y)
+    await page.mouse.move(end.x + 1, end.y)
     await page.mouse.up()
   }
   await drag([2, 140], [450, 140])
   await tells('marked Alpha Beta Gamma')
   await drag([8, 240], [400, 240])
   await tells('range 5')
+  await drag([50, 640], [500, 640])
+  await tells('dropped D')
   await page.mouse.wheel(0, 800)
   await tells('scrolled far')
   await page.mouse.wheel(0, -800)
@@ -396,6 +401,12 @@ it('on a phone, fingers tap, scroll, drag and enlarge, and a row of keys stands 
     const { width = 0, height = 0 } = (await button.boundingBox()) ?? {}
     expect(Math.min(width, height), await button.evaluate((node) => node.outerHTML)).toBeGreaterThanOrEqual(43.5)
   }
+  // A keyboard that takes half of the screen leaves room for the page.
+  await page.setViewportSize({ width: 390, height: 430 })
+  await expect.poll(async () => (await area.boundingBox())?.height ?? 0).toBeGreaterThan(150)
+  expect(await overflowing(page)).toEqual([])
+  await shot(page, 'phone-typing')
+  await page.setViewportSize({ width: 390, height: 800 })
   // Two fingers draw the picture larger, and a button does; where it is tapped is still what is seen there.
   const wide = async () => (await area.boundingBox())?.width ?? 0
   const before = await wide()
