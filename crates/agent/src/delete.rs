@@ -30,6 +30,6 @@ impl Instance {
         let gone = self.setup.home.tasks().join(format!("{GONE}{id}"));
         std::fs::rename(folder.root(), &gone).map_err(io("remove the task in"))?;
         drop(lock);
-        std::fs::remove_dir_all(&gone).map_err(io("remove the task in"))
+        sandbox::remove_tree(&gone).map_err(io("remove the task in"))
     }
 }

@@ -1,9 +1,10 @@
 //! The door to the agent for everybody else: create a task, run it, look at it, tell it something.
 
 use std::collections::{HashMap, HashSet};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{File, Metadata, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use event::{BlobRef, Event, TaskCreated, TaskId, TaskOptions};
@@ -161,7 +162,7 @@ impl Instance {
         let moved =
             made.and_then(|()| std::fs::rename(&aside, folder.root()).map_err(io("make the task in", folder.root())));
         if let Err(error) = moved {
-            let _ = std::fs::remove_dir_all(&aside);
+            let _ = sandbox::remove_tree(&aside);
             return Err(error);
         }
         Ok(())
@@ -393,8 +394,10 @@ pub(crate) fn no_way_out(options: &event::TaskOptions, driver: sandbox::Driver) 
     ))
 }
 
-/// Puts the person's files into the workspace under their own names; never over something else.
+/// Puts the person's files into the workspace under their own names; never over something else, and never through a link: what an
+/// agent has left in a lent folder may be one.
 fn put_inputs(inputs: &[Input], workspace: &Path) -> Result<Vec<String>, Error> {
+    let folder = sandbox::Folder::open(workspace).map_err(io("open the workspace", workspace))?;
     let mut names = HashSet::new();
     let mut put = Vec::new();
     for (wanted, input) in inputs.iter().map(|input| (input, input.path())) {
@@ -406,21 +409,38 @@ fn put_inputs(inputs: &[Input], workspace: &Path) -> Result<Vec<String>, Error> 
         if !names.insert(name.clone()) {
             return Err(Error::Invalid(format!("two inputs are named {name}: rename one of them")));
         }
-        let to = workspace.join(&name);
-        let same = to.exists() && to.canonicalize().ok() == input.canonicalize().ok();
-        if !same {
-            if to.exists() {
+        let there = folder.about(&name).ok();
+        if let Some(there) = there {
+            if (there.st_dev, there.st_ino) != (metadata.dev(), metadata.ino()) {
+                let to = workspace.join(&name);
                 let text = format!("{} is there already: rename the input or remove that file", to.display());
                 return Err(Error::Invalid(text));
             }
+        } else {
             match wanted {
-                Input::Copy(_) => std::fs::copy(input, &to).map(drop).map_err(io("copy the input", input))?,
-                Input::Move(_) => std::fs::rename(input, &to).map_err(io("move the input", input))?,
+                Input::Copy(_) => copy_in(input, &metadata, &folder, &name).map_err(io("copy the input", input))?,
+                // A rename follows no link as its last part.
+                Input::Move(_) => {
+                    std::fs::rename(input, workspace.join(&name)).map_err(io("move the input", input))?;
+                }
             }
         }
         put.push(name);
     }
     Ok(put)
+}
+
+fn copy_in(input: &Path, about: &Metadata, folder: &sandbox::Folder, name: &str) -> std::io::Result<()> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let aside = format!(".thenar-input-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut copy = folder.create(&aside)?;
+    let copied = std::io::copy(&mut File::open(input)?, &mut copy)
+        .and_then(|_| copy.set_permissions(Permissions::from_mode(about.permissions().mode() & 0o777)))
+        .and_then(|()| folder.rename(&aside, name, sandbox::Over::Nothing));
+    if copied.is_err() {
+        folder.remove(&aside);
+    }
+    copied
 }
 
 pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
@@ -450,4 +470,40 @@ fn base36(mut number: u64, digits: usize) -> String {
         number /= 36;
     }
     String::from_utf8_lossy(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_goes_over_nothing_and_through_no_link_that_an_agent_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("project")).unwrap();
+        std::fs::create_dir_all(at("person")).unwrap();
+        for name in ["data.csv", "run.sh", "kept.csv"] {
+            std::fs::write(at(name), name).unwrap();
+        }
+        std::fs::set_permissions(at("run.sh"), Permissions::from_mode(0o755)).unwrap();
+        // It leads to where nothing is yet, so that whoever asks whether the name is taken is told that it is not.
+        std::os::unix::fs::symlink(at("person/.profile"), at("project/data.csv")).unwrap();
+        std::fs::write(at("project/kept.csv"), "another").unwrap();
+        let put = |inputs: &[Input]| put_inputs(inputs, &at("project"));
+        for wanted in [Input::Copy(at("data.csv")), Input::Move(at("data.csv")), Input::Copy(at("kept.csv"))] {
+            let refused = put(std::slice::from_ref(&wanted)).unwrap_err().to_string();
+            assert!(refused.contains("is there already"), "{wanted:?}: {refused}");
+        }
+        assert!(!at("person/.profile").exists() && at("data.csv").exists());
+        assert_eq!(std::fs::read_to_string(at("project/kept.csv")).unwrap(), "another");
+        // What is new comes whole, with the rights that it had; what is in its place already stays.
+        assert_eq!(
+            put(&[Input::Copy(at("run.sh")), Input::Copy(at("project/kept.csv"))]).unwrap(),
+            ["run.sh", "kept.csv"]
+        );
+        let mode = std::fs::metadata(at("project/run.sh")).unwrap().permissions().mode();
+        assert_eq!((mode & 0o777, std::fs::read_to_string(at("project/run.sh")).unwrap().as_str()), (0o755, "run.sh"));
+        let names = std::fs::read_dir(at("project")).unwrap().count();
+        assert_eq!(names, 3, "nothing else is left");
+    }
 }

@@ -82,7 +82,7 @@ impl Instance {
 
     /// Removes what crashes left half made or half removed. It was never a task, or is none any more.
     pub fn clear_half_done(&self, now_ms: u64) -> usize {
-        self.half_done(now_ms).iter().filter(|folder| std::fs::remove_dir_all(folder).is_ok()).count()
+        self.half_done(now_ms).iter().filter(|folder| sandbox::remove_tree(folder).is_ok()).count()
     }
 
     fn half_done(&self, now_ms: u64) -> Vec<PathBuf> {

@@ -42,6 +42,7 @@ use crate::{Error, Result};
 pub use archive::Compression;
 pub use look::{Diff, Difference, EntryKind, Piece, Seen, Side};
 pub use restore::{Place, Restore, Restored};
+pub use stage::remove_tree;
 pub use sweep::Swept;
 pub use take::{Step, Take};
 pub use text::{TEXT_BYTES_MAX, is_text, text_diff};

@@ -350,9 +350,11 @@ fn pause() {
 
 #[cfg(test)]
 mod tests {
-    //! How a process comes into its groups, on a machine where there are such that it enters by itself.
+    //! How a process comes into its groups, on a machine where there are such that it enters by itself; and what is told to each
+    //! kind of them, in folders that are none of the kernel's, since no machine has both kinds with all controllers.
 
-    use super::{Group, fs};
+    use super::place::{Controller, Place};
+    use super::{Confinement, Counts, Group, Hold, fs};
     use crate::Limits;
 
     #[test]
@@ -368,6 +370,95 @@ mod tests {
         for folder in &earlier {
             let name = folder.path.file_name().unwrap().to_str().unwrap();
             assert_eq!(seen.lines().filter(|line| line.ends_with(name)).count(), earlier.len(), "{seen}");
+        }
+    }
+
+    /// What stands in a file of a group.
+    fn written(group: &std::path::Path, file: &str) -> String {
+        fs::read_to_string(group.join(file)).unwrap_or_else(|error| format!("{file}: {error}"))
+    }
+
+    /// A group in a folder that is none of the kernel's, with the kernel's counters in it.
+    fn made(unified: bool, prepare: impl FnOnce(&std::path::Path)) -> (tempfile::TempDir, Group, std::io::Result<()>) {
+        let tree = tempfile::tempdir().unwrap();
+        let own = tree.path().join("thenar/one");
+        fs::create_dir_all(&own).unwrap();
+        fs::write(tree.path().join("cgroup.subtree_control"), "").unwrap();
+        for (file, text) in [
+            ("memory.events", "low 0\noom 0\noom_kill 1\n"),
+            ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
+            ("pids.events", "max 2\n"),
+            ("pids.peak", "3\n"),
+            ("tasks", ""),
+        ] {
+            fs::write(own.join(file), text).unwrap();
+        }
+        prepare(&own);
+        let limits = Limits {
+            memory_bytes: 128 << 20,
+            processes: 40,
+            cpu_weight: 50,
+            cpu_percent: Some(20),
+            ..Limits::default()
+        };
+        let controllers = vec![Controller::Memory, Controller::Pids, Controller::Cpu];
+        let place = Place { folder: tree.path().to_owned(), controllers, unified };
+        let mut group = Group {
+            folders: Vec::new(),
+            holds: Confinement::default(),
+            oom_kills: None,
+            refused_forks: None,
+            processes_peak: None,
+        };
+        let done = group.make_in(&place, "one", &limits);
+        (tree, group, done)
+    }
+
+    #[test]
+    fn each_kind_of_group_is_told_the_same_limits_in_its_own_words() {
+        let unified: &[(&str, &str)] = &[
+            ("memory.max", "134217728"),
+            ("memory.swap.max", "0"),
+            ("pids.max", "56"),
+            ("cpu.weight", "50"),
+            ("cpu.max", "20000 100000"),
+        ];
+        let earlier: &[(&str, &str)] = &[
+            ("memory.limit_in_bytes", "134217728"),
+            ("memory.memsw.limit_in_bytes", "134217728"),
+            ("memory.kmem.tcp.limit_in_bytes", "67108864"),
+            ("pids.max", "56"),
+            ("cpu.shares", "512"),
+            ("cpu.cfs_period_us", "100000"),
+            ("cpu.cfs_quota_us", "20000"),
+        ];
+        for (is_unified, hold, expected) in [(true, Hold::GroupV2, unified), (false, Hold::GroupV1, earlier)] {
+            let (tree, group, done) = made(is_unified, |_| {});
+            done.unwrap();
+            let own = tree.path().join("thenar/one");
+            for (file, value) in expected {
+                assert_eq!(written(&own, file), *value, "{file}");
+            }
+            let holds = &group.holds;
+            assert_eq!((holds.memory, holds.processes, holds.processor), (hold, hold, hold));
+            let seen = Counts { oom_kills: 1, refused_forks: 2, processes_peak: 3 };
+            assert_eq!(group.counts(), seen);
+            for (file, text) in [("memory.events", "oom_kill 7\n"), ("memory.oom_control", "oom_kill 7\n")] {
+                fs::write(own.join(file), text).unwrap();
+            }
+            assert_eq!(group.counts(), Counts { oom_kills: 7, ..seen });
+            drop(group);
+            assert_eq!(written(&own, "cgroup.kill") == "1", is_unified, "only the unified kind ends all at once");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_was_not_taken_is_not_said_to_hold() {
+        for (unified, file) in [(true, "pids.max"), (false, "pids.max"), (true, "memory.max")] {
+            let (_tree, group, done) = made(unified, |own| fs::create_dir(own.join(file)).unwrap());
+            assert!(done.is_err() && !group.holds.is_whole(), "{file}: {:?}", group.holds);
+            let lost = if file == "pids.max" { group.holds.processes } else { group.holds.memory };
+            assert_eq!(lost, Hold::Own, "{file}");
         }
     }
 }

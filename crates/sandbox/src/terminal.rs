@@ -68,7 +68,7 @@ pub struct Terminal {
     /// The command that was typed last with [`Computer::type_command`].
     pub command: Option<TypedCommand>,
     /// Nothing but the shell has the terminal, and it does not wait for a command as it usually does: it computes, waits
-    /// for input of another kind, or is another shell by now, of which nobody knows when a command is over.
+    /// for input of another kind, or is another shell by now, or one that was told to say nothing, of which nobody knows when a command is over.
     #[serde(default)]
     pub unmarked: bool,
 }

@@ -65,7 +65,7 @@ fn in_a_folder(workspace: Option<&Path>, argv: Vec<String>) -> Result<u8, Proble
     let folder = home.join(FOLDER).join(std::process::id().to_string());
     let _held = folder_held(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
     let outcome = run(&config, &folder, workspace, argv);
-    let _ = std::fs::remove_dir_all(&folder);
+    let _ = sandbox::remove_tree(&folder);
     outcome
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn clear_left(home: &Path) -> usize {
         if let Ok(Some(computer)) = Computer::attach(&folder.join("computer")) {
             let _ = computer.shutdown();
         }
-        std::fs::remove_dir_all(folder).is_ok()
+        sandbox::remove_tree(&folder).is_ok()
     };
     left(home).map(clear).filter(|cleared| *cleared).count()
 }

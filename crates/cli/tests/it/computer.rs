@@ -26,6 +26,17 @@ fn the_exit_code_is_the_commands() {
 }
 
 #[test]
+fn a_workspace_deeper_than_there_are_descriptors_goes_with_its_command() {
+    let desk = Desk::new();
+    let dig = "import os\nfor level in range(2_000):\n os.mkdir('d'); os.chdir('d')\nprint('dug')";
+    // As a shell of an ordinary user begins: a removal that holds one for each level would stop half way.
+    let machine = "ulimit -n 1024; exec \"$@\"";
+    let dug = desk.run_as_it_is(machine, &["computer", "exec", "--", "python3", "-c", dig]);
+    dug.code(0).puts_out("dug\n");
+    assert_eq!(fs::read_dir(desk.path("home/exec")).into_iter().flatten().count(), 0, "nothing is left of it");
+}
+
+#[test]
 fn input_is_passed_on_as_it_is() {
     let desk = Desk::new();
     let reading =

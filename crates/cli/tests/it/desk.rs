@@ -160,11 +160,23 @@ impl Desk {
 
     /// Runs the program to its end on a machine that lacks something: root of namespaces of its own sets it up by this script,
     /// which goes on with `exec "$@"`.
-    #[expect(clippy::disallowed_methods, reason = "the program under test, in namespaces of its own")]
     pub(crate) fn run_where(&self, machine: &str, arguments: &[&str]) -> Ran {
+        self.run_by(
+            &["/usr/bin/unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", machine, "sh"],
+            arguments,
+        )
+    }
+
+    /// The same by a shell of this machine's.
+    pub(crate) fn run_as_it_is(&self, machine: &str, arguments: &[&str]) -> Ran {
+        self.run_by(&["/bin/sh", "-ec", machine, "sh"], arguments)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the program under test, by another one")]
+    fn run_by(&self, by: &[&str], arguments: &[&str]) -> Ran {
         let program = self.command(arguments);
-        let mut command = Command::new("/usr/bin/unshare");
-        command.args(["--user", "--map-root-user", "--mount", "sh", "-ec", machine, "sh"]);
+        let mut command = Command::new(by[0]);
+        command.args(&by[1..]);
         command.arg(program.get_program()).args(program.get_args()).current_dir(&self.here).env_clear();
         command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let output = command.stdin(Stdio::null()).output().unwrap();

@@ -1,9 +1,11 @@
 //! A folder at the top of a tree in which a restore makes things before they get their place, and into which it moves what has to go. Files are whole when they
 //! appear, whatever happens in between; and however deep a tree is, taking it down needs no path to it and few descriptors.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags};
 use rustix::io::Errno;
 
 use super::walk::STAGE;
@@ -107,8 +109,7 @@ impl Stage {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(_) => {
                     loosen(folder.as_fd(), &below);
-                    let to = self.name();
-                    rustix::fs::renameat(&folder, below.as_slice(), &self.fd, to.as_str())?;
+                    self.bring_up(folder.as_fd(), &below)?;
                 }
             }
         }
@@ -119,11 +120,39 @@ impl Stage {
         }
     }
 
+    /// Moves a folder here, under a name that nothing bears: what was left by somebody before has names of the same kind.
+    fn bring_up(&mut self, folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+        loop {
+            let to = self.name();
+            match rustix::fs::renameat_with(folder, name, &self.fd, to.as_str(), RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {}
+                // A file system that does not know the flag refuses at least what is not empty.
+                Err(Errno::INVAL | Errno::NOSYS) => match rustix::fs::renameat(folder, name, &self.fd, to.as_str()) {
+                    Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+                    other => return other,
+                },
+                other => return other,
+            }
+        }
+    }
+
     /// Takes down what lies here, and the folder itself.
     pub(super) fn close(&mut self, top: BorrowedFd<'_>) -> Result<(), Errno> {
         self.empty()?;
         rustix::fs::unlinkat(top, STAGE, AtFlags::REMOVEDIR)
     }
+}
+
+/// Removes a folder with all that is in it. What programs inside have made may be deeper than a call for each step of the way has
+/// stack or descriptors for, and closed to its owner.
+///
+/// # Errors
+/// If something in it cannot be removed, or the path leads to no folder.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    let fd = rustix::fs::open(path, FOLDER, Mode::empty())?;
+    loosen_opened(fd.as_fd());
+    Stage { fd, next: 0 }.empty()?;
+    std::fs::remove_dir(path)
 }
 
 pub(super) fn names(folder: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
@@ -160,5 +189,35 @@ pub(super) fn loosen_opened(folder: BorrowedFd<'_>) {
         let number = std::os::fd::AsRawFd::as_raw_fd(&folder);
         let mode = Mode::from_raw_mode(stat.st_mode & 0o7777 | 0o700);
         let _ = rustix::fs::chmod(format!("/proc/self/fd/{number}"), mode);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_tree_deeper_than_there_are_descriptors_goes_with_what_a_removal_before_has_left() {
+        let top = tempfile::tempdir().unwrap();
+        let tree = top.path().join("tree");
+        fs::create_dir_all(tree.join("n1/n2/n3/x")).unwrap();
+        fs::create_dir_all(tree.join("n2/n1")).unwrap();
+        fs::write(tree.join("n3"), "a file").unwrap();
+        fs::create_dir_all(tree.join("closed/below")).unwrap();
+        fs::set_permissions(tree.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
+        std::os::unix::fs::symlink(top.path(), tree.join("link")).unwrap();
+        fs::write(top.path().join("beside"), "stays").unwrap();
+        let mut at: OwnedFd = fs::File::open(&tree).unwrap().into();
+        for _ in 0..3_000 {
+            rustix::fs::mkdirat(&at, "d", Mode::from_raw_mode(0o755)).unwrap();
+            at = rustix::fs::openat(&at, "d", FOLDER, Mode::empty()).unwrap();
+        }
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists() && top.path().join("beside").exists());
+        std::os::unix::fs::symlink(top.path(), &tree).unwrap();
+        assert!(remove_tree(&tree).is_err() && top.path().join("beside").exists(), "a link is no folder");
     }
 }

@@ -185,7 +185,8 @@ impl Drawn {
             self.over(to, None);
             (self.prompt, self.look_at, self.shell) = (Prompt::Empty, None, Some(shell));
             self.changes += 1;
-        } else if !edits && !self.unmarked {
+        } else if !self.unmarked {
+            // It edits a line, too, where it was told to say nothing at all: then not even that it has read one is known.
             self.unmarked = true;
             self.changes += 1;
         }

@@ -127,6 +127,13 @@ fn a_shell_that_does_not_tell_is_said_to_be_one() {
     assert!(computer.type_command("w3", "t", "echo no").is_err());
     computer.write_input("k2", "t", b"echo from sh; exec sleep 1000\r").unwrap();
     until("it took it", || screen(&computer, "t").contains("\nfrom sh"));
+    // And one that was told to say nothing at all.
+    open(&computer, "u", "other");
+    let silent = "bind 'set enable-bracketed-paste off'; unset PS0 PS1 PROMPT_COMMAND";
+    command_over(&computer, "u", "w4", silent);
+    computer.type_command("w5", "u", "echo still told").unwrap();
+    until("it is said", || look(&computer, "u", Until::Now, Depict::Nothing).terminal.unmarked);
+    assert!(screen(&computer, "u").contains("\nstill told"));
 }
 
 #[test]
