@@ -110,6 +110,14 @@ impl Viewer {
         self.browser().is_alive()
     }
 
+    /// Whether the agent does something along this line just now: it is let finish what it has begun.
+    pub fn is_at_work(&self) -> bool {
+        match &self.0 {
+            Line::Taken { .. } => false,
+            Line::Agents(held) => held.is_at_work(),
+        }
+    }
+
     /// Whether both look along the same line of the agent's.
     pub fn is_the_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {

@@ -4,6 +4,7 @@
 
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use browser::{Browser, Destination, Error, Spot, Start};
@@ -28,12 +29,19 @@ pub struct Held {
     stream: UnixStream,
     /// What the model is told with the next result.
     note: Mutex<Option<&'static str>>,
+    /// Calls that are under way in it.
+    calls: AtomicUsize,
 }
 
 impl Held {
     /// The browser, to be looked at: what is done in it is the agent's.
     pub fn browser(&self) -> &Browser {
         &self.browser
+    }
+
+    /// Whether a call of the agent's is under way in it: whoever takes the line now cuts it.
+    pub fn is_at_work(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -44,10 +52,23 @@ impl Drop for Held {
     }
 }
 
-/// A browser, and the computer it is in.
+/// A browser in which a call is under way, and the computer it is in.
 pub(crate) struct Taken {
     pub(crate) held: Arc<Held>,
     pub(crate) computer: Computer,
+}
+
+impl Taken {
+    fn new(held: Arc<Held>, computer: Computer) -> Self {
+        held.calls.fetch_add(1, Ordering::Relaxed);
+        Self { held, computer }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.held.calls.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl std::ops::Deref for Taken {
@@ -70,7 +91,7 @@ pub(crate) fn take(call: &Call<'_>, which: sandbox::Browser) -> Result<Taken, Ou
     let computer = process::computer(call)?;
     let held = place.browser();
     if let Some(held) = held.filter(|held| held.browser.is_alive()) {
-        return Ok(Taken { held, computer });
+        return Ok(Taken::new(held, computer));
     }
     let (computer, line) = match computer.browser(which) {
         // The computer that was opened earlier is gone; another one has another browser.
@@ -99,9 +120,10 @@ pub(crate) fn take(call: &Call<'_>, which: sandbox::Browser) -> Result<Taken, Ou
     let browser = Browser::attach(reader, writer, start).map_err(|error| failed(&error))?;
     let started_anew = line.fresh && line.generation > 1;
     let note = started_anew.then_some("The browser had ended and was started anew: what was open in it is gone.");
-    let held = Arc::new(Held { browser, stream: line.stream, note: Mutex::new(note) });
-    place.hold(Arc::clone(&held));
-    Ok(Taken { held, computer })
+    let held = Arc::new(Held { browser, stream: line.stream, note: Mutex::new(note), calls: AtomicUsize::new(0) });
+    let taken = Taken::new(Arc::clone(&held), computer);
+    place.hold(held);
+    Ok(taken)
 }
 
 /// Looks at something in the browser; it may be done again.

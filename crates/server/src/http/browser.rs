@@ -231,7 +231,7 @@ fn now(shared: &Shared, id: &TaskId) -> Now {
     }
     let viewer = if summary.taken_over == Some(ComputerPart::Browser) {
         // Why it cannot be had is told to whoever wants to use it, and none is started for whoever only looks.
-        line(shared, id, Instance::view_living_browser).ok()
+        at_work(shared, id).map(Arc::new).or_else(|| line(shared, id, Instance::view_living_browser).ok())
     } else if let Some(viewer) = shared.app.instance.look_at_browser(id) {
         Some(Arc::new(viewer))
     } else if summary.state == "waiting" {
@@ -354,12 +354,21 @@ async fn taken(shared: &Shared, id: &TaskId) -> Result<Arc<Viewer>, Problem> {
     blocking(move || line(&shared, &id, Instance::view_browser)).await
 }
 
+/// The agent's line, while a call of its is under way there.
+fn at_work(shared: &Shared, id: &TaskId) -> Option<Viewer> {
+    shared.app.instance.look_at_browser(id).filter(Viewer::is_at_work)
+}
+
 /// The line to a task's browser that is not the agent's, taken now if there was none.
 fn line(shared: &Shared, id: &TaskId, take: Take) -> Result<Arc<Viewer>, Problem> {
     // Held while a line is taken: a second one would cut the first.
     let mut lines = lines(shared);
     if let Some(viewer) = lines.get(id).filter(|viewer| viewer.is_there()) {
         return Ok(Arc::clone(viewer));
+    }
+    if at_work(shared, id).is_some() {
+        let hint = "the agent finishes what it has begun there: try again in a moment";
+        return Err(Problem::new(Kind::NotNow, "the agent is still at work in the browser", hint));
     }
     let gone = || Problem::new(Kind::NotNow, "the task has no computer now", "resume it first");
     let viewer = Arc::new(take(&shared.app.instance, id)?.ok_or_else(gone)?);

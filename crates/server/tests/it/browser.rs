@@ -370,3 +370,36 @@ async fn what_one_window_has_taken_over_is_refused_to_another_in_words() {
     assert_eq!(from("two", "handback", json!({})).await.status, 202);
     tokio::task::block_in_place(|| door.rig.until(&id, "done"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_agent_has_begun_in_a_browser_is_not_cut_by_whoever_takes_it_over() {
+    let long = "await new Promise((done) => setTimeout(() => done('all of it'), 3000))";
+    let server = ModelServer::start(move |before, _| match before {
+        0 => Answer::Stream(Turn::call("browser_navigate", &json!({ "url": PAGE }))),
+        1 => Answer::Stream(Turn::call("browser_console_exec", &json!({ "javascript": long }))),
+        _ => Answer::Stream(Turn::say("That was it.")),
+    });
+    let door = door_before(server.unwrap(), RunnerLimits::default(), HttpLimits::default());
+    let id = made(&door).await;
+    let at = |rest: &str| format!("/v1/tasks/{id}{rest}");
+    let events = async || get(&door, &at("/events?limit=2000")).await.json()["events"].as_array().unwrap().clone();
+    let count = |events: &[Value], kind: &str| events.iter().filter(|line| line["event"]["event"] == kind).count();
+    // Two calls of the model's and two of tools have begun, and one of the tools' has ended.
+    while count(&events().await, "effect_started") < 4 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(post(&door, &at("/takeover"), json!({"what": {"part": "browser"}})).await.status, 202);
+    let response = door.router.clone().oneshot(request(&door, "GET", &at("/browser"), &[], None)).await.unwrap();
+    let mut pictures = Body::into_data_stream(response.into_body());
+    // Watched all the while, and clicked in as soon as it can be.
+    let key = json!({ "acts": [{ "act": "key", "key": "a" }] });
+    while post(&door, &at("/browser/input"), key.clone()).await.status != 204 {
+        pictures.next().await.expect("it goes on").unwrap();
+    }
+    let told = events().await;
+    let ended: Vec<&Value> = told.iter().filter(|line| line["event"]["event"] == "tool_finished").collect();
+    assert_eq!((ended.len(), &ended[1]["event"]["result"]["status"]), (2, &json!("ok")), "{:?}", ended[1]);
+    let text = ended[1]["event"]["result"]["text"].as_str().unwrap();
+    assert!(text.contains("all of it"), "{text}");
+    assert_eq!(post(&door, &at("/stop"), json!({})).await.status, 202);
+}
