@@ -10,6 +10,7 @@ export class TaskPages {
   #list = $state.raw<TaskSummary[]>([])
   #next = $state<string | null>(null)
   #loaded = $state(false)
+  #broken = $state.raw<string[]>([])
 
   constructor(readonly filter: TaskFilter = {}) {}
 
@@ -23,6 +24,11 @@ export class TaskPages {
     return this.#next !== null
   }
 
+  /** Tasks whose record cannot be read. */
+  get broken(): string[] {
+    return this.#broken
+  }
+
   /** Asks for the first page; what was shown beyond it stays. */
   async refresh(): Promise<void> {
     const page = await api.tasks(this.filter)
@@ -30,6 +36,7 @@ export class TaskPages {
     const older = page.next && last ? this.#list.filter((task) => isAfter(task, last)) : []
     this.#list = [...page.tasks, ...older]
     if (older.length === 0) this.#next = page.next
+    this.#broken = page.broken
     this.#loaded = true
   }
 

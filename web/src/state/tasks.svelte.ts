@@ -30,6 +30,10 @@ export const tasks = {
   get hasMore(): boolean {
     return all.hasMore
   },
+  /** Those whose record cannot be read. */
+  get broken(): string[] {
+    return all.broken
+  },
   /** What the person looks for. */
   get shown(): TaskPages {
     return found ?? all

@@ -25,6 +25,7 @@ it('a task is begun, and its record is verified', async () => {
   await page.goto(`${server.site}/tasks/${id}/record`)
   await page.getByText('The record is whole').waitFor()
   await page.goto(`${server.site}/settings/notifications`)
-  await page.getByRole('checkbox').waitFor()
+  await page.getByText('They need HTTPS.').waitFor()
+  expect(await page.getByRole('checkbox').isDisabled()).toBe(true)
   await done(page)
 })

@@ -44,6 +44,7 @@ beforeAll(async () => {
   demo = readdirSync(join(server.home, 'data/tasks'))[0] ?? ''
   await server.start()
   await server.put('/v1/settings/models/openai:qwen3', { base_url: 'http://127.0.0.1:11434/v1', api_key: 'none', input_price: 0, output_price: 0 })
+  await server.put('/v1/settings/models/anthropic:claude-sonnet-4-5', { api_key: 'none', input_price: 3, output_price: 15 })
   await server.put('/v1/settings/hosts', { allow_net: ['pypi.org', 'files.pythonhosted.org'] })
   await server.put('/v1/secrets/GITHUB_TOKEN', { value: 'a value that no page is told', hosts: ['api.github.com'] })
   asking = await server.task(server.script({ calls: [{ name: 'message_ask_user', arguments: { text: 'Should the summary be for the **board** or for the **team**?' } }] }), 'Summarise the minutes of last week')
@@ -64,6 +65,14 @@ afterAll(async () => {
   await server.close()
 })
 
+/** The cards, with the first page of the PDF drawn. */
+const cards = async (page: Page) => {
+  const section = page.locator('section:has(> .files)')
+  await section.evaluate((node) => node.scrollIntoView({ block: 'start' }))
+  await section.locator('canvas').waitFor()
+  await section.evaluate((node) => node.scrollIntoView({ block: 'start' }))
+}
+
 const settled = (page: Page) => page.waitForTimeout(1200)
 
 const pictures: [name: string, path: () => string, options: BrowserContextOptions, act?: (page: Page) => Promise<unknown>][] = [
@@ -71,9 +80,10 @@ const pictures: [name: string, path: () => string, options: BrowserContextOption
   ['home-dark', () => '/', DARK],
   ['home-zh', () => '/', CHINESE],
   ['home-phone', () => '/', PHONE],
-  ['task', () => `/tasks/${demo}`, {}],
-  ['task-dark', () => `/tasks/${demo}`, DARK],
+  ['task', () => `/tasks/${demo}`, {}, cards],
+  ['task-dark', () => `/tasks/${demo}`, DARK, cards],
   ['task-phone', () => `/tasks/${demo}`, PHONE],
+  ['cards-phone', () => `/tasks/${demo}`, PHONE, cards],
   ['replay', () => `/tasks/${demo}?at=85`, {}],
   ['replay-zh-dark', () => `/tasks/${demo}?at=130`, { ...DARK, ...CHINESE }],
   ['files', () => `/tasks/${demo}`, {}, (page) => page.getByRole('tab', { name: 'Files' }).click()],
@@ -101,7 +111,7 @@ const pictures: [name: string, path: () => string, options: BrowserContextOption
   ['tasks-phone', () => '/', PHONE, (page) => page.getByRole('button', { name: 'Show the tasks' }).tap()],
   ['search', () => '/', {}, (page) => page.getByRole('searchbox').fill('report xlsx')],
   ['budget', () => '/', {}, (page) => page.getByRole('button', { name: 'Budget' }).click()],
-  ['reach', () => '/', DARK, (page) => page.getByRole('button', { name: 'Hosts' }).click()],
+  ['reach', () => '/', DARK, (page) => page.getByRole('button', { name: 'Network' }).click()],
   ['record-phone', () => `/tasks/${demo}/record`, PHONE],
   ['record-dark-zh', () => `/tasks/${demo}/record`, { ...DARK, ...CHINESE }],
   ['preview-phone', () => `/tasks/${demo}`, PHONE, (page) => page.getByRole('button', { name: 'Open report.html' }).click()],

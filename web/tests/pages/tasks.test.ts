@@ -1,5 +1,7 @@
 // The list of tasks when there are more of them than one page of the list has.
 
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { closeBrowser, done, open, serious, Server } from './stage'
@@ -85,5 +87,19 @@ it('pages that were opened stay while new tasks come, each once', async () => {
   await expect.poll(async () => (await titles(page)).length).toBe(9)
   await server.until(await server.task(server.script({ say: 'Done.', calls: [{ name: 'idle' }] }), 'The latest'), 'done')
   await expect.poll(() => titles(page)).toEqual(['The latest', ...[7, 6, 5, 4, 3, 2, 1].map((at) => `Count to ${at}`), 'Sort the letters', 'Compare the three offers'])
+  await done(page)
+})
+
+it('a list that is refused says why, and a record that cannot be read is named', async () => {
+  const page = await paged()
+  await page.route(/\/v1\/tasks\?/, (route) => route.fulfill({ status: 500, contentType: 'application/problem+json', body: JSON.stringify({ detail: 'the disk is full', hint: 'make room on it' }) }))
+  await page.locator('.sidebar [role=alert]').getByText('make room on it').waitFor()
+  await page.unroute(/\/v1\/tasks\?/)
+  await page.locator('.sidebar').getByRole('button', { name: 'Try again' }).click()
+  await page.locator('.sidebar [role=alert]').waitFor({ state: 'detached' })
+  const id = made.pop() ?? ''
+  writeFileSync(join(server.home, 'data/tasks', id, 'journal.db'), 'no journal any more')
+  await page.getByText(`thenar journal verify ${id}`).waitFor()
+  expect(await serious(page)).toEqual([])
   await done(page)
 })
