@@ -63,7 +63,8 @@ function asText(as: 'text' | 'markdown', text: string | null): Peek | null {
 }
 
 function table(rows: string[][]): Peek | null {
-  return rows.length > 0 ? { as: 'table', rows: rows.slice(0, ROWS).map((row) => row.slice(0, COLUMNS)) } : null
+  const filled = rows.filter((row) => row.some(Boolean)).slice(0, ROWS)
+  return filled.length > 0 ? { as: 'table', rows: filled.map((row) => row.slice(0, COLUMNS)) } : null
 }
 
 const whole = async (url: string): Promise<Blob> => (await request('GET', url)).blob()
