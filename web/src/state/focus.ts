@@ -1,10 +1,12 @@
-// Keeps the keyboard's place. When what has the focus goes, or can be used no more, the browser leaves the focus nowhere: here it
-// goes to what is nearest in the same part of the page, or, where a whole screen went, to the new one.
+// Keeps the keyboard's place. When what has the focus goes, or cannot be used for a while, the browser leaves the focus nowhere: here
+// it goes to what is nearest in the same part of the page, or, where a whole screen went, to the new one; or it comes back.
 
-const TABBABLE = 'a[href], button:not(:disabled), input:not(:disabled), textarea:not(:disabled), select:not(:disabled), summary, [tabindex]:not([tabindex="-1"])'
+const CONTROL = 'a[href], button, input, textarea, select, summary, [tabindex]:not([tabindex="-1"])'
 
-export const tabbable = (within: Element): HTMLElement[] =>
-  [...within.querySelectorAll<HTMLElement>(TABBABLE)].filter((node) => node.getClientRects().length > 0 && !node.closest('[inert]'))
+const controls = (within: Element): HTMLElement[] =>
+  [...within.querySelectorAll<HTMLElement>(CONTROL)].filter((node) => node.getClientRects().length > 0 && !node.closest('[inert]'))
+
+export const tabbable = (within: Element): HTMLElement[] => controls(within).filter((node) => !node.matches(':disabled'))
 
 /** Watches the page until it is told to stop; gives what stops it. */
 export function keepFocus(root: HTMLElement): () => void {
@@ -12,10 +14,16 @@ export function keepFocus(root: HTMLElement): () => void {
   let path: Element[] = []
   let place = new DOMRect()
   let byKeyboard = false
+  let waits = false
 
   function remember(): void {
     const node = document.activeElement
     if (!node || node === document.body || !root.contains(node)) return
+    waits = false
+    stands(node)
+  }
+
+  function stands(node: Element): void {
     path = []
     for (let at: Element | null = node; at && at !== root; at = at.parentElement) path.push(at)
     place = node.getBoundingClientRect()
@@ -24,12 +32,21 @@ export function keepFocus(root: HTMLElement): () => void {
   function look(): void {
     const [last] = path
     if (!byKeyboard || document.activeElement !== document.body || !last) return
-    // The person put it down, or it only moved.
-    if (last.isConnected && !last.matches(':disabled') && last.getClientRects().length > 0) return
+    if (last.isConnected && last.getClientRects().length > 0) {
+      // It is at work: the focus waits for it, or for what takes its place.
+      if (last.matches(':disabled')) waits = true
+      else if (waits && last instanceof HTMLElement) last.focus()
+      return
+    }
     const within = path.slice(1).find((node) => node.isConnected && node.getClientRects().length > 0)
     path = []
     if (!within || within.matches('main') || within.querySelector('main')) return document.querySelector<HTMLElement>('main')?.focus()
-    const [nearest] = tabbable(within).sort((a, b) => distance(a) - distance(b))
+    const [nearest] = controls(within).sort((a, b) => distance(a) - distance(b))
+    if (nearest?.matches(':disabled')) {
+      stands(nearest)
+      waits = true
+      return
+    }
     if (nearest) return nearest.focus()
     within.setAttribute('tabindex', '-1')
     if (within instanceof HTMLElement) within.focus()
