@@ -1923,6 +1923,8 @@ export interface components {
             max_steps?: number | null;
             /** @description A number and a unit: `90s`, `20m`, `8h`, `2d`. From now on. */
             max_time?: string | null;
+            /** @description Names of secrets that programs can use from now on, beside those that they could; their hosts may be reached. */
+            secrets?: string[];
         };
         /** @description A checkpoint, and when it was taken. */
         Listed: components["schemas"]["Checkpoint"] & {
