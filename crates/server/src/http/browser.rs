@@ -219,9 +219,9 @@ fn show(shared: &Shared, id: &TaskId, send: impl Fn(Bytes) -> bool) {
     }
 }
 
-/// Waits on a thread that may block.
+/// Waits on a thread that may block, also while the runtime is on its way out.
 fn pause(time: Duration) {
-    tokio::runtime::Handle::current().block_on(tokio::time::sleep(time));
+    std::thread::park_timeout(time);
 }
 
 fn now(shared: &Shared, id: &TaskId) -> Now {
