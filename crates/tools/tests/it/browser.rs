@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::task::Task;
 
-/// Pages by their paths; `/file` gives a file to keep, and what is posted comes back in brackets.
+/// Pages by their paths; `/file` gives a file to keep, by the name after a `?` if there is one, and what is posted comes back in brackets.
 const SERVER: &str = r#"
-import http.server, json, sys
+import http.server, json, urllib.parse
 PAGES = json.load(open('pages.json'))
 class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args): pass
@@ -18,8 +18,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
     def do_GET(self):
-        if self.path == '/file':
-            self.give(b'a,b\n1,2\n', ('Content-Type', 'text/csv'), ('Content-Disposition', 'attachment; filename="data.csv"'))
+        path, _, name = self.path.partition('?')
+        if path == '/file':
+            named = 'attachment; filename="%s"' % (urllib.parse.unquote(name) or 'data.csv')
+            self.give(b'a,b\n1,2\n', ('Content-Type', 'text/csv'), ('Content-Disposition', named))
         else:
             self.give(PAGES.get(self.path, 'nothing').encode())
     def do_POST(self):
@@ -165,6 +167,47 @@ fn files_pass_between_pages_and_the_workspace() {
     let send = number(&view, "button: Send");
     let told = task.text("browser_click", json!({"element": send}));
     assert_eq!((told.matches("first").count(), told.matches("second").count()), (2, 1), "{told}");
+}
+
+#[test]
+fn no_page_reads_the_machines_files_and_no_download_leaves_its_folder() {
+    let mut task = before(&[(
+        "/",
+        "<iframe src='file:///etc/passwd' title=Frame></iframe><a href='file:///etc/passwd'>Link</a>\
+         <a href='/file?..%2F..%2F.bashrc'>Up</a><a href='/file?%2Fetc%2Fcron.d%2Fjob'>Root</a><a href='/file?Open%20me.desktop'>Drive</a>",
+    )]);
+    let read = "await fetch('file:///etc/passwd').then(it => it.text(), error => error.name)";
+    let told = task.text("browser_console_exec", json!({"javascript": read}));
+    assert_eq!(told, "Result:\n| TypeError");
+    let link = element(&mut task, "link: Link");
+    task.run("browser_click", json!({"element": link}));
+    let view = task.text("browser_view", json!({}));
+    assert!(view.contains("localhost:8000") && !view.contains("root:"), "{view}");
+    for name in ["Up", "Root", "Drive"] {
+        let link = number(&view, &format!("link: {name}"));
+        let mut told = task.text("browser_click", json!({"element": link}));
+        if !told.contains("Downloaded") {
+            told = task.text("browser_view", json!({}));
+        }
+        assert!(told.contains("to /workspace/downloads/"), "{told}");
+    }
+    let list = "find . -newer server.py -type f ! -name pages.json ! -name server.py -printf '%p %m\\n' | sort";
+    let files = task.text("shell_exec", json!({"command": list}));
+    let kept: Vec<&str> = files.lines().filter(|line| line.starts_with("./")).collect();
+    assert_eq!(kept.len(), 3, "{files}");
+    assert!(kept.iter().all(|line| line.starts_with("./downloads/") && line.ends_with(" 644")), "{files}");
+    assert!(kept.iter().all(|line| line.matches('/').count() == 2 && !line.starts_with("./downloads/.")), "{files}");
+}
+
+#[test]
+fn the_whole_chromium_comes_where_it_is_asked_for() {
+    let mut task = before(&[("/", "<h1>Here</h1>")]);
+    let which = json!({"javascript": "navigator.pdfViewerEnabled"});
+    let lean = task.text("browser_console_exec", which.clone());
+    let told = task.text("browser_restart", json!({"url": "http://localhost:8000/", "full": true}));
+    assert!(told.contains("# Here"), "{told}");
+    let whole = task.text("browser_console_exec", which);
+    assert_eq!((lean.as_str(), whole.as_str()), ("Result:\n| false", "Result:\n| true"));
 }
 
 #[test]
