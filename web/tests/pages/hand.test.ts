@@ -277,6 +277,8 @@ it('a page that asks for files gets the task’s, or the person’s own', async 
   ])
   await tells('file one.txt the first')
   await tells('file 二.txt the second')
+  // The page has its room again.
+  await form.waitFor({ state: 'detached' })
   await ask(440)
   await form.getByRole('button', { name: 'Cancel' }).click()
   await form.waitFor({ state: 'detached' })

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
 use browser::{Destination, Start};
+use rustix::process::{Pid, Signal, kill_process_group};
 use sandbox::Computer;
 use tempfile::TempDir;
 
@@ -116,7 +117,8 @@ impl Bare {
 
 impl Drop for Bare {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // Its pages' processes with it: left over, they would count as others'.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
 }
