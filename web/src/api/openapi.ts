@@ -1267,12 +1267,12 @@ export interface components {
             /** @enum {string} */
             to: "reload";
         } | {
-            /** Format: int32 */
+            /** Format: int64 */
             number: number;
             /** @enum {string} */
             to: "tab";
         } | {
-            /** Format: int32 */
+            /** Format: int64 */
             number: number;
             /** @enum {string} */
             to: "close";

@@ -115,6 +115,8 @@ it('at every moment of the past the page is seen as it was, by the one who ran i
     await page.getByRole('tab', { name: 'Browser' }).click()
     const slider = page.getByRole('slider').first()
     const to = async (seq: number) => await slider.evaluate((input: HTMLInputElement, at) => ((input.value = String(at)), input.dispatchEvent(new Event('input', { bubbles: true }))), seq)
+    // There is no way to what has not arrived.
+    await expect.poll(() => slider.evaluate((input: HTMLInputElement) => Number(input.max))).toBeGreaterThanOrEqual(seen.at(-1)?.seq ?? 0)
     // There and back, past every picture.
     for (const { seq, title } of [...seen.filter(({ pictured }) => pictured), ...seen.filter(({ pictured }) => pictured).reverse()]) {
       await to(seq)

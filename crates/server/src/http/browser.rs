@@ -9,7 +9,7 @@ use agent::{Instance, KeysHeld, OpenTab, PageFrame, PageInput, PageSight, Viewer
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse as _;
 use event::{ComputerPart, PageSeen, TaskId};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::events::StreamMessage;
 use super::extract::{Said, task_id, whole};
-use super::hands::Handed;
+use super::hands::{Hand, Handed};
 use super::problem::{Answer, Handling, Kind, OfBrowser, OfTask, Problem};
 use super::tasks::summary;
 use super::{Shared, blocking};
@@ -268,7 +268,7 @@ pub(super) async fn selection(State(shared): State<Shared>, Path(name): Path<Str
 pub(super) async fn input(
     State(shared): State<Shared>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    hand: Hand,
     Said(said): Said<BrowserInput>,
 ) -> Answer {
     let id = task_id(&name)?;
@@ -276,7 +276,7 @@ pub(super) async fn input(
         return Err(Problem::invalid(format!("acts are 1 to {ACTS_MAX}")));
     }
     let acts: Vec<PageInput> = said.acts.into_iter().map(Act::checked).collect::<Result<_, _>>()?;
-    let viewer = taken_by(&shared, &id, &headers).await?;
+    let viewer = taken_by(&shared, &id, &hand).await?;
     blocking(move || Ok(acts.iter().try_for_each(|act| viewer.feed(act))?)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -325,9 +325,9 @@ pub(super) async fn seen(shared: &Shared, id: &TaskId) -> Option<PageSeen> {
 }
 
 /// The same for whoever has taken it over, where several could have.
-pub(super) async fn taken_by(shared: &Shared, id: &TaskId, headers: &HeaderMap) -> Result<Arc<Viewer>, Problem> {
+pub(super) async fn taken_by(shared: &Shared, id: &TaskId, hand: &Hand) -> Result<Arc<Viewer>, Problem> {
     let viewer = taken(shared, id).await?;
-    shared.hands.check(id, headers)?;
+    shared.hands.check(id, hand)?;
     Ok(viewer)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use agent::{Going, UPLOAD_FILES_MAX};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use event::TaskId;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::browser::taken_by;
 use super::extract::{Said, task_id, whole};
 use super::files::Content;
-use super::hands::Handed;
+use super::hands::{Hand, Handed};
 use super::problem::{Answer, Giving, Handling, Kind, Problem};
 use super::tasks::summary;
 use super::upload::{self, Incoming};
@@ -26,7 +26,7 @@ const PATH_CHARS_MAX: usize = 4_096;
 
 /// Where the person goes.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "to", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "to", rename_all = "snake_case")]
 #[schema(as = BrowserGoing)]
 pub(super) enum Go {
     /// An address: `https://example.org/a`, `example.org`, `localhost:8000`.
@@ -40,13 +40,13 @@ pub(super) enum Go {
     /// Another tab, by its number.
     Tab {
         #[serde(deserialize_with = "whole")]
-        #[schema(minimum = 0)]
+        #[schema(minimum = 0, maximum = 4_294_967_295_u32, format = Int64)]
         number: u32,
     },
     /// Close a tab.
     Close {
         #[serde(deserialize_with = "whole")]
-        #[schema(minimum = 0)]
+        #[schema(minimum = 0, maximum = 4_294_967_295_u32, format = Int64)]
         number: u32,
     },
     /// An empty tab.
@@ -83,7 +83,7 @@ pub(super) struct Form {
 pub(super) async fn go(
     State(shared): State<Shared>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    hand: Hand,
     Said(to): Said<Go>,
 ) -> Answer {
     let id = task_id(&name)?;
@@ -92,7 +92,7 @@ pub(super) async fn go(
     {
         return Err(Problem::invalid(format!("an address has 1 to {ADDRESS_CHARS_MAX} characters")));
     }
-    let viewer = taken_by(&shared, &id, &headers).await?;
+    let viewer = taken_by(&shared, &id, &hand).await?;
     blocking(move || viewer.travel(&to.into()).map_err(not_done)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -106,7 +106,7 @@ pub(super) async fn go(
 pub(super) async fn give(
     State(shared): State<Shared>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    hand: Hand,
     Said(said): Said<PageFiles>,
 ) -> Answer {
     let id = task_id(&name)?;
@@ -114,7 +114,7 @@ pub(super) async fn give(
         return Err(Problem::invalid(format!("a page is given {UPLOAD_FILES_MAX} files at once at the most")));
     }
     let workspace = summary(&shared, &id).await?.workspace;
-    hand_over(&shared, &id, &headers, workspace, said.paths).await
+    hand_over(&shared, &id, &hand, workspace, said.paths).await
 }
 
 /// Give the page files of your own
@@ -126,24 +126,24 @@ pub(super) async fn give(
 pub(super) async fn upload(
     State(shared): State<Shared>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    hand: Hand,
     request: Request,
 ) -> Answer {
     let id = task_id(&name)?;
     // Before all those bytes come.
-    taken_by(&shared, &id, &headers).await?;
+    taken_by(&shared, &id, &hand).await?;
     let Ok(_place) = Arc::clone(&shared.uploads).try_acquire_owned() else {
         return Err(Problem::new(Kind::Busy, "too many files are being received", "ask again in a moment"));
     };
     let (folder, names) = upload::receive_files(&shared, request, UPLOAD_FILES_MAX).await?;
-    let answer = hand_over(&shared, &id, &headers, folder.path().to_owned(), names).await;
+    let answer = hand_over(&shared, &id, &hand, folder.path().to_owned(), names).await;
     drop(folder);
     answer
 }
 
 /// Puts copies of the files where the browser can give them to a page, and has it do so.
-async fn hand_over(shared: &Shared, id: &TaskId, headers: &HeaderMap, from: PathBuf, files: Vec<String>) -> Answer {
-    let viewer = taken_by(shared, id, headers).await?;
+async fn hand_over(shared: &Shared, id: &TaskId, hand: &Hand, from: PathBuf, files: Vec<String>) -> Answer {
+    let viewer = taken_by(shared, id, hand).await?;
     let slot = format!("person-{}", Incoming::name()?);
     blocking(move || viewer.give_files(&from, &files, &slot).map_err(not_done)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

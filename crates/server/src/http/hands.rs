@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use axum::http::HeaderMap;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use event::TaskId;
 use utoipa::IntoParams;
 
-use super::extract::header_text;
 use super::problem::{Answer, Kind, Problem};
 
 const HEADER: &str = "thenar-hand";
@@ -25,29 +25,46 @@ pub(super) struct Handed {
     _hand: Option<String>,
 }
 
+/// The name of whoever asks, where they gave one.
+pub(super) struct Hand(Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for Hand {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Answer<Self> {
+        let Some(value) = parts.headers.get(HEADER) else { return Ok(Self(None)) };
+        let fits = |name: &&str| {
+            (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        let name = value.to_str().ok().filter(fits);
+        let wrong = || Problem::invalid(format!("Thenar-Hand is 1 to {NAME_BYTES_MAX} letters, digits and signs"));
+        Ok(Self(Some(name.ok_or_else(wrong)?.to_owned())))
+    }
+}
+
 /// Who has what.
 #[derive(Debug, Default)]
 pub(super) struct Hands(Mutex<HashMap<TaskId, String>>);
 
 impl Hands {
     /// It is theirs from here on.
-    pub(super) fn take(&self, id: &TaskId, headers: &HeaderMap) {
+    pub(super) fn take(&self, id: &TaskId, Hand(name): &Hand) {
         let mut hands = self.hands();
         if hands.len() >= HANDS_MAX {
             hands.clear();
         }
-        match name(headers) {
-            Some(name) => drop(hands.insert(id.clone(), name.to_owned())),
+        match name {
+            Some(name) => drop(hands.insert(id.clone(), name.clone())),
             None => drop(hands.remove(id)),
         }
     }
 
     /// Refuses whoever has not taken it over; what is nobody's is theirs from here on.
-    pub(super) fn check(&self, id: &TaskId, headers: &HeaderMap) -> Answer<()> {
-        let Some(name) = name(headers) else { return Ok(()) };
+    pub(super) fn check(&self, id: &TaskId, hand: &Hand) -> Answer<()> {
+        let Some(name) = &hand.0 else { return Ok(()) };
         let theirs = self.hands().get(id).is_none_or(|has| has == name);
         if theirs {
-            self.take(id, headers);
+            self.take(id, hand);
             return Ok(());
         }
         let hint = "go on there; or hand it back, and take it over here";
@@ -61,8 +78,4 @@ impl Hands {
     fn hands(&self) -> MutexGuard<'_, HashMap<TaskId, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn name(headers: &HeaderMap) -> Option<&str> {
-    header_text(headers, HEADER).filter(|name| (1..=NAME_BYTES_MAX).contains(&name.len()))
 }

@@ -3,13 +3,12 @@
 
 use agent::Command;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
 use event::{ComputerPart, TaskId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::extract::{Said, task_id};
-use super::hands::Handed;
+use super::hands::{Hand, Handed};
 use super::problem::{Answer, Problem, TakingOver, WithBodyOfTask};
 use super::say::{Heard, tell};
 use super::tasks::summary;
@@ -44,12 +43,12 @@ pub(super) struct HandBack {
 pub(super) async fn take(
     State(shared): State<Shared>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    hand: Hand,
     Said(said): Said<TakeOver>,
 ) -> Answer {
     let id = task_id(&name)?;
     if summary(&shared, &id).await?.taken_over.is_some() {
-        shared.hands.check(&id, &headers)?;
+        shared.hands.check(&id, &hand)?;
     }
     let page = match &said.what {
         ComputerPart::Terminal { name } => {
@@ -60,7 +59,7 @@ pub(super) async fn take(
     };
     let browser = said.what == ComputerPart::Browser;
     let answer = tell(&shared, id.clone(), Command::TakeOver { what: said.what, page }).await?;
-    shared.hands.take(&id, &headers);
+    shared.hands.take(&id, &hand);
     if browser {
         browser::begin(&shared, &id).await;
     }

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::events::StreamMessage;
 use super::extract::{Said, header_text, task_id, whole};
-use super::hands::Handed;
+use super::hands::{Hand, Handed};
 use super::problem::{Answer, Kind, OfTask, OfTerminal, Problem, Typing};
 use super::tasks::summary;
 use super::{App, Shared, blocking};
@@ -196,7 +196,7 @@ pub(super) async fn watch(
 pub(super) async fn keys(
     State(shared): State<Shared>,
     Path((task, name)): Path<(String, String)>,
-    headers: HeaderMap,
+    hand: Hand,
     Said(keys): Said<Keys>,
 ) -> Answer {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -213,7 +213,7 @@ pub(super) async fn keys(
         None => format!("person.{}.{}", (shared.app.clock)(), NEXT.fetch_add(1, Ordering::Relaxed)),
     };
     let terminal = taken(&shared, &id, &name).await?;
-    shared.hands.check(&id, &headers)?;
+    shared.hands.check(&id, &hand)?;
     let app = Arc::clone(&shared.app);
     blocking(move || Ok(app.instance.type_into_terminal(&id, &terminal.call, &write_id, keys.text.as_bytes())?))
         .await?;
@@ -229,7 +229,7 @@ pub(super) async fn keys(
 pub(super) async fn size(
     State(shared): State<Shared>,
     Path((task, name)): Path<(String, String)>,
-    headers: HeaderMap,
+    hand: Hand,
     Said(wanted): Said<Wanted>,
 ) -> Answer {
     let id = task_id(&task)?;
@@ -238,7 +238,7 @@ pub(super) async fn size(
         return Err(Problem::invalid("a terminal has 20 to 300 columns and 5 to 120 lines"));
     }
     let terminal = taken(&shared, &id, &name).await?;
-    shared.hands.check(&id, &headers)?;
+    shared.hands.check(&id, &hand)?;
     let app = Arc::clone(&shared.app);
     blocking(move || Ok(app.instance.resize_terminal(&id, &terminal.call, size)?)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

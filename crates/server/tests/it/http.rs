@@ -129,6 +129,9 @@ async fn what_is_wrong_is_said_as_a_problem() {
         // A list is no object, though each field may be left out.
         ("POST", "/v1/tasks/none/handback", vec![], "[]", 422, "invalid"),
         ("POST", "/v1/tasks/none/handback", vec![], "{}", 404, "no-such-task"),
+        // Who asks is known before it is looked at what they ask for.
+        ("POST", "/v1/tasks/none/browser/go", vec![("thenar-hand", "a b")], r#"{"to": "back"}"#, 422, "invalid"),
+        ("POST", "/v1/tasks/none/browser/go", vec![("thenar-hand", "a")], r#"{"to": "back"}"#, 404, "no-such-task"),
         ("POST", "/v1/tasks", vec![("content-type", "")], r#"{"task": "x"}"#, 415, "unsupported-media-type"),
         ("POST", "/v1/tasks", vec![], r#"{"task": "x", "model": "openai:other"}"#, 409, "model-unavailable"),
         ("POST", "/v1/tasks", vec![], r#"{"task": "x", "max_cost_usd": 1}"#, 409, "price-unknown"),
