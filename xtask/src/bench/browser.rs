@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
-use browser::{Destination, Start};
+use browser::Start;
 use rustix::process::{Pid, Signal, kill_process_group};
 use sandbox::Computer;
 use tempfile::TempDir;
@@ -133,8 +133,8 @@ fn attach(stream: UnixStream, writer: UnixStream, (generation, fresh): (u32, boo
     browser::Browser::attach(stream, writer, start).map_err(|error| anyhow!("{error}"))
 }
 
+/// Of the page that it opens with: no wait until one that was gone to has come to rest, which is as long as the page likes.
 fn first_picture(browser: &browser::Browser) -> Result<()> {
-    browser.navigate(&Destination::Address("about:blank".to_owned())).map_err(|error| anyhow!("{error}"))?;
     browser.picture().map(drop).map_err(|error| anyhow!("{error}"))
 }
 
