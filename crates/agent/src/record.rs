@@ -117,11 +117,7 @@ impl Record {
 
     /// Where pictures of pages are kept for the person.
     pub(crate) fn pages(&self) -> tools::Album {
-        let blobs = self.writer.blobs().clone();
-        tools::Album::new(move |bytes| {
-            let blob = blobs.put(bytes).map_err(std::io::Error::other)?;
-            Ok(BlobRef { digest: Digest(blob.digest), bytes: blob.bytes })
-        })
+        album(self.writer.blobs().clone())
     }
 
     pub(crate) fn sync_handle(&self) -> journal::SyncHandle {
@@ -236,6 +232,14 @@ impl Folds {
 }
 
 /// An event as the journal takes it.
+/// A place for pictures among a task's blobs.
+pub(crate) fn album(blobs: journal::Blobs) -> tools::Album {
+    tools::Album::new(move |bytes| {
+        let blob = blobs.put(bytes).map_err(std::io::Error::other)?;
+        Ok(BlobRef { digest: Digest(blob.digest), bytes: blob.bytes })
+    })
+}
+
 pub(crate) fn draft(time_ms: u64, event: &Event) -> journal::Draft {
     journal::Draft::new(time_ms, event.kind(), event::canonical(event))
 }

@@ -10,9 +10,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use browser::{Browser, Going, Input, Sight, Start};
-use event::{BlobRef, Digest, PageSeen, TaskId};
+use event::{PageSeen, TaskId};
 use sandbox::{Computer, Folders};
 
+use crate::record::album;
 use crate::{Error, Instance};
 
 /// The largest pictures, in points: the window is no larger.
@@ -79,12 +80,7 @@ impl Instance {
         let folder = self.folder(id).ok()?;
         let bytes = self.state(id, &folder).ok()?.pages.bytes;
         let blobs = journal::Blobs::open(folder.root());
-        let keeping = blobs.clone();
-        let album = tools::Album::new(move |bytes| {
-            let blob = keeping.put(bytes).map_err(std::io::Error::other)?;
-            Ok(BlobRef { digest: Digest(blob.digest), bytes: blob.bytes })
-        });
-        let page = tools::page_seen(viewer.browser(), &album, bytes)?;
+        let page = tools::page_seen(viewer.browser(), &album(blobs.clone()), bytes)?;
         // Whoever writes the record syncs what they have put, and this is not theirs.
         blobs.sync().ok().map(|()| page)
     }

@@ -2,6 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
+use rustix::fs::FsWord;
 use rustix::time::ClockId;
 
 use super::listing::Moment;
@@ -14,7 +15,7 @@ const WHOLE_SECONDS_NANOS: i128 = 2_000_000_000;
 /// (Linux, Documentation/filesystems/multigrain-ts.rst).
 const FINE_SINCE: (u32, u32) = (6, 13);
 /// btrfs, ext4, tmpfs, XFS, as `statfs` calls them (Linux, include/uapi/linux/magic.h).
-const FINE_ON: [i64; 4] = [0x9123_683e, 0xef53, 0x0102_1994, 0x5846_5342];
+const FINE_ON: [FsWord; 4] = [0x9123_683e, 0xef53, 0x0102_1994, 0x5846_5342];
 
 /// How times of change advance where a tree lies.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ impl Times {
     /// Of the file system of a folder.
     pub(super) fn of(folder: Option<BorrowedFd<'_>>) -> Self {
         let kind = folder.and_then(|folder| rustix::fs::fstatfs(folder).ok()).map(|about| about.f_type);
-        let fine = kind.is_some_and(|kind| FINE_ON.iter().any(|fine| i128::from(kind) == i128::from(*fine)));
+        let fine = kind.is_some_and(|kind| FINE_ON.contains(&kind));
         Self { fine: fine && kernel().is_some_and(|kernel| kernel >= FINE_SINCE) }
     }
 
@@ -93,12 +94,8 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for round in 0..2_000_u32 {
             std::fs::write(&path, round.to_le_bytes()).unwrap();
-            let about = std::fs::metadata(&path).unwrap();
-            let (seconds, nanos) = {
-                use std::os::unix::fs::MetadataExt;
-                (about.ctime(), about.ctime_nsec())
-            };
-            assert!(seen.insert((seconds, nanos)), "round {round}");
+            let changed = super::super::remembered::changed(&rustix::fs::stat(&path).unwrap());
+            assert!(seen.insert((changed.seconds, changed.nanos)), "round {round}");
         }
     }
 }
