@@ -9,8 +9,6 @@ use crate::limits::ANSWER;
 use crate::view::number_or_null;
 use crate::{Browser, Error, Result};
 
-/// Steps of a drag: pages follow the mouse, they do not look where it was last.
-const DRAG_STEPS: u32 = 8;
 /// Frames within frames.
 const DEPTH_MAX: usize = 8;
 /// Further than any page is long.
@@ -108,14 +106,7 @@ impl Browser {
             self.move_to(&target, x, y)?;
             return self.after(&format!("The mouse is on {what}, at x {}, y {}.", x.round(), y.round()));
         }
-        let mut events = vec![mouse("mousePressed", (from_x, from_y), "left", 1)];
-        for step in 1..=DRAG_STEPS {
-            let part = f64::from(step) / f64::from(DRAG_STEPS);
-            let at = (from_x + (x - from_x) * part, from_y + (y - from_y) * part);
-            events.push(held("mouseMoved", at));
-        }
-        events.push(mouse("mouseReleased", (x, y), "left", 1));
-        self.act_page(&target, &events)?;
+        self.drag(&target, (from_x, from_y), (x, y))?;
         self.mine().mouse = (x, y);
         let (from_x, from_y) = (from_x.round(), from_y.round());
         self.after(&format!("Dragged from x {from_x}, y {from_y} to {what}, at x {}, y {}.", x.round(), y.round()))
@@ -295,7 +286,7 @@ pub(crate) fn no_element(number: u32) -> Error {
     Error::Cannot(format!("there is no element {number} in the page (any more): look at it with browser_view"))
 }
 
-fn mouse(kind: &str, (x, y): (f64, f64), button: &str, count: u32) -> (&'static str, Value) {
+pub(crate) fn mouse(kind: &str, (x, y): (f64, f64), button: &str, count: u32) -> (&'static str, Value) {
     let buttons = match (kind, button) {
         ("mousePressed", "left") => 1,
         ("mousePressed", "right") => 2,
@@ -303,9 +294,4 @@ fn mouse(kind: &str, (x, y): (f64, f64), button: &str, count: u32) -> (&'static 
     };
     let event = json!({ "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": count });
     ("Input.dispatchMouseEvent", event)
-}
-
-/// The mouse with its button held down.
-fn held(kind: &str, (x, y): (f64, f64)) -> (&'static str, Value) {
-    ("Input.dispatchMouseEvent", json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": 1 }))
 }

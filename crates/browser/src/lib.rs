@@ -10,6 +10,7 @@
 mod act;
 mod browser;
 mod console;
+mod drag;
 mod error;
 mod field;
 mod files;

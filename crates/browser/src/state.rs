@@ -80,10 +80,11 @@ impl State {
             let Ok(message) = serde_json::from_str::<Value>(message) else { continue };
             let (method, params) = (message["method"].as_str().unwrap_or_default(), &message["params"]);
             if let ("Target.attachedToTarget", Some(session)) = (method, params["sessionId"].as_str()) {
-                // What is on already is told anew only once it was off; nobody looks at what others watched.
+                // What is on already is told anew only once it was off; nobody looks at what others watched, or holds what they dragged.
                 for off in ["Runtime.disable", "Log.disable", "Page.stopScreencast"] {
                     posts.push(Post::new(Some(session), off, json!({})));
                 }
+                posts.push(Post::new(Some(session), "Input.setInterceptDrags", json!({ "enabled": false })));
             }
             posts.extend(state.apply(message["sessionId"].as_str(), method, params));
         }

@@ -146,6 +146,16 @@ thenar.listen = (number) => {
 };
 thenar.heard = () => heard;
 
+// Whether the page has let something of it be dragged away since it was watched for that.
+let dragged = false;
+const noteDrag = (event) => { dragged = !event.defaultPrevented; };
+thenar.watchDrag = () => {
+  dragged = false;
+  removeEventListener('dragstart', noteDrag);
+  addEventListener('dragstart', noteDrag);
+};
+thenar.dragged = () => dragged;
+
 const announce = (element) => {
   element.dispatchEvent(new Event('input', { bubbles: true, composed: true }));
   element.dispatchEvent(new Event('change', { bubbles: true }));

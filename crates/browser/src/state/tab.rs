@@ -22,6 +22,8 @@ pub(crate) struct Tab {
     pub(crate) frames: HashMap<String, Frame>,
     pub(crate) dialog: Option<Dialog>,
     pub(crate) chooser: Option<Chooser>,
+    /// What of it is being dragged, once it was asked for.
+    pub(crate) dragged: Option<Value>,
     pub(crate) console: Console,
     pub(crate) crashed: bool,
     /// Documents that the page itself has had.
@@ -90,6 +92,7 @@ impl Tab {
             frames: HashMap::from([(target.to_owned(), root)]),
             dialog: None,
             chooser: None,
+            dragged: None,
             console: Console::default(),
             crashed: false,
             navigations: 0,
@@ -174,6 +177,7 @@ impl Tab {
                 }
             }
             "Page.javascriptDialogClosed" => self.dialog = None,
+            "Input.dragIntercepted" => self.dragged = Some(params["data"].clone()),
             "Page.fileChooserOpened" => {
                 let node = params["backendNodeId"].as_i64();
                 let many = params["mode"] == "selectMultiple";

@@ -74,6 +74,24 @@ fn the_mouse_clicks_twice_drags_and_scrolls_what_it_is_over() {
 }
 
 #[test]
+fn what_can_be_dragged_is_dropped_where_it_was_dragged_to() {
+    let (desk, _) = Desk::at(
+        "<style>body{margin:0} div{position:absolute;top:20px;width:50px;height:50px}</style>\
+         <div draggable=true ondragstart=\"event.dataTransfer.setData('text/plain','card')\" ondragend='window.ends=(window.ends||0)+1'>A</div>\
+         <div style='left:300px' ondragover='event.preventDefault()' ondrop=\"window.drops=(window.drops||0)+1;this.title=event.dataTransfer.getData('text/plain')\">B</div>",
+    );
+    // More than once, for a page is told of a drag by another way than of the mouse.
+    for round in 1..=10 {
+        desk.browser.move_mouse(Spot::Point(25.0, 45.0), false).unwrap();
+        desk.browser.move_mouse(Spot::Point(325.0, 45.0), true).unwrap();
+        assert_eq!(
+            desk.script("[drops, ends, document.querySelectorAll('div')[1].title]"),
+            format!(r#"[{round},{round},"card"]"#)
+        );
+    }
+}
+
+#[test]
 fn a_field_that_the_page_keeps_keys_from_is_set_and_that_is_told() {
     let (desk, _) = Desk::at(
         "<input aria-label=Spin value=0 onkeydown='event.preventDefault()' oninput='document.title=\"in \"+value'>\
