@@ -5,7 +5,7 @@
 
 use event::{
     Decision, Digest, Effect, EffectId, EndState, Event, FailureKind, Label, LimitKind, MicroUsd, ModelCall, Outcome,
-    StopCause, Tier, ToolCall, ToolResult, ToolStatus,
+    StopCause, Tier, ToolCall, ToolResult, ToolStatus, Why,
 };
 use serde_json::{Map, Value};
 
@@ -232,26 +232,29 @@ fn first_look(index: usize, call: &Call, state: &State) -> Action {
         labels: std::collections::BTreeMap::new(),
     };
     let problem = if index >= TOOL_CALLS_PER_REPLY_MAX {
-        Some(("limit.calls", format!("a reply may hold {TOOL_CALLS_PER_REPLY_MAX} tool calls; this one is over")))
+        let text = format!("a reply may hold {TOOL_CALLS_PER_REPLY_MAX} tool calls; this one is over");
+        Some(("limit.calls", text, Why::TooManyCalls { max: TOOL_CALLS_PER_REPLY_MAX as u64 }))
     } else if tools::is_known(&call.request.name) {
         match parse(&call.request.arguments).and_then(|arguments| tools::admit(&call.request.name, &arguments)) {
             Ok(arguments) => {
                 effect.arguments = arguments;
                 None
             }
-            Err(problem) => Some(("arguments.malformed", problem)),
+            Err(problem) => Some(("arguments.malformed", problem.clone(), Why::ArgumentsMalformed { problem })),
         }
     } else {
-        Some(("tool.unknown", tools::unknown_tool(&call.request.name)))
+        let tool = call.request.name.clone();
+        Some(("tool.unknown", tools::unknown_tool(&tool), Why::NoSuchTool { tool }))
     };
     match problem {
         None => Action::RequestTool { index, call: Box::new(effect) },
-        Some((rule, reason)) => {
+        Some((rule, reason, why)) => {
             let decision = Decision {
                 outcome: Outcome::Deny,
                 tier: Tier::Autonomous,
                 rules: vec![rule.to_owned()],
                 reason,
+                why: vec![why],
                 effect_digest: Digest::of_canonical(&Effect::Tool(effect.clone())),
             };
             Action::DenyTool { index, call: Box::new(effect), decision: Box::new(decision) }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::{
-    Decision, Digest, Effect, EffectId, Event, FailureKind, Label, ModelCall, Outcome, TaskId, Tier, ToolCall,
+    Decision, Digest, Effect, EffectId, Event, FailureKind, Label, ModelCall, Outcome, TaskId, Tier, ToolCall, Why,
 };
 use policy::{Engine, Facts};
 use tokio::sync::mpsc;
@@ -302,6 +302,7 @@ impl Run<'_> {
                 tier: Tier::Autonomous,
                 rules: vec!["model.body_changed".to_owned()],
                 reason: "the request rebuilt from the journal is not the one recorded".to_owned(),
+                why: vec![Why::BodyChanged],
                 effect_digest: Digest::of_canonical(&Effect::Model(call)),
             };
             self.append(vec![Event::EffectDecided { id, decision }])?;

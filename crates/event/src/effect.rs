@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{AcceptanceItem, BlobRef, Deliverable, Digest, EffectId, Label, MicroUsd, Plan, Reach};
+use crate::{AcceptanceItem, BlobRef, Deliverable, Digest, EffectId, Label, MicroUsd, Plan, Reach, Why};
 
 /// Something the agent wants done outside itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -83,6 +83,9 @@ pub struct Decision {
     pub rules: Vec<String>,
     /// In plain words, for the person and the model.
     pub reason: String,
+    /// The same in parts, for whoever says it in another language; earlier journals have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<Why>,
     /// Digest of the effect's canonical form: what an answer or a permit is bound to.
     pub effect_digest: Digest,
 }

@@ -18,6 +18,7 @@ mod message;
 mod money;
 mod network;
 mod schema;
+mod why;
 
 pub use checkpoint::{Changes, Checkpoint, ForkOrigin};
 pub use delivery::{
@@ -33,6 +34,7 @@ pub use label::{Confidentiality, Integrity, Label, SOURCES_MAX, Source};
 pub use message::{AssistantMessage, FinishReason, Item, Reply, ToolRequest, Usage};
 pub use money::MicroUsd;
 pub use network::{Closed, Connection, Counted, Reach, Refusal, Way};
+pub use why::{NETWORK_RULES, ShippedRule, Why};
 
 /// Serialises to canonical JSON: keys in code-point order, no insignificant space.
 ///

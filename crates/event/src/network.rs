@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::EffectId;
+use crate::why::NetworkRule;
 
 /// A place that programs in the computer want to reach: permitted once, and then for all connections there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -46,6 +47,7 @@ pub struct Connection {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refusal {
     /// The rule that spoke.
+    #[schema(value_type = NetworkRule)]
     pub rule: String,
     /// In plain words.
     pub reason: String,

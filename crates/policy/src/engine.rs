@@ -2,7 +2,9 @@
 //! on cost, the tier that a tool declares for itself, that a rule which fails allows nothing, and what an answer is
 //! worth. Nobody is asked here: that somebody must be is one of the outcomes.
 
-use event::{Decision, Digest, Effect, ModelCall, Outcome, Reach, Tier, ToolCall};
+use std::sync::LazyLock;
+
+use event::{Decision, Digest, Effect, ModelCall, Outcome, Reach, Tier, ToolCall, Why};
 
 use crate::example;
 use crate::request;
@@ -26,6 +28,9 @@ const YES: &str = "yes";
 /// The person has answered.
 const ANSWER: &str = "answer";
 
+/// The policy that Thenar comes with, to know its rules again.
+static SHIPPED: LazyLock<Result<Rules, Error>> = LazyLock::new(|| Rules::parse(Engine::default_policy(), &NATIVE));
+
 /// A policy, loaded and ready to be asked.
 #[derive(Debug)]
 pub struct Engine {
@@ -37,7 +42,11 @@ impl Engine {
     /// Reads a policy: Cedar rules with ids, and examples which the rules must agree with. A text that is broken in any
     /// way is not used at all.
     pub fn load(text: &str) -> Result<Self, Error> {
-        let engine = Self { text: text.to_owned(), rules: Rules::parse(text, &NATIVE)? };
+        let mut rules = Rules::parse(text, &NATIVE)?;
+        if let Ok(shipped) = &*SHIPPED {
+            rules.mark_shipped(shipped);
+        }
+        let engine = Self { text: text.to_owned(), rules };
         example::check(&engine)?;
         Ok(engine)
     }
@@ -59,7 +68,8 @@ impl Engine {
             None => match request::build(effect, facts) {
                 Ok(request) => rule(self.rules.ask(&request), effect, facts),
                 Err(problem) => {
-                    Ruling::deny(vec![BAD_REQUEST.to_owned()], format!("no rule could judge it: {problem}"))
+                    let why = Why::Unjudged { problem: problem.to_string() };
+                    Ruling::deny(vec![BAD_REQUEST.to_owned()], format!("no rule could judge it: {problem}"), vec![why])
                 }
             },
         };
@@ -109,10 +119,12 @@ impl Engine {
             (Outcome::Ask, true) => {
                 decision.outcome = Outcome::Allow;
                 decision.reason = format!("the person allowed it: {}", decision.reason);
+                decision.why.insert(0, Why::PersonAllowed);
             }
             (Outcome::Ask | Outcome::Allow, false) => {
                 decision.outcome = Outcome::Deny;
                 decision.reason = "the person said no".to_owned();
+                decision.why = vec![Why::PersonRefused];
             }
             (Outcome::Allow, true) | (Outcome::Deny, _) => return decision,
         }
@@ -127,16 +139,17 @@ struct Ruling {
     tier: Tier,
     rules: Vec<String>,
     reason: String,
+    why: Vec<Why>,
 }
 
 impl Ruling {
-    fn deny(rules: Vec<String>, reason: String) -> Self {
-        Self { outcome: Outcome::Deny, tier: Tier::Autonomous, rules, reason }
+    fn deny(rules: Vec<String>, reason: String, why: Vec<Why>) -> Self {
+        Self { outcome: Outcome::Deny, tier: Tier::Autonomous, rules, reason, why }
     }
 
     fn on(self, effect: &Effect) -> Decision {
-        let Self { outcome, tier, rules, reason } = self;
-        Decision { outcome, tier, rules, reason, effect_digest: Digest::of_canonical(effect) }
+        let Self { outcome, tier, rules, reason, why } = self;
+        Decision { outcome, tier, rules, reason, why, effect_digest: Digest::of_canonical(effect) }
     }
 }
 
@@ -144,12 +157,18 @@ impl Ruling {
 fn over_budget(effect: &Effect, facts: &Facts) -> Option<Ruling> {
     let Effect::Model(call) = effect else { return None };
     let left = facts.budget_left?;
-    let reason = match call.reserved {
+    let (reason, why) = match call.reserved {
         Some(reserved) if reserved <= left => return None,
-        Some(reserved) => format!("the call may cost {reserved}, and {left} is left under the cap"),
-        None => format!("there is a cap on cost, and the price of {} is not known", call.model),
+        Some(reserved) => (
+            format!("the call may cost {reserved}, and {left} is left under the cap"),
+            Why::OverBudget { reserved, left },
+        ),
+        None => (
+            format!("there is a cap on cost, and the price of {} is not known", call.model),
+            Why::PriceUnknown { model: call.model.clone() },
+        ),
     };
-    Some(Ruling::deny(vec![BUDGET.to_owned()], reason))
+    Some(Ruling::deny(vec![BUDGET.to_owned()], reason, vec![why]))
 }
 
 fn rule(finding: Finding<'_>, effect: &Effect, facts: &Facts) -> Ruling {
@@ -157,11 +176,15 @@ fn rule(finding: Finding<'_>, effect: &Effect, facts: &Facts) -> Ruling {
         Finding::Broken(rules) => {
             let mut ids = ids(&rules);
             let reason = format!("{} could not be evaluated, and what fails allows nothing", listed(&ids));
+            let why = Why::RuleFailed { rules: ids.clone() };
             ids.push(BROKEN_RULE.to_owned());
-            Ruling::deny(ids, reason)
+            Ruling::deny(ids, reason, vec![why])
         }
-        Finding::Unknown => Ruling::deny(vec![NO_RULE.to_owned()], format!("no rule permits {}", wanted(effect))),
-        Finding::Forbidden(rules) => Ruling::deny(ids(&rules), reasons(&rules)),
+        Finding::Unknown => {
+            let (wanted, why) = wanted(effect);
+            Ruling::deny(vec![NO_RULE.to_owned()], format!("no rule permits {wanted}"), vec![why])
+        }
+        Finding::Forbidden(rules) => Ruling::deny(ids(&rules), reasons(&rules), whys(&rules)),
         Finding::Permitted { by, raised } => permitted(&by, &raised, facts),
     }
 }
@@ -172,29 +195,34 @@ fn permitted(by: &[&Rule], raised: &[&Rule], facts: &Facts) -> Ruling {
     let tier = raised.iter().map(|rule| rule.kind.tier()).fold(tool, Tier::max);
     let mut rules = ids(raised);
     let mut reason = reasons(raised);
+    let mut why = whys(raised);
     if tool > Tier::Autonomous {
         rules.push(TOOL_TIER.to_owned());
         let separator = if reason.is_empty() { "" } else { "; " };
         reason = format!("{reason}{separator}the tool is one that only the person decides on");
+        why.push(Why::ToolAsks);
     }
     let outcome = match tier {
         Tier::Autonomous => {
             rules = ids(by);
             reason = reasons(by);
+            why = whys(by);
             Outcome::Allow
         }
         Tier::UserOnly => {
             reason = format!("only the person may do this: {reason}");
+            why.insert(0, Why::OnlyThePerson);
             Outcome::Deny
         }
         Tier::UserAuthorised if facts.yes && raised.iter().all(|rule| rule.kind.yes_may_answer()) => {
             rules.push(YES.to_owned());
             reason = format!("answered by --yes: {reason}");
+            why.insert(0, Why::AnsweredByYes);
             Outcome::Allow
         }
         Tier::UserAuthorised => Outcome::Ask,
     };
-    Ruling { outcome, tier, rules, reason }
+    Ruling { outcome, tier, rules, reason, why }
 }
 
 impl Kind {
@@ -229,15 +257,28 @@ fn reasons(rules: &[&Rule]) -> String {
     reasons.join("; ")
 }
 
+/// The same in parts.
+fn whys(rules: &[&Rule]) -> Vec<Why> {
+    let why = |rule: &&Rule| match rule.shipped {
+        Some(rule) => Why::Rule { rule },
+        None => Why::OwnRule { rule: rule.id.clone(), reason: rule.reason.clone() },
+    };
+    rules.iter().map(why).collect()
+}
+
 fn listed(ids: &[String]) -> String {
     let noun = if ids.len() == 1 { "rule" } else { "rules" };
     format!("{noun} {}", ids.join(", "))
 }
 
-fn wanted(effect: &Effect) -> String {
+fn wanted(effect: &Effect) -> (String, Why) {
     match effect {
-        Effect::Model(call) => format!("a call to the model {:?}", call.model),
-        Effect::Tool(call) => format!("the tool {:?}", call.tool),
-        Effect::Reach(reach) => format!("a connection to {}, port {}", reach.host, reach.port),
+        Effect::Model(call) => {
+            (format!("a call to the model {:?}", call.model), Why::NoRuleForModel { model: call.model.clone() })
+        }
+        Effect::Tool(call) => (format!("the tool {:?}", call.tool), Why::NoRuleForTool { tool: call.tool.clone() }),
+        Effect::Reach(Reach { host, port, .. }) => {
+            (format!("a connection to {host}, port {port}"), Why::NoRuleForHost { host: host.clone(), port: *port })
+        }
     }
 }

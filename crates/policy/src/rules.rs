@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use cedar_policy::{AuthorizationError, Authorizer, Entities, Policy, PolicyId, PolicySet, Request};
-use event::Tier;
+use event::{ShippedRule, Tier};
 use miette::Diagnostic as _;
 
 use crate::Error;
@@ -44,6 +44,8 @@ pub(crate) struct Rule {
     pub(crate) id: String,
     pub(crate) kind: Kind,
     pub(crate) reason: Option<String>,
+    /// Which rule of the policy that Thenar comes with it is, by its id and in its words.
+    pub(crate) shipped: Option<ShippedRule>,
 }
 
 /// All rules of a policy.
@@ -114,6 +116,14 @@ impl Rules {
             rules.list.push(rule);
         }
         Ok(rules)
+    }
+
+    /// Marks those that say what the rule of their id says there.
+    pub(crate) fn mark_shipped(&mut self, there: &Self) {
+        for rule in &mut self.list {
+            let same = |other: &&Rule| other.id == rule.id && other.reason == rule.reason;
+            rule.shipped = there.list.iter().find(same).and_then(|_| ShippedRule::named(&rule.id));
+        }
     }
 
     pub(crate) fn ask(&self, request: &Request) -> Finding<'_> {
@@ -187,7 +197,7 @@ fn read(policy: &Policy, place: usize) -> Result<Rule, Error> {
         }
     };
     let reason = policy.annotation("reason").map(str::trim).filter(|reason| !reason.is_empty()).map(str::to_owned);
-    Ok(Rule { id: id.to_owned(), kind, reason })
+    Ok(Rule { id: id.to_owned(), kind, reason, shipped: None })
 }
 
 fn broken(rule: &str, problem: impl ToString) -> Error {

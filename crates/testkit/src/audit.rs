@@ -260,7 +260,7 @@ mod tests {
 
     fn decided(id: u64, outcome: Outcome) -> Event {
         let (tier, rules, reason) = (Tier::Autonomous, Vec::new(), String::new());
-        let decision = Decision { outcome, tier, rules, reason, effect_digest: Digest::of(b"") };
+        let decision = Decision { outcome, tier, rules, reason, why: Vec::new(), effect_digest: Digest::of(b"") };
         Event::EffectDecided { id: EffectId(id), decision }
     }
 

@@ -132,6 +132,8 @@ export const api = {
   changeHosts: (id: string, change: { allow?: string[]; deny?: string[] }) => json<{ allow_net: string[]; answered: string[] }>('POST', `${of(id)}/hosts`, change),
   takeOver: (id: string, what: ComputerPart) => json<{ text: string }>('POST', `${of(id)}/takeover`, { what }),
   handBack: (id: string, note: string) => json<{ text: string }>('POST', `${of(id)}/handback`, { note }),
+  /** Whose hands the computer is in, as the server knows the windows. */
+  whose: (id: string) => json<{ hand: Whose }>('GET', `${of(id)}/hand`, undefined, { 'thenar-hand': windowName() }),
   terminalUrl: (id: string, name: string) => `${of(id)}/terminals/${encodeURIComponent(name)}`,
   terminalKeys: (id: string, name: string, text: string, key: string) =>
     json<void>('POST', `${of(id)}/terminals/${encodeURIComponent(name)}/keys`, { text, id: key }),
@@ -185,6 +187,7 @@ export const api = {
   budgets: () => json<Budgets>('GET', '/v1/budgets')
 }
 
+export type Whose = components['schemas']['Whose']
 export type Settings = components['schemas']['Settings']
 export type KnownModel = components['schemas']['KnownModel']
 export type ModelSettings = components['schemas']['ModelSettings']

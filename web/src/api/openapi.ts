@@ -806,6 +806,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tasks/{id}/hand": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whose hands the computer is in
+         * @description Several windows can look at a task whose browser or terminal was taken over; one of them has it (`Thenar-Hand`).
+         */
+        get: operations["whoseHand"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tasks/{id}/handback": {
         parameters: {
             query?: never;
@@ -1475,6 +1495,8 @@ export interface components {
             /** @description Ids of the rules that decided. */
             rules: string[];
             tier: components["schemas"]["Tier"];
+            /** @description The same in parts, for whoever says it in another language; earlier journals have none. */
+            why?: components["schemas"]["Why"][];
         };
         /** @description Hosts that every new task may reach. */
         DefaultHosts: {
@@ -1878,6 +1900,10 @@ export interface components {
             /** @description Said yes to when a program wanted them, as `HOST:PORT`. */
             answered: string[];
         };
+        /** @description In whose hands it is. */
+        InHands: {
+            hand: components["schemas"]["Whose"];
+        };
         /**
          * @description Who could have written a datum. Ordered towards caution.
          * @enum {string}
@@ -1999,6 +2025,8 @@ export interface components {
             verdict: string;
             what: string;
         };
+        /** @description The rule that spoke: one of the network's own, or ids of a policy's rules. */
+        NetworkRule: ("egress.address" | "egress.asking" | "egress.bytes" | "egress.certificate" | "egress.connections" | "egress.engine_gone" | "egress.expired" | "egress.gone" | "egress.host" | "egress.key" | "egress.over" | "egress.places" | "egress.questions" | "egress.record" | "egress.request" | "egress.revoked" | "egress.tls" | "egress.tls_name" | "egress.unanswered" | "egress.unreachable" | "egress.unresolved") | string;
         /** @description A new link. */
         NewShare: {
             /** @description How long it holds: a number and a unit, `12h`, `7d`; 366 days at the most, however much is asked for. */
@@ -2156,7 +2184,7 @@ export interface components {
             /** @description In plain words. */
             reason: string;
             /** @description The rule that spoke. */
-            rule: string;
+            rule: components["schemas"]["NetworkRule"];
         };
         /** @description What a model call gave. */
         Reply: {
@@ -2242,6 +2270,11 @@ export interface components {
             /** @description Those that hold, oldest first. */
             shares: components["schemas"]["Share"][];
         };
+        /**
+         * @description The rules of the policy that Thenar comes with, by their ids in it.
+         * @enum {string}
+         */
+        ShippedRule: "inside-computer" | "inside-browser" | "with-the-person" | "deliver-to-own-output" | "waive-failed-points" | "declared-host" | "other-host" | "other-host-asks" | "chosen-model" | "no-secrets-to-models" | "outside" | "outside-asks" | "outside-untrusted-sink" | "outside-no-secrets";
         /** @description Where a datum came from. */
         Source: "system" | "person" | "model" | {
             /** @description A file the person gave, by name. */
@@ -2609,6 +2642,84 @@ export interface components {
          * @enum {string}
          */
         Way: "http" | "tls" | "connect" | "socks";
+        /**
+         * @description In whose hands a part of the computer is that was taken over.
+         * @enum {string}
+         */
+        Whose: "yours" | "others" | "nobodys";
+        /** @description One part of why policy decided as it did. */
+        Why: {
+            /** @enum {string} */
+            code: "person_allowed";
+        } | {
+            /** @enum {string} */
+            code: "person_refused";
+        } | {
+            /** @enum {string} */
+            code: "answered_by_yes";
+        } | {
+            /** @enum {string} */
+            code: "only_the_person";
+        } | {
+            /** @enum {string} */
+            code: "rule";
+            rule: components["schemas"]["ShippedRule"];
+        } | {
+            /** @enum {string} */
+            code: "own_rule";
+            reason?: string | null;
+            rule: string;
+        } | {
+            /** @enum {string} */
+            code: "tool_asks";
+        } | {
+            /** @enum {string} */
+            code: "over_budget";
+            left: components["schemas"]["MicroUsd"];
+            reserved: components["schemas"]["MicroUsd"];
+        } | {
+            /** @enum {string} */
+            code: "price_unknown";
+            model: string;
+        } | {
+            /** @enum {string} */
+            code: "rule_failed";
+            rules: string[];
+        } | {
+            /** @enum {string} */
+            code: "unjudged";
+            problem: string;
+        } | {
+            /** @enum {string} */
+            code: "no_rule_for_model";
+            model: string;
+        } | {
+            /** @enum {string} */
+            code: "no_rule_for_tool";
+            tool: string;
+        } | {
+            /** @enum {string} */
+            code: "no_rule_for_host";
+            host: string;
+            /** Format: int32 */
+            port: number;
+        } | {
+            /** @enum {string} */
+            code: "too_many_calls";
+            /** Format: int64 */
+            max: number;
+        } | {
+            /** @enum {string} */
+            code: "arguments_malformed";
+            problem: string;
+        } | {
+            /** @enum {string} */
+            code: "no_such_tool";
+            tool: string;
+        } | {
+            /** @enum {string} */
+            code: "body_changed";
+        };
     };
     responses: {
         /** @description `busy`: The server has its hands full. */
@@ -5367,6 +5478,46 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+        };
+    };
+    whoseHand: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the caller's window, chosen by it: what one has taken over is refused to others. */
+                "Thenar-Hand"?: string | null;
+            };
+            path: {
+                id: components["schemas"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whose it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InHands"];
+                };
+            };
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["foreign-origin"];
+            /** @description `no-such-task`: There is no such task. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            421: components["responses"]["wrong-host"];
+            429: components["responses"]["too-many-requests"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["busy"];
         };
     };
     handBack: {

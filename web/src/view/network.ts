@@ -8,7 +8,7 @@ type NetworkEvent = Extract<Event, { event: 'connection_opened' | 'connection_cl
 type Part = Partial<Contact> & Pick<Contact, 'host' | 'port' | 'state'>
 
 function add(view: TaskView, seq: number, atMs: number, part: Part): number {
-  const line = { key: String(seq), seq, atMs, way: null, count: 1, refusals: 0, by: null, rule: '', address: '', up: 0, down: 0, ms: null, reason: '', ...part }
+  const line = { key: String(seq), seq, atMs, way: null, count: 1, refusals: 0, by: null, rule: '', address: '', up: 0, down: 0, ms: null, reason: '', why: [], ...part }
   return view.contacts.push(line) - 1
 }
 
@@ -22,7 +22,7 @@ export function decided(view: TaskView, id: EffectId, decision: Decision): void 
 export function wanted(view: TaskView, seq: number, atMs: number, id: EffectId): void {
   const asked = view.hosts.get(id)
   if (!asked) return
-  const line = add(view, seq, atMs, { host: asked.host, port: asked.port, state: 'asked', reason: asked.decision?.reason ?? '', rule: asked.decision?.rules[0] ?? '' })
+  const line = add(view, seq, atMs, { host: asked.host, port: asked.port, state: 'asked', ...saidBy(asked.decision) })
   view.hosts.set(id, { ...asked, line })
 }
 
@@ -41,12 +41,19 @@ const UNREACHED: ReadonlySet<string> = new Set(['egress.unresolved', 'egress.unr
 /** The rule that turns a program away until the person has said something. */
 const ASKING = 'egress.asking'
 
-const BY_PERSON = { by: 'person', rule: '', reason: '' } as const
+const BY_PERSON: Spoken = { by: 'person', rule: '', reason: '', why: [] }
+
+type Spoken = Pick<Contact, 'by' | 'rule' | 'reason' | 'why'>
+
+/** What policy said. */
+function saidBy(decision: Decision | null | undefined): Pick<Contact, 'rule' | 'reason' | 'why'> {
+  return { rule: decision?.rules[0] ?? '', reason: decision?.reason ?? '', why: decision?.why ?? [] }
+}
 
 /** By whose word a connection passes. */
-function leave(asked: Asked | undefined): Pick<Contact, 'by' | 'rule' | 'reason'> {
+function leave(asked: Asked | undefined): Spoken {
   if (asked?.allowed) return BY_PERSON
-  return { by: 'rule', rule: asked?.decision?.rules[0] ?? '', reason: asked?.decision?.reason ?? '' }
+  return { by: 'rule', ...saidBy(asked?.decision) }
 }
 
 /** The line of a connection: that of the question about its host, if the person has answered it and nothing came of it yet. */
@@ -80,7 +87,10 @@ export function contact(view: TaskView, seq: number, atMs: number, event: Networ
       const { effect, host, port, way } = event.connection
       const { rule, reason } = event.refused
       if (rule === ASKING && asksAgain(view, effect, way)) return true
-      const by = effect && view.hosts.get(effect)?.allowed === false ? BY_PERSON : ({ by: 'rule', rule, reason } as const)
+      const asked = effect ? view.hosts.get(effect) : undefined
+      // A rule of policy's is what was decided on the place; the network's own rules speak for themselves.
+      const why = asked?.decision?.rules.join(', ') === rule ? (asked.decision.why ?? []) : []
+      const by: Spoken = asked?.allowed === false ? BY_PERSON : { by: 'rule', rule, reason, why }
       place(view, seq, atMs, effect, { host, port, way, state: 'refused', refusals: 1, ...by })
       return true
     }
@@ -90,7 +100,7 @@ export function contact(view: TaskView, seq: number, atMs: number, event: Networ
       const open = at === undefined ? undefined : view.contacts[at]
       if (at === undefined || !open) return false
       const told = [address, tls_name && tls_name !== open.host ? tls_name : ''].filter(Boolean).join(' ')
-      const end = refused ? { state: UNREACHED.has(refused.rule) ? 'failed' : 'cut', by: 'rule', rule: refused.rule, reason: refused.reason } as const : { state: 'closed' } as const
+      const end: Partial<Contact> = refused ? { state: UNREACHED.has(refused.rule) ? 'failed' : 'cut', by: 'rule', rule: refused.rule, reason: refused.reason, why: [] } : { state: 'closed' }
       view.contacts[at] = { ...open, ...end, address: told, up: bytes_up, down: bytes_down, ms }
       view.connections.delete(number)
       return true

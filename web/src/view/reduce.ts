@@ -63,7 +63,7 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
       return replied(view, seq, atMs, event.reply, event.cost)
     case 'model_failed':
       view.thinking = null
-      return mark({ mark: 'model_failed', reason: event.reason })
+      return mark({ mark: 'model_failed', failure: event.kind, reason: event.reason })
     case 'tool_finished':
       return finished(view, seq, atMs, event.id, event.result)
     case 'options_changed':
@@ -72,14 +72,21 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
     case 'hosts_changed':
       view.options = { ...view.options, allow_net: event.allow_net }
       return mark({ mark: 'hosts', hosts: event.allow_net })
-    case 'resumed':
+    case 'resumed': {
+      // Who takes a task up that only waited interrupts nothing, and nothing is said of it.
+      const waited = view.question !== null || view.approval !== null
+      const broken = !waited && (view.thinking !== null || view.open.size > 0)
+      const last = view.entries.at(-1)
+      const putDown = last?.kind === 'mark' && last.what.mark === 'put_down'
+      const tell = view.ended !== null || putDown || broken
       view.ended = null
       view.unread = false
       view.stopping = false
       view.approval = nextApproval(view)
-      return mark({ mark: 'resumed' })
+      return tell && mark({ mark: 'resumed' })
+    }
     case 'put_down':
-      return mark({ mark: 'put_down', reason: event.reason })
+      return mark({ mark: 'put_down' })
     case 'limit_reached':
       return mark({ mark: 'limit', limit: event.limit, used: event.used, max: event.max })
     case 'autorun_changed':

@@ -10,13 +10,15 @@ import type {
   Digest,
   EffectId,
   EndState,
+  FailureKind,
   LimitKind,
   PlanStep,
   StopCause,
   TaskOptions,
   ToolFact,
   ToolStatus,
-  Usage
+  Usage,
+  Why
 } from '../api/events'
 
 /** Where the work of a step is seen. */
@@ -96,12 +98,12 @@ export interface Mark {
   atMs: number
   what:
     | { mark: 'resumed' }
-    | { mark: 'put_down'; reason: string }
+    | { mark: 'put_down' }
     | { mark: 'options'; options: TaskOptions }
     /** What programs may reach from here on. */
     | { mark: 'hosts'; hosts: string[] }
     | { mark: 'retry'; reason: string; attempt: number; inMs: number }
-    | { mark: 'model_failed'; reason: string }
+    | { mark: 'model_failed'; failure: FailureKind; reason: string }
     | { mark: 'limit'; limit: LimitKind; used: number; max: number }
     | { mark: 'stopping'; by: string }
     | { mark: 'taken_over'; what: ComputerPart }
@@ -158,6 +160,8 @@ export interface Contact {
   down: number
   ms: number | null
   reason: string
+  /** The same in parts, where policy said it. */
+  why: Why[]
 }
 
 /** A host that a program wants to reach, and what was said to that. */

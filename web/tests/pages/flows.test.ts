@@ -117,6 +117,11 @@ it('an approval shows exactly what it is for, and is refused and allowed', async
   const page = await open(server, `/tasks/${id}`)
   const approval = page.getByRole('region', { name: 'May this be done?' })
   await approval.first().getByText('rows.csv').waitFor()
+  await approval.first().getByText('it asks to hand over although not all that was asked for has passed its check').waitFor()
+  // What policy says is said in the reader's language.
+  const chinese = await open(server, `/tasks/${id}`, { locale: 'zh-CN' })
+  await chinese.getByText('并非所有要求都通过了检查，它仍请求交付').waitFor()
+  await done(chinese)
   await approval.first().getByLabel('A note for the agent').fill('try once more')
   await approval.first().getByRole('button', { name: 'Refuse' }).click()
   await approval.first().getByText('try once more').waitFor()

@@ -343,12 +343,14 @@ it('a line that is lost is told and comes again by itself, with the browser stil
   await done(page)
 })
 
-it('who has the browser open in a second window is told that it is in hand in another', async () => {
+it('who has the browser open in a second window is told at once that another one has it', async () => {
   const { id, page, at, tells } = await takenOver()
   const other = await open(server, `/tasks/${id}`)
-  const picture = other.locator('.page textarea')
-  await picture.hover()
-  await other.getByText('another window has it in hand').waitFor()
+  await other.getByText('You have this browser in another window.').waitFor()
+  await page.getByText('You have this browser. The agent waits').waitFor()
+  // It can look, and has nothing to act with.
+  await other.locator('.page img').waitFor()
+  expect(await other.locator('.page textarea').count()).toBe(0)
   expect(await serious(other)).toEqual([])
   const name = await at(300, 40)
   await page.mouse.click(name.x, name.y)

@@ -21,6 +21,27 @@ describe('Chinese', () => {
   })
 })
 
+type Schema = { enum?: string[]; oneOf?: { properties?: { code?: { enum?: string[] } } }[]; anyOf?: Schema[] }
+const document = JSON.parse(readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8')) as { components: { schemas: Record<string, Schema> } }
+const schema = (name: string): Schema => document.components.schemas[name] ?? {}
+
+/** What the server says by a code, and the beginning of the texts for it. */
+const CODES: [string, string[], string[]][] = [
+  ['why.', (schema('Why').oneOf ?? []).flatMap((one) => one.properties?.code?.enum ?? []), ['rule']],
+  ['why.rule.', schema('ShippedRule').enum ?? [], []],
+  ['network.rule.', (schema('NetworkRule').anyOf ?? []).flatMap((one) => one.enum ?? []), []],
+  ['mark.limit.', schema('LimitKind').enum ?? [], []],
+  ['mark.modelFailed.', schema('FailureKind').enum ?? [], []]
+]
+
+describe('what the server says by a code', () => {
+  it.each(CODES)('%s has a text for each, and none for what is no code', (start, codes, said) => {
+    expect(codes.length).toBeGreaterThan(2)
+    const wanted = codes.filter((code) => !said.includes(code)).map((code) => start + code)
+    expect(wanted.filter((key) => !(key in english) || !(key in chinese))).toEqual([])
+  })
+})
+
 function sources(folder: URL): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && /\.(svelte|ts)$/.test(entry.name))

@@ -79,6 +79,19 @@ it('an end leaves nothing under way, and a resume takes up what goes on', () => 
   expect(resumed.entries[1]).toMatchObject({ kind: 'step', status: 'ok' })
 })
 
+it('says that it was taken up again only where something had come to an end or broken off', () => {
+  const resumed: Event = { event: 'resumed', engine: '', boot: '', previous_lived_ms: null }
+  const told = (...events: Event[]) => viewOf(created, ...events, resumed).entries.some((entry) => entry.kind === 'mark' && entry.what.mark === 'resumed')
+  const working = [call(1, 'shell_exec', { command: 'sleep 9' }), started(1)]
+  const asking = [call(1, 'message_ask_user'), started(1), result(1, '', [{ fact: 'question', text: 'Which year?' }])]
+  expect(told(...working)).toBe(true)
+  expect(told(...working, { event: 'put_down', reason: 'the server stops' })).toBe(true)
+  expect(told(...working, { event: 'task_ended', state: 'stopped', cause: 'person', reason: 'you stopped it', text: '' })).toBe(true)
+  // Somebody came to a task that waited for them: nothing was broken off.
+  expect(told(...asking)).toBe(false)
+  expect(told(...asking, message('2024'))).toBe(false)
+})
+
 it('money that is not known is not counted as nothing', () => {
   const view = viewOf(created, says(1, 'a', 1500), says(2, 'b', null))
   expect([view.spent, view.unpriced, view.steps]).toEqual([1500, 1, 2])

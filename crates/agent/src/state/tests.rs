@@ -39,6 +39,7 @@ pub(crate) fn decision(outcome: Outcome, rule: &str) -> Decision {
         tier: Tier::Autonomous,
         rules: vec![rule.into()],
         reason: "because".into(),
+        why: Vec::new(),
         effect_digest: Digest::of(rule.as_bytes()),
     }
 }

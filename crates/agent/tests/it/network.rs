@@ -214,3 +214,18 @@ fn connections_without_end_are_counted_and_no_longer_named() {
     assert_eq!(counted("10.0.0.1"), (0, 10, 0));
     rig.check(&id);
 }
+
+/// A page says each of the network's rules in its own language: one that is not in the vocabulary would stay English there.
+#[test]
+fn every_rule_of_the_network_is_in_the_vocabulary() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut used = std::collections::BTreeSet::new();
+    for folder in ["../sandbox/src/egress", "src", "src/run"] {
+        for file in std::fs::read_dir(root.join(folder)).unwrap() {
+            let Ok(text) = std::fs::read_to_string(file.unwrap().path()) else { continue };
+            let named = text.split('"').filter(|part| part.starts_with("egress."));
+            used.extend(named.map(str::to_owned));
+        }
+    }
+    assert_eq!(used.into_iter().collect::<Vec<_>>(), event::NETWORK_RULES);
+}

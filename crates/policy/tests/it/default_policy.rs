@@ -1,7 +1,7 @@
 //! The default policy, row by row. Its own examples are held against it at load; these rows also give what an example
 //! cannot: tiers, reasons, and that no rule is left unheld.
 
-use event::{Effect, MicroUsd, Outcome, Tier};
+use event::{Effect, MicroUsd, Outcome, ShippedRule, Tier, Why};
 use policy::{Engine, Error, Facts};
 use serde_json::json;
 
@@ -158,4 +158,23 @@ fn every_rule_is_held_by_an_example() {
         let loaded = Engine::load(&without);
         assert!(matches!(loaded, Err(Error::Contradicted { .. })), "no example needs {rule}");
     }
+}
+
+/// What Thenar comes with is said in other languages by the rule's name; what an operator wrote stays in their words, also
+/// where they took a rule of ours and changed what it says.
+#[test]
+fn a_shipped_rule_is_named_and_an_own_one_speaks_for_itself() {
+    let text = Engine::default_policy();
+    let ids = text.lines().filter_map(|line| line.strip_prefix("@id(\"")?.strip_suffix("\")"));
+    let unknown: Vec<&str> = ids.filter(|id| event::ShippedRule::named(id).is_none()).collect();
+    assert_eq!(unknown, [] as [&str; 0], "add them to event::ShippedRule, and their words to web/src/i18n");
+
+    let send = Effect::Tool(call("mail_send", json!({"to": "ann@example.org"})));
+    let decision = |text: &str| Engine::load(text).unwrap().decide(&send, &outside());
+    let asked = decision(text);
+    assert_eq!(asked.why, [Why::Rule { rule: ShippedRule::OutsideAsks }]);
+    let own = decision(&text.replace("it leaves this machine", "the office wants to see it"));
+    let reason = Some("the office wants to see it".to_owned());
+    assert_eq!(own.why, [Why::OwnRule { rule: "outside-asks".to_owned(), reason }]);
+    assert_eq!(own.rules, asked.rules);
 }

@@ -66,6 +66,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(kept::fork))
         .routes(routes!(takeover::take))
         .routes(routes!(takeover::hand_back))
+        .routes(routes!(takeover::whose))
         .routes(routes!(terminals::list))
         .routes(routes!(terminals::watch))
         .routes(routes!(terminals::keys))

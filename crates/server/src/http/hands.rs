@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use event::TaskId;
-use utoipa::IntoParams;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::problem::{Answer, Kind, Problem};
 
@@ -42,6 +43,18 @@ impl<S: Sync> FromRequestParts<S> for Hand {
     }
 }
 
+/// In whose hands a part of the computer is that was taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Whose {
+    /// The window's that asks.
+    Yours,
+    /// Another window's: what this one does is refused.
+    Others,
+    /// No window's: whoever acts first has it.
+    Nobodys,
+}
+
 /// Who has what.
 #[derive(Debug, Default)]
 pub(super) struct Hands(Mutex<HashMap<TaskId, String>>);
@@ -69,6 +82,15 @@ impl Hands {
         }
         let hint = "go on there; or hand it back, and take it over here";
         Err(Problem::new(Kind::NotNow, "another window has it in hand", hint))
+    }
+
+    /// In whose hands it is, as the asker sees it.
+    pub(super) fn whose(&self, id: &TaskId, Hand(name): &Hand) -> Whose {
+        match self.hands().get(id) {
+            None => Whose::Nobodys,
+            Some(has) if name.as_ref() == Some(has) => Whose::Yours,
+            Some(_) => Whose::Others,
+        }
     }
 
     pub(super) fn let_go(&self, id: &TaskId) {

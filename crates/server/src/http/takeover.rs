@@ -2,14 +2,15 @@
 //! goes through the routes of that part.
 
 use agent::Command;
+use axum::Json;
 use axum::extract::{Path, State};
 use event::{ComputerPart, TaskId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Said, task_id};
-use super::hands::{Hand, Handed};
-use super::problem::{Answer, Problem, TakingOver, WithBodyOfTask};
+use super::hands::{Hand, Handed, Whose};
+use super::problem::{Answer, OfTask, Problem, TakingOver, WithBodyOfTask};
 use super::say::{Heard, tell};
 use super::tasks::summary;
 use super::{Shared, browser, terminals};
@@ -47,7 +48,8 @@ pub(super) async fn take(
     Said(said): Said<TakeOver>,
 ) -> Answer {
     let id = task_id(&name)?;
-    if summary(&shared, &id).await?.taken_over.is_some() {
+    let again = summary(&shared, &id).await?.taken_over.is_some();
+    if again {
         shared.hands.check(&id, &hand)?;
     }
     let page = match &said.what {
@@ -58,8 +60,13 @@ pub(super) async fn take(
         ComputerPart::Browser => browser::seen(&shared, &id).await,
     };
     let browser = said.what == ComputerPart::Browser;
-    let answer = tell(&shared, id.clone(), Command::TakeOver { what: said.what, page }).await?;
+    // Before it is on the record: another window that reads of it there asks at once whose it is.
     shared.hands.take(&id, &hand);
+    let told = tell(&shared, id.clone(), Command::TakeOver { what: said.what, page }).await;
+    if told.is_err() && !again {
+        shared.hands.let_go(&id);
+    }
+    let answer = told?;
     if browser {
         browser::begin(&shared, &id).await;
     }
@@ -88,4 +95,22 @@ pub(super) async fn hand_back(
     let answer = tell(&shared, id.clone(), Command::HandBack { note: said.note, page }).await?;
     shared.hands.let_go(&id);
     Ok(answer)
+}
+
+/// In whose hands it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct InHands {
+    hand: Whose,
+}
+
+/// Whose hands the computer is in
+///
+/// Several windows can look at a task whose browser or terminal was taken over; one of them has it (`Thenar-Hand`).
+#[utoipa::path(get, path = "/v1/tasks/{id}/hand", operation_id = "whoseHand", tag = "control",
+    params(("id" = TaskId, Path), Handed),
+    responses((status = 200, description = "Whose it is.", body = InHands), OfTask))]
+pub(super) async fn whose(State(shared): State<Shared>, Path(name): Path<String>, hand: Hand) -> Answer<Json<InHands>> {
+    let id = task_id(&name)?;
+    summary(&shared, &id).await?;
+    Ok(Json(InHands { hand: shared.hands.whose(&id, &hand) }))
 }
