@@ -37,6 +37,8 @@ const ETC: &[&str] = &[
     "ssl/openssl.cnf",
     "texmf",
 ];
+/// What the system knows of its fonts by heart. Without it the first program that draws text reads every font there is.
+const FONTS_KNOWN: &str = "/var/cache/fontconfig";
 /// Device nodes; `ptmx`, `pts`, `shm` and the links to `/proc/self/fd` are made, not shown.
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
 
@@ -93,6 +95,7 @@ impl Plan {
         for name in ETC {
             plan.bind(Path::new("/etc").join(name), format!("etc/{name}"), DATA);
         }
+        plan.bind(FONTS_KNOWN, FONTS_KNOWN.trim_start_matches('/'), DATA);
         match std::fs::read_link("/etc/localtime") {
             Ok(target) => plan.links.push(("etc/localtime".to_owned(), target)),
             Err(_) => plan.bind("/etc/localtime", "etc/localtime", DATA),

@@ -52,6 +52,19 @@ fn the_environment_is_ours_and_nothing_of_the_callers() {
 }
 
 #[test]
+fn what_the_system_knows_of_its_fonts_is_known_inside() {
+    // Without it the first program that draws text reads every font there is.
+    let there = std::path::Path::new("/var/cache/fontconfig").is_dir();
+    let desk = Desk::new();
+    let computer = desk.open();
+    let list = "ls /var/cache/fontconfig 2>/dev/null; touch /var/cache/fontconfig/mine 2>/dev/null && echo written";
+    let (_, inside) = run(&computer, list);
+    let outside = if there { std::fs::read_dir("/var/cache/fontconfig").unwrap().count() } else { 0 };
+    assert_eq!(inside.lines().count(), outside, "{inside}");
+    assert!(!inside.contains("written"));
+}
+
+#[test]
 fn programs_that_cannot_run_say_so() {
     let desk = Desk::new();
     let computer = desk.open();
