@@ -1,6 +1,9 @@
 //! Turns `seccomp/shell.json` and `seccomp/browser.json` into kernel instructions, so that a starting computer has nothing to compile. It adds no rule of its own.
 //! And it links the keeper at a fixed address: see `docs/decisions/a-keeper-at-a-fixed-address.md`.
 
+#[path = "build/tree.rs"]
+mod tree;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
@@ -15,6 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=seccomp/shell.json");
     println!("cargo::rerun-if-changed=seccomp/browser.json");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build/tree.rs");
     if std::env::var("CARGO_CFG_TARGET_ENV")? == "gnu" {
         println!("cargo::rustc-link-arg-bin=thenar-keeper=-no-pie");
     }
@@ -41,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = TargetArch::try_from(machine.as_str())?;
     let programs: HashMap<String, BpfProgram> = seccompiler::compile_from_json(filters.to_string().as_bytes(), target)?;
     for (name, program) in programs {
-        let bytes: Vec<u8> = program
+        let bytes: Vec<u8> = tree::tree(&program)?
             .iter()
             .flat_map(|step| {
                 let [code_low, code_high] = step.code.to_ne_bytes();

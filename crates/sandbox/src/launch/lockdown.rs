@@ -173,3 +173,26 @@ pub(crate) fn prove() -> io::Result<()> {
 fn is_zero(set: &str) -> bool {
     !set.is_empty() && set.bytes().all(|digit| digit == b'0')
 }
+
+#[cfg(test)]
+mod tests {
+    //! That a call is not looked for one by one: the kernel goes through a filter for every call there is when a box is made.
+
+    use super::{KNOWN, PRETENDED, REFUSED, REFUSED_TO_BROWSERS};
+
+    #[test]
+    fn the_filters_search_for_a_call_by_halves() {
+        const ASK_AT_LEAST: u16 = 0x35;
+        const ASK_EQUAL: u16 = 0x15;
+        const RETURN: u16 = 0x06;
+        for filter in [KNOWN, PRETENDED, REFUSED, REFUSED_TO_BROWSERS] {
+            let code = |step: &[u8]| u16::from_ne_bytes([step[0], step[1]]);
+            let tree: Vec<_> = filter.chunks_exact(8).map(code).collect();
+            assert!(tree.contains(&ASK_AT_LEAST), "a list of {} steps", tree.len());
+        }
+        // Where no argument matters, nothing is asked but where the number lies; one of the two is the check of the machine.
+        let known: Vec<_> = KNOWN.chunks_exact(8).map(|step| u16::from_ne_bytes([step[0], step[1]])).collect();
+        assert_eq!(known.iter().filter(|code| **code == ASK_EQUAL).count(), 1);
+        assert!(known.iter().filter(|code| **code == RETURN).count() < 100, "neighbours share an answer");
+    }
+}
