@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use sandbox::egress::Host;
 
-use crate::Error;
+use crate::{Because, Error};
 
 /// Places that may be named for one task.
 pub const PLACES_NAMED_MAX: usize = 200;
@@ -36,7 +36,8 @@ impl Allowed {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| {
             let how = "write HOST, HOST:PORT, *.DOMAIN, or HOST:PORT=ADDRESS where it has a private one";
-            Error::Invalid(format!("allow-net {text:?}: {why}; {how}"))
+            let because = Because::HostWrong { host: text.to_owned() };
+            Error::refused(because, format!("allow-net {text:?}: {why}; {how}"))
         };
         let (place, at) = match text.split_once('=') {
             None => (text, None),
@@ -161,7 +162,8 @@ pub(crate) fn named(allowed: &[String], host: &Host, port: u16) -> Option<Option
 /// The list in its one form, each place once.
 pub fn allow_list(texts: &[String]) -> Result<Vec<String>, Error> {
     if texts.len() > PLACES_NAMED_MAX {
-        return Err(Error::Invalid(format!("more than {PLACES_NAMED_MAX} places in allow-net: use *.DOMAIN")));
+        let because = Because::HostsTooMany { max: PLACES_NAMED_MAX as u64 };
+        return Err(Error::refused(because, format!("more than {PLACES_NAMED_MAX} places in allow-net: use *.DOMAIN")));
     }
     let mut all: Vec<String> = Vec::new();
     for text in texts {

@@ -14,9 +14,9 @@ use event::{ComputerPart, EffectId, Event, Label, PageSeen, TaskOptions};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::Error;
 use crate::limits::{HOLD_MS_MAX, MESSAGE_BYTES_MAX};
 use crate::state::State;
+use crate::{Because, Error};
 
 const SOCKET: &str = "control.sock";
 
@@ -63,6 +63,19 @@ pub(crate) struct Incoming {
 pub struct Answer {
     pub accepted: bool,
     pub text: String,
+    /// Why it was not accepted, where that has a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<Because>,
+}
+
+impl Answer {
+    pub(crate) fn yes(text: impl Into<String>) -> Self {
+        Self { accepted: true, text: text.into(), because: None }
+    }
+
+    pub(crate) fn no(text: impl Into<String>, because: Option<Because>) -> Self {
+        Self { accepted: false, text: text.into(), because }
+    }
 }
 
 /// The listening end; the socket is removed when it is dropped.
@@ -110,7 +123,7 @@ fn short(directory: &std::fs::File) -> PathBuf {
 }
 
 fn serve_one(stream: &UnixStream, commands: &mpsc::Sender<Incoming>) {
-    let refused = |text: &str| Answer { accepted: false, text: text.to_owned() };
+    let refused = |text: &str| Answer::no(text, None);
     let tell = |answer: &Answer| writeln!(&*stream, "{}", serde_json::to_string(answer).unwrap_or_default());
     let command = match read_command(stream) {
         Ok(command) => command,
@@ -211,20 +224,20 @@ fn receive(folder: &Path, stream: &UnixStream) -> Result<Answer, Error> {
 
 /// What a person's command puts on the record, and what they are told.
 pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
-    let refuse = |text: &str| (Answer { accepted: false, text: text.to_owned() }, Vec::new());
-    let accept = |text: &str, event: Event| (Answer { accepted: true, text: text.to_owned() }, vec![event]);
+    let refuse = |because: Because, text: &str| (Answer::no(text, Some(because)), Vec::new());
+    let accept = |text: &str, event: Event| (Answer::yes(text), vec![event]);
     match command {
-        Command::Message { text } if text.trim().is_empty() => refuse("the message is empty"),
+        Command::Message { text } if text.trim().is_empty() => refuse(Because::MessageEmpty, "the message is empty"),
         Command::Message { text } if text.len() > MESSAGE_BYTES_MAX => {
-            refuse("the message is too long: 256 KiB at most; give long material as a file")
+            refuse(Because::MessageTooLong, "the message is too long: 256 KiB at most; give long material as a file")
         }
         Command::Message { text } => {
             accept("the agent reads it before its next step", Event::MessageReceived { text, label: Label::person() })
         }
         Command::Confirm { effect, allowed, note } => match state.open_approval() {
-            None => refuse("the task waits for no confirmation"),
+            None => refuse(Because::NothingAwaited, "the task waits for no confirmation"),
             Some((id, ..)) if effect.is_some_and(|wanted| wanted != id) => {
-                refuse(&format!("the task waits for a word on {id}, not on that effect"))
+                refuse(Because::OtherAwaited, &format!("the task waits for a word on {id}, not on that effect"))
             }
             Some((id, effect_digest, _)) => {
                 let by = "person".to_owned();
@@ -232,31 +245,32 @@ pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
                 accept(said, Event::ApprovalAnswered { id, effect_digest, allowed, by, note })
             }
         },
-        Command::Stop { .. } if state.ended.is_some() => refuse("the task has already ended"),
+        Command::Stop { .. } if state.ended.is_some() => refuse(Because::AlreadyEnded, "the task has already ended"),
         Command::Stop { by } => accept("stopping", Event::StopRequested { by }),
-        Command::TakeOver { .. } if state.ended.is_some() => refuse("the task has already ended"),
+        Command::TakeOver { .. } if state.ended.is_some() => {
+            refuse(Because::AlreadyEnded, "the task has already ended")
+        }
         Command::TakeOver { what, page } => match &state.taken_over {
             None => accept("it is in your hands", Event::TakenOver { what, page: page.map(Box::new) }),
-            Some(taken) if *taken == what => {
-                (Answer { accepted: true, text: "it is in your hands already".to_owned() }, Vec::new())
-            }
-            Some(taken) => refuse(&format!("you have {taken} in your hands: hand it back first")),
+            Some(taken) if *taken == what => (Answer::yes("it is in your hands already"), Vec::new()),
+            Some(taken) => refuse(Because::HandsFull, &format!("you have {taken} in your hands: hand it back first")),
         },
         Command::HandBack { note, .. } if note.len() > MESSAGE_BYTES_MAX => {
-            refuse("the note is too long: 256 KiB at most")
+            refuse(Because::NoteTooLong, "the note is too long: 256 KiB at most")
         }
         Command::HandBack { note, page } => match &state.taken_over {
-            None => refuse("nothing is taken over"),
+            None => refuse(Because::NothingTakenOver, "nothing is taken over"),
             Some(what) => {
                 let page = page.map(Box::new);
                 accept("the agent has it back", Event::HandedBack { what: what.clone(), note, page })
             }
         },
-        Command::Hold => refuse("nothing is at work here that could stand still"),
+        Command::Hold => (Answer::no("nothing is at work here that could stand still", None), Vec::new()),
         Command::PutDown { reason } => accept("put down", Event::PutDown { reason }),
         Command::Hosts { allow, deny } => match crate::hosts::changed(state, &allow, &deny) {
-            Ok((text, events)) => (Answer { accepted: true, text }, events),
-            Err(error) => refuse(&error.to_string()),
+            Ok((text, events)) => (Answer::yes(text), events),
+            Err(Error::Refused { because, text }) => refuse(because, &text),
+            Err(error) => (Answer::no(error.to_string(), None), Vec::new()),
         },
         Command::Options { options } => accept("the new limits hold", Event::OptionsChanged { options }),
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::Because;
+
 /// An error of the agent.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -14,6 +16,9 @@ pub enum Error {
     /// What was asked for cannot be: correct it.
     #[error("{0}")]
     Invalid(String),
+    /// The same, where the reason has a code: correct it.
+    #[error("{text}")]
+    Refused { because: Because, text: String },
     /// Another process has the task: speak to that one, or wait.
     #[error("task {id} is in the hands of another process{}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
     Held { id: String, pid: Option<u32> },
@@ -47,6 +52,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn refused(because: Because, text: impl Into<String>) -> Self {
+        Self::Refused { because, text: text.into() }
+    }
+
     /// What the reader can do, where the message does not say it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -67,6 +76,7 @@ impl Error {
             Self::NotKept(_) => Some("to go back all the same, and lose what is there now: --throw-away".to_owned()),
             Self::Computer(error) => error.hint().map(str::to_owned),
             Self::Invalid(_)
+            | Self::Refused { .. }
             | Self::Journal(_)
             | Self::Policy(_)
             | Self::Io { .. }

@@ -4,11 +4,11 @@
 use event::{Digest, EffectId, Event, TaskOptions};
 use sandbox::egress::Host;
 
-use crate::Error;
 use crate::allow::{Allowed, allow_list, named};
 use crate::network::{Asked, Place, Stage};
 use crate::secrets::Secrets;
 use crate::state::State;
+use crate::{Because, Error};
 
 impl Secrets {
     /// The list of a task for which these places are named: beside them stand what its secrets are for, and what every task may
@@ -42,10 +42,15 @@ pub(crate) fn changed(state: &State, allow: &[String], deny: &[String]) -> Resul
         let has = old.iter().any(|text| Allowed::parse(text).is_ok_and(|one| away.takes(&one)));
         let said = |(place, asked): (&Place, &Asked)| takes(away, place) && is_said_or_asked(asked);
         if let Some(wider) = list.iter().find(|text| Allowed::parse(text).is_ok_and(|one| one.lets_through(away))) {
-            return Err(Error::Invalid(format!("{away} may still be reached through {wider}: take that away")));
+            let because = Because::HostStillReached { host: away.to_string(), wider: wider.clone() };
+            return Err(Error::refused(
+                because,
+                format!("{away} may still be reached through {wider}: take that away"),
+            ));
         }
         if !has && !places.iter().any(said) {
-            return Err(Error::Invalid(format!("{away} is not among what the task may reach: {}", in_words(old))));
+            let text = format!("{away} is not among what the task may reach: {}", in_words(old));
+            return Err(Error::refused(Because::HostNotNamed { host: away.to_string() }, text));
         }
     }
     let mut events = Vec::new();

@@ -15,7 +15,7 @@ use crate::limits::{BRIEF_BYTES_MAX, INPUT_FILES_MAX};
 use crate::record::{Record, draft, each_event};
 use crate::state::State;
 use crate::summary::Summary;
-use crate::{Error, prompt};
+use crate::{Because, Error, prompt};
 
 /// What an instance is made of. The edge brings the clock, the boot's identity and all paths.
 #[derive(Clone, Debug)]
@@ -367,10 +367,11 @@ impl Instance {
 
 fn check(task: &NewTask, driver: sandbox::Driver) -> Result<(), Error> {
     if task.brief.trim().is_empty() {
-        return Err(Error::Invalid("the task is empty: say in a sentence what you want".to_owned()));
+        return Err(Error::refused(Because::TaskEmpty, "the task is empty: say in a sentence what you want"));
     }
     if task.brief.len() > BRIEF_BYTES_MAX {
-        return Err(Error::Invalid("the task is longer than 256 KiB: give long material as --input".to_owned()));
+        let text = "the task is longer than 256 KiB: give long material as --input";
+        return Err(Error::refused(Because::TaskTooLong, text));
     }
     no_way_out(&task.options, driver).map_err(Error::Invalid)?;
     crate::allow::allow_list(&task.options.allow_net)?;

@@ -8,6 +8,7 @@
 
 mod allow;
 mod backup;
+mod because;
 mod checkpoints;
 mod context;
 mod control;
@@ -42,6 +43,7 @@ mod watch;
 
 pub use allow::{PLACES_NAMED_MAX, allow_list};
 pub use backup::CopiedTask;
+pub use because::Because;
 /// And its browser.
 pub use browser::{Frame as PageFrame, Going, Held as KeysHeld, Input as PageInput, OpenTab, Sight as PageSight};
 pub use checkpoints::Side;

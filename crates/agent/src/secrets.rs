@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use sandbox::egress::{Authority, Host, Secret};
 use serde_json::{Value, json};
 
-use crate::Error;
 use crate::allow::named;
+use crate::{Because, Error};
 
 /// Its name in the data folder.
 const FILE: &str = "secrets.json";
@@ -63,7 +63,10 @@ impl Secrets {
     pub fn named(&self, names: &[String]) -> Result<Vec<KeptSecret>, Error> {
         let all = self.list()?;
         let find = |name: &String| {
-            let none = || Error::Invalid(format!("there is no secret {name}: `thenar secret set {name} --host HOST`"));
+            let none = || {
+                let text = format!("there is no secret {name}: `thenar secret set {name} --host HOST`");
+                Error::refused(Because::SecretUnknown { name: name.clone() }, text)
+            };
             all.iter().find(|kept| kept.name == *name).cloned().ok_or_else(none)
         };
         names.iter().map(find).collect()
@@ -74,18 +77,23 @@ impl Secrets {
         check_name(name)?;
         let hosts = crate::allow_list(hosts)?;
         if hosts.is_empty() {
-            return Err(Error::Invalid("a secret is for certain hosts: name them with --host".to_owned()));
+            return Err(Error::refused(Because::SecretNoHosts, "a secret is for certain hosts: name them with --host"));
         }
         if hosts.iter().any(|host| host.starts_with('*') && !host[1..].starts_with('.')) {
-            return Err(Error::Invalid("a secret for every host would be none: name the hosts".to_owned()));
+            return Err(Error::refused(
+                Because::SecretEveryHost,
+                "a secret for every host would be none: name the hosts",
+            ));
         }
         if value.len() > VALUE_BYTES_MAX || Secret::new("holder", value).is_none() {
-            return Err(Error::Invalid("the value must be one line of at most 16 KiB, and not empty".to_owned()));
+            let text = "the value must be one line of at most 16 KiB, and not empty";
+            return Err(Error::refused(Because::SecretValue, text));
         }
         let _mine = self.lock()?;
         let mut all = self.read()?;
         if all.len() >= SECRETS_MAX && !all.contains_key(name) {
-            return Err(Error::Invalid(format!("there are {SECRETS_MAX} secrets already: remove some")));
+            let because = Because::SecretsTooMany { max: SECRETS_MAX as u64 };
+            return Err(Error::refused(because, format!("there are {SECRETS_MAX} secrets already: remove some")));
         }
         let known = all.get(name).and_then(|entry| kept(name, entry)).map(|kept| kept.placeholder);
         let placeholder = match known {
@@ -167,7 +175,10 @@ fn check_name(name: &str) -> Result<(), Error> {
     let is_name = (1..=NAME_BYTES_MAX).contains(&name.len())
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let wrong = || Error::Invalid(format!("{name:?} is no name of a variable: letters, digits and _"));
+    let wrong = || {
+        let because = Because::SecretName { name: name.to_owned() };
+        Error::refused(because, format!("{name:?} is no name of a variable: letters, digits and _"))
+    };
     is_name.then_some(()).ok_or_else(wrong)
 }
 

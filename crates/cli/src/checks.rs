@@ -13,32 +13,38 @@ pub(crate) mod toolset;
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use server::Seen;
+
 /// One thing that was tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     pub(crate) name: String,
     pub(crate) works: bool,
     /// Without it nothing can be run.
     pub(crate) needed: bool,
+    #[serde(rename = "finding")]
     pub(crate) what: String,
+    /// The same by a code, for whoever says it in another language.
+    pub(crate) seen: Seen,
     /// Ready to paste, or what to do where no command does it.
     pub(crate) fix: String,
 }
 
 impl Finding {
     /// It is as it should be.
-    pub(crate) fn good(name: &str, what: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), works: true, needed: false, what: what.into(), fix: String::new() }
+    pub(crate) fn good(name: &str, seen: Seen, what: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), works: true, needed: false, what: what.into(), seen, fix: String::new() }
     }
 
     /// Tasks run, but not as well or as safely as they could.
-    pub(crate) fn poor(name: &str, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { works: false, fix: fix.into(), ..Self::good(name, what) }
+    pub(crate) fn poor(name: &str, seen: Seen, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { works: false, fix: fix.into(), ..Self::good(name, seen, what) }
     }
 
     /// Nothing runs.
-    pub(crate) fn fatal(name: &str, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { needed: true, ..Self::poor(name, what, fix) }
+    pub(crate) fn fatal(name: &str, seen: Seen, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { needed: true, ..Self::poor(name, seen, what, fix) }
     }
 }
 

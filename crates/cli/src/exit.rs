@@ -63,7 +63,11 @@ impl From<agent::Error> for Problem {
     fn from(error: agent::Error) -> Self {
         use agent::Error;
         let code = match &error {
-            Error::NoSuchTask(_) | Error::NoCheckpoint { .. } | Error::Invalid(_) | Error::NotKept(_) => Code::Usage,
+            Error::NoSuchTask(_)
+            | Error::NoCheckpoint { .. }
+            | Error::Invalid(_)
+            | Error::Refused { .. }
+            | Error::NotKept(_) => Code::Usage,
             Error::Held { .. } => Code::Held,
             Error::Journal(journal::Error::Locked { .. }) => Code::Held,
             Error::Journal(journal::Error::Corrupt { .. } | journal::Error::BlobMissing { .. }) => Code::Corrupt,

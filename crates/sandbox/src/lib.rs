@@ -47,7 +47,7 @@ pub use find::find_keeper;
 pub use folder::{Folder, Kind, Over};
 pub use keeper::main as keeper_main;
 pub use launch::lendable;
-pub use probe::{Capability, clock_is_synchronised, landlock, probe, second_opinion};
+pub use probe::{Capability, Lock, NoGroups, Seen, clock_is_synchronised, landlock, probe, second_opinion};
 pub use record::{give_outputs, output_bytes, read_output};
 pub use request::{CALL_ID_BYTES_MAX, CallResult, Exit, FileAnswer, FileOp, FoundLine, Recorded, Request, Status};
 pub use spec::{ComputerSpec, Limits, Workspace};

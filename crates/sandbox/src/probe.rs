@@ -1,6 +1,7 @@
 //! What this machine can really do for a computer, found out by making one. It repairs nothing and says what would.
 
 mod landlock;
+mod seen;
 mod way_out;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use crate::{
 };
 
 pub use landlock::landlock;
+pub use seen::{Lock, NoGroups, Seen};
 
 /// How long the trial may take.
 const TRIAL_WAIT: Duration = Duration::from_secs(20);
@@ -27,6 +29,8 @@ pub struct Capability {
     pub needed: bool,
     /// What was seen.
     pub finding: String,
+    /// The same by a code, for whoever says it in another language.
+    pub seen: Seen,
     /// What to do about it, ready to paste; empty where nothing needs doing.
     pub fix: String,
 }
@@ -53,6 +57,7 @@ pub fn probe(scratch: &Path, keeper: &Path, build: Build) -> Result<Vec<Capabili
                 works: false,
                 needed: true,
                 finding: error.to_string(),
+                seen: Seen::ComputerFailed { error: error.to_string() },
                 fix,
             }]);
         }
@@ -88,7 +93,10 @@ pub fn second_opinion(scratch: &Path, keeper: &Path, driver: Driver) -> Capabili
         Driver::Native => "native launcher",
         Driver::Bwrap => "bubblewrap",
     };
-    let finding = |works, finding: String, fix: String| Capability { name, works, needed: false, finding, fix };
+    let finding = |seen: Seen, finding: String, fix: String| {
+        let works = seen == Seen::SecondWorks;
+        Capability { name, works, needed: false, finding, seen, fix }
+    };
     let ran = Computer::open(&trial(scratch, keeper, driver.into())).and_then(|computer| {
         let argv = ["echo", "here"].map(str::to_owned).to_vec();
         let said = computer
@@ -100,12 +108,17 @@ pub fn second_opinion(scratch: &Path, keeper: &Path, driver: Driver) -> Capabili
     });
     match ran {
         Ok(said) if said == b"here\n" => {
-            finding(true, "it can make computers here, too; another driver is in use".to_owned(), String::new())
+            let text = "it can make computers here, too; another driver is in use";
+            finding(Seen::SecondWorks, text.to_owned(), String::new())
         }
-        Ok(_) => finding(false, "it made a computer, but a command did not end well".to_owned(), String::new()),
+        Ok(_) => {
+            let text = "it made a computer, but a command did not end well";
+            finding(Seen::SecondNotWell, text.to_owned(), String::new())
+        }
         Err(error) => {
             let text = format!("{error}; not needed: another driver is in use");
-            finding(false, text, error.hint().unwrap_or_default().to_owned())
+            let seen = Seen::SecondFailed { error: error.to_string() };
+            finding(seen, text, error.hint().unwrap_or_default().to_owned())
         }
     }
 }
@@ -145,29 +158,24 @@ fn limits(spec: &ComputerSpec) -> Result<Capability> {
             "; what the kernel counts per user (terminals, file watches) and files in /tmp have no limit of their own"
         }
     };
-    let why = match in_short(&confinement.reason) {
+    let why = match NoGroups::of(&confinement.reason).in_words() {
         "" => String::new(),
         why => format!(", since {why}"),
     };
+    let seen = Seen::Limits {
+        memory_unmet: !held.0,
+        processes_unmet: held.0 && !held.1,
+        no_groups: NoGroups::of(&confinement.reason),
+        confinement: confinement.clone(),
+    };
     Ok(Capability {
         name: "limits",
+        seen,
         works: confinement.is_whole() && unmet.is_empty(),
         needed: !unmet.is_empty(),
         finding: format!("{confinement}{unmet}{undivided}{why}"),
         fix,
     })
-}
-
-/// Why there are no control groups, for a person: each folder of the kernel's has its own complaint, and most say the same.
-fn in_short(reason: &str) -> &str {
-    let refused = ["Permission denied", "cannot be written", "is not delegated"];
-    if reason.split("; ").all(|one| refused.iter().any(|refusal| one.contains(refusal))) {
-        "this account may not make control groups"
-    } else if reason.split("; ").all(|one| one.contains("Read-only file system")) {
-        "control groups can be read here and not be made, as in most containers"
-    } else {
-        reason
-    }
 }
 
 /// How control groups come to whoever runs this.
@@ -226,12 +234,13 @@ fn look_around(computer: &Computer) -> Result<Vec<Capability>> {
         let line = seen.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         line.trim().to_owned()
     };
-    let check = |name, question: &str, right: &dyn Fn(&str) -> bool, good: &str, bad: &str| {
+    let check = |lock: Lock, question: &str, right: &dyn Fn(&str) -> bool, good: &str, bad: &str| {
         let seen = answer(question);
         let works = right(&seen);
         let finding = if works { good.to_owned() } else { format!("{bad} (seen: {seen:?})") };
         let fix = if works { String::new() } else { "report this: the box is not what it should be".to_owned() };
-        Capability { name, works, needed: true, finding, fix }
+        let seen = if works { Seen::Locked { lock } } else { Seen::Unlocked { lock, seen } };
+        Capability { name: lock.name(), works, needed: true, finding, seen, fix }
     };
     let zero = |seen: &str| !seen.is_empty() && seen.chars().all(|letter| letter == '0' || letter == ' ');
     Ok(vec![
@@ -241,40 +250,41 @@ fn look_around(computer: &Computer) -> Result<Vec<Capability>> {
             needed: true,
             finding: if ended { "a command ran in a fresh one" } else { "it was made, but a command did not end well" }
                 .to_owned(),
+            seen: if ended { Seen::ComputerRan } else { Seen::ComputerNotWell },
             fix: String::new(),
         },
         check(
-            "user",
+            Lock::User,
             "user",
             &|seen| seen.starts_with("1000"),
             "commands are an ordinary user",
             "commands are somebody else",
         ),
         check(
-            "namespaces",
+            Lock::Namespaces,
             "spaces",
             &are_its_own,
             "users, processes, mounts, network, IPC, host name and cgroups are its own",
             "it shares some with this machine",
         ),
-        check("rights", "rights", &zero, "no capability is left", "capabilities are left"),
+        check(Lock::Rights, "rights", &zero, "no capability is left", "capabilities are left"),
         check(
-            "seccomp",
+            Lock::Seccomp,
             "calls",
             &|seen| seen == "2 plain",
             "a call that sets an owner's rights on a file was refused, a plain one was not",
             "the call filter refuses the wrong calls",
         ),
-        check("network", "network", &|seen| seen == "lo", "there is none but loopback", "there is a network"),
+        check(Lock::Network, "network", &|seen| seen == "lo", "there is none but loopback", "there is a network"),
         check(
-            "system",
+            Lock::System,
             "system",
             &|seen| seen == "closed",
             "system files cannot be changed",
             "system files can be changed",
         ),
         check(
-            "workspace",
+            Lock::Workspace,
             "workspace",
             &|seen| seen == "open",
             "the workspace can be written",
@@ -297,16 +307,6 @@ fn are_its_own(seen: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn why_there_are_no_groups_is_said_once() {
-        let many = "/sys/fs/cgroup/cpu: Permission denied (os error 13); /sys/fs/cgroup/unified cannot be written";
-        assert_eq!(in_short(many), "this account may not make control groups");
-        assert_eq!(in_short(""), "");
-        assert!(in_short("/a: Read-only file system (os error 30)").contains("containers"));
-        let other = "/a: Permission denied (os error 13); join /b: No space left on device";
-        assert_eq!(in_short(other), other);
-    }
 
     #[test]
     fn a_namespace_that_is_ours_is_seen() {

@@ -5,6 +5,7 @@ use agent::Unavailable;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Seen;
 use crate::http::whole_or_null;
 
 /// What stands in the configuration, as far as a page may see it.
@@ -153,6 +154,9 @@ pub struct Finding {
     /// Without it nothing can be run.
     pub needed: bool,
     pub finding: String,
+    /// The same by a code; absent where there is none for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
     /// How it is mended: a command to paste, or words.
     pub fix: String,
 }

@@ -8,6 +8,7 @@ mod house;
 mod http;
 mod index;
 mod runner;
+mod seen;
 mod shares;
 mod words;
 
@@ -18,3 +19,4 @@ pub use house::{
 pub use http::{App, HttpLimits, Token, app, openapi, serve};
 pub use index::Index;
 pub use runner::{Load, Place, Refused, Runner, RunnerLimits};
+pub use seen::{HeldBy, Lock, NoGroups, Seen};

@@ -445,6 +445,7 @@ async fn carry(shared: &Shared, id: &TaskId, start: Start, mut commands: mpsc::R
             }
             agent::Error::NoSuchTask(_)
             | agent::Error::Invalid(_)
+            | agent::Error::Refused { .. }
             | agent::Error::Policy(_)
             | agent::Error::Event { .. }
             | agent::Error::Model { .. }

@@ -24,12 +24,19 @@ export interface Limits {
 export type Model = components['schemas']['Model']
 export type FileInfo = components['schemas']['File']
 
+export type Because = components['schemas']['Because']
+export type ProblemType = components['schemas']['ProblemType'] extends `${string}#${infer Name}` ? Name : never
+
 /** What the server did not do, in its own words, or that it could not be reached (status 0). */
 export class Refusal extends Error {
   constructor(
     readonly status: number,
     readonly detail: string,
-    readonly hint: string
+    readonly hint: string,
+    /** The kind of problem; null where the answer named none. */
+    readonly type: ProblemType | null = null,
+    /** Why, where that has a code. */
+    readonly because: Because | null = null
   ) {
     super(detail)
   }
@@ -65,8 +72,9 @@ export async function request(method: string, path: string, body?: unknown, head
 }
 
 export async function refusal(response: Response): Promise<Refusal> {
-  const told = (await response.json().catch(() => ({}))) as { detail?: string; hint?: string }
-  return new Refusal(response.status, told.detail ?? response.statusText, told.hint ?? '')
+  const told = (await response.json().catch(() => ({}))) as Partial<components['schemas']['Problem']>
+  const type = (told.type?.split('#')[1] ?? null) as ProblemType | null
+  return new Refusal(response.status, told.detail ?? response.statusText, told.hint ?? '', type, told.because ?? null)
 }
 
 async function json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
@@ -194,6 +202,7 @@ export type ModelSettings = components['schemas']['ModelSettings']
 export type KeptSecret = components['schemas']['Secret']
 export type Trial = components['schemas']['Trial']
 export type Findings = components['schemas']['Findings']
+export type Finding = components['schemas']['Finding']
 export type Budgets = components['schemas']['Budgets']
 
 /** As much of JSON Schema as a form is made from. */

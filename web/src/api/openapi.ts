@@ -1210,6 +1210,148 @@ export interface components {
             /** @description The effect in words: the tool and each of its arguments. */
             question: string;
         };
+        /** @description Why it was refused. */
+        Because: {
+            /** @enum {string} */
+            code: "host_wrong";
+            host: string;
+        } | {
+            /** @enum {string} */
+            code: "hosts_too_many";
+            /** Format: int64 */
+            max: number;
+        } | {
+            /** @enum {string} */
+            code: "host_still_reached";
+            host: string;
+            wider: string;
+        } | {
+            /** @enum {string} */
+            code: "host_not_named";
+            host: string;
+        } | {
+            /** @enum {string} */
+            code: "secret_unknown";
+            name: string;
+        } | {
+            /** @enum {string} */
+            code: "secret_name";
+            name: string;
+        } | {
+            /** @enum {string} */
+            code: "secret_no_hosts";
+        } | {
+            /** @enum {string} */
+            code: "secret_every_host";
+        } | {
+            /** @enum {string} */
+            code: "secret_value";
+        } | {
+            /** @enum {string} */
+            code: "secrets_too_many";
+            /** Format: int64 */
+            max: number;
+        } | {
+            /** @enum {string} */
+            code: "task_empty";
+        } | {
+            /** @enum {string} */
+            code: "task_too_long";
+        } | {
+            /** @enum {string} */
+            code: "message_empty";
+        } | {
+            /** @enum {string} */
+            code: "message_too_long";
+        } | {
+            /** @enum {string} */
+            code: "note_too_long";
+        } | {
+            /** @enum {string} */
+            code: "nothing_awaited";
+        } | {
+            /** @enum {string} */
+            code: "other_awaited";
+        } | {
+            /** @enum {string} */
+            code: "already_ended";
+        } | {
+            /** @enum {string} */
+            code: "hands_full";
+        } | {
+            /** @enum {string} */
+            code: "nothing_taken_over";
+        } | {
+            /** @enum {string} */
+            code: "other_window";
+        } | {
+            /** @enum {string} */
+            code: "browser_is_agents";
+        } | {
+            /** @enum {string} */
+            code: "terminal_is_agents";
+        } | {
+            /** @enum {string} */
+            code: "agent_in_browser";
+        } | {
+            /** @enum {string} */
+            code: "no_computer";
+        } | {
+            /** @enum {string} */
+            code: "nothing_delivered";
+        } | {
+            /** @enum {string} */
+            code: "archive_too_large";
+        } | {
+            /** @enum {string} */
+            code: "page_too_large";
+        } | {
+            /** @enum {string} */
+            code: "files_too_many";
+            /** Format: int64 */
+            max: number;
+        } | {
+            /** @enum {string} */
+            code: "files_too_large";
+        } | {
+            /** @enum {string} */
+            code: "files_same_name";
+            name: string;
+        } | {
+            /** @enum {string} */
+            code: "file_name";
+            name: string;
+        } | {
+            /** @enum {string} */
+            code: "trial_under_way";
+        } | {
+            /** @enum {string} */
+            code: "links_too_many";
+        } | {
+            /** @enum {string} */
+            code: "budget_steps";
+        } | {
+            /** @enum {string} */
+            code: "budget_cost";
+        } | {
+            /** @enum {string} */
+            code: "budget_time";
+        } | {
+            /** @enum {string} */
+            code: "model_form";
+        } | {
+            /** @enum {string} */
+            code: "model_address";
+        } | {
+            /** @enum {string} */
+            code: "model_key";
+        } | {
+            /** @enum {string} */
+            code: "model_prices";
+        } | {
+            /** @enum {string} */
+            code: "model_sizes";
+        };
         /** @description A blob of the journal, by its digest. */
         BlobRef: {
             /**
@@ -1825,6 +1967,7 @@ export interface components {
             name: string;
             /** @description Without it nothing can be run. */
             needed: boolean;
+            seen?: components["schemas"]["Seen"] | null;
             works: boolean;
         };
         /** @description What was found of this machine. */
@@ -1886,6 +2029,11 @@ export interface components {
             /** @description For a person to read. */
             text: string;
         };
+        /**
+         * @description Who sees to a limit.
+         * @enum {string}
+         */
+        HeldBy: "group_v2" | "group_v1" | "own";
         /** @description Other hosts for a task; the others stay. */
         HostChange: {
             /** @description These may be reached from now on. */
@@ -1960,6 +2108,11 @@ export interface components {
              */
             time_ms: number;
         };
+        /**
+         * @description The locks of a computer's box that are looked at from inside.
+         * @enum {string}
+         */
+        Lock: "user" | "namespaces" | "rights" | "seccomp" | "network" | "system" | "workspace";
         /** @description A link that was just made. */
         MadeShare: {
             /** @description The address below this server's own: whoever has it sees the task. It is told this once and kept nowhere. */
@@ -2087,6 +2240,11 @@ export interface components {
             yes?: boolean;
         };
         /**
+         * @description Why the kernel does not see to all limits.
+         * @enum {string}
+         */
+        NoGroups: "there" | "refused" | "read_only" | "other";
+        /**
          * @description The three things policy can say.
          * @enum {string}
          */
@@ -2118,6 +2276,7 @@ export interface components {
         };
         /** @description A refusal or a failure, as RFC 9457 has it. */
         Problem: {
+            because?: components["schemas"]["Because"] | null;
             /** @description What it is this time. */
             detail: string;
             /** @description What can be done about it. */
@@ -2214,6 +2373,287 @@ export interface components {
         /** @description All secrets. */
         SecretList: {
             secrets: components["schemas"]["Secret"][];
+        };
+        /** @description What was seen of one thing. */
+        Seen: {
+            /** @enum {string} */
+            code: "data_folder";
+            folder: string;
+            room: string;
+        } | {
+            /** @enum {string} */
+            code: "data_folder_files";
+            /** Format: int64 */
+            files: number;
+            folder: string;
+            room: string;
+        } | {
+            /** @enum {string} */
+            code: "data_folder_failed";
+            error: string;
+            folder: string;
+        } | {
+            /** @enum {string} */
+            code: "file_system";
+            kind: string;
+        } | {
+            /** @enum {string} */
+            code: "file_system_unknown";
+        } | {
+            /** @enum {string} */
+            code: "file_system_remote";
+            kind: string;
+        } | {
+            /** @enum {string} */
+            code: "file_system_memory";
+            kind: string;
+        } | {
+            /** @enum {string} */
+            code: "file_system_careless";
+            kind: string;
+            option: string;
+        } | {
+            /** @enum {string} */
+            code: "synced";
+            ms: string;
+        } | {
+            /** @enum {string} */
+            code: "sync_faked";
+        } | {
+            /** @enum {string} */
+            code: "sync_failed";
+            error: string;
+        } | {
+            /** @enum {string} */
+            code: "recorded";
+        } | {
+            /** @enum {string} */
+            code: "record_failed";
+            error: string;
+        } | {
+            /** @enum {string} */
+            code: "computer_ran";
+        } | {
+            /** @enum {string} */
+            code: "computer_not_well";
+        } | {
+            /** @enum {string} */
+            code: "computer_failed";
+            error: string;
+        } | {
+            /** @enum {string} */
+            code: "locked";
+            lock: components["schemas"]["Lock"];
+        } | {
+            /** @enum {string} */
+            code: "unlocked";
+            lock: components["schemas"]["Lock"];
+            seen: string;
+        } | {
+            /** @enum {string} */
+            code: "limits";
+            memory: components["schemas"]["HeldBy"];
+            memory_unmet: boolean;
+            no_groups: components["schemas"]["NoGroups"];
+            processes: components["schemas"]["HeldBy"];
+            processes_unmet: boolean;
+            processor: components["schemas"]["HeldBy"];
+            /** @description In the kernel's words, where it is for another reason. */
+            reason: string;
+            undivided: boolean;
+        } | {
+            /** @enum {string} */
+            code: "way_out_works";
+        } | {
+            /** @enum {string} */
+            code: "way_out_none";
+            driver: string;
+        } | {
+            /** @enum {string} */
+            code: "way_out_wrong";
+            error: string;
+        } | {
+            /** Format: int32 */
+            abi: number;
+            /** @enum {string} */
+            code: "landlock_whole";
+        } | {
+            /** Format: int32 */
+            abi: number;
+            /** @enum {string} */
+            code: "landlock_partial";
+        } | {
+            /** @enum {string} */
+            code: "landlock_off";
+        } | {
+            /** @enum {string} */
+            code: "landlock_none";
+        } | {
+            /** Format: int32 */
+            abi: number;
+            /** @enum {string} */
+            code: "landlock_wrong";
+            error: string;
+        } | {
+            /** @enum {string} */
+            code: "second_works";
+        } | {
+            /** @enum {string} */
+            code: "second_not_well";
+        } | {
+            /** @enum {string} */
+            code: "second_failed";
+            error: string;
+        } | {
+            /** @enum {string} */
+            code: "not_tried";
+        } | {
+            /** @enum {string} */
+            code: "toolset_none";
+        } | {
+            /** @enum {string} */
+            code: "toolset_there";
+            folder: string;
+        } | {
+            /** @enum {string} */
+            code: "toolset_failed";
+            error: string;
+        } | {
+            /** @enum {string} */
+            code: "browser_no_box";
+            driver: string;
+        } | {
+            /** @enum {string} */
+            code: "browser_none";
+        } | {
+            /** @enum {string} */
+            code: "browser_there";
+            name: string;
+        } | {
+            /** @enum {string} */
+            code: "browser_failed";
+            error: string;
+            program: string;
+        } | {
+            /** @enum {string} */
+            code: "nothing_left";
+        } | {
+            /** Format: int64 */
+            checkpoints: number;
+            /** @enum {string} */
+            code: "left";
+            /** Format: int64 */
+            commands: number;
+            /** Format: int64 */
+            computers: number;
+            /** Format: int64 */
+            groups: number;
+            /** Format: int64 */
+            half_done: number;
+            /** Format: int64 */
+            sockets: number;
+        } | {
+            /** @enum {string} */
+            code: "open_files";
+            /** Format: int64 */
+            files: number;
+        } | {
+            /** @enum {string} */
+            code: "open_files_few";
+            error: string;
+            /** Format: int64 */
+            files: number;
+            /** Format: int64 */
+            tasks: number;
+        } | {
+            /** @enum {string} */
+            code: "processes";
+            pid_max: string;
+            /** Format: int64 */
+            processes: number;
+        } | {
+            /** @enum {string} */
+            code: "processes_few";
+            error: string;
+            /** Format: int64 */
+            processes: number;
+            /** Format: int64 */
+            tasks: number;
+        } | {
+            /** @enum {string} */
+            code: "configuration_failed";
+            error: string;
+        } | {
+            /** @enum {string} */
+            code: "model_none";
+        } | {
+            /** @enum {string} */
+            code: "model_failed";
+            error: string;
+            model: string;
+        } | {
+            /** @enum {string} */
+            code: "model_script";
+            model: string;
+        } | {
+            /** @enum {string} */
+            code: "model_silent";
+            model: string;
+            /** Format: int64 */
+            seconds: number;
+        } | {
+            /** @enum {string} */
+            code: "model_there";
+            command: string;
+            model: string;
+        } | {
+            /** @enum {string} */
+            code: "model_not_listed";
+            /** Format: int64 */
+            listed: number;
+            model: string;
+        } | {
+            /** @enum {string} */
+            code: "local_models_none";
+        } | {
+            /** @enum {string} */
+            code: "local_models";
+            servers: string;
+        } | {
+            /** @enum {string} */
+            code: "date";
+            date: string;
+        } | {
+            /** @enum {string} */
+            code: "date_impossible";
+            date: string;
+        } | {
+            /** @enum {string} */
+            code: "date_set_back";
+            date: string;
+            newest: string;
+        } | {
+            /** @enum {string} */
+            code: "clock_steady";
+        } | {
+            /** @enum {string} */
+            code: "clock_back";
+            /** Format: int64 */
+            ms: number;
+        } | {
+            /** @enum {string} */
+            code: "clock_ahead";
+            /** Format: int64 */
+            ms: number;
+        } | {
+            /** @enum {string} */
+            code: "clock_kept";
+        } | {
+            /** @enum {string} */
+            code: "clock_not_kept";
+        } | {
+            /** @enum {string} */
+            code: "clock_unknown";
         };
         /** @description What stands in the configuration, as far as a page may see it. */
         Settings: {

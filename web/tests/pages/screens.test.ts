@@ -147,6 +147,22 @@ it('Chinese by the browser’s language', async () => {
   await done(page)
 })
 
+it('what the server finds and refuses is said in Chinese, too', async () => {
+  const page = await open(server, '/settings/about', { locale: 'zh-CN' })
+  await page.getByRole('button', { name: '检查' }).click()
+  await page.getByText('可以在此运行任务').waitFor()
+  const findings = await page.locator('.card li').allTextContents()
+  expect(findings.length).toBeGreaterThan(20)
+  expect(findings.filter((text) => !/\p{Script=Han}/u.test(text))).toEqual([])
+  await page.getByText('给文件设置属主权限的调用被拒绝').waitFor()
+  await page.goto(`${server.url}/settings/network`)
+  await page.locator('#usual-hosts').fill('a_b/c')
+  await page.getByRole('button', { name: '保存', exact: true }).click()
+  await page.getByText('“a_b/c” 不是主机的写法').waitFor()
+  expect(await serious(page)).toEqual([])
+  await done(page)
+})
+
 /** Waits until the page is dark: the look follows the choice a frame later. */
 async function dark(page: Page): Promise<void> {
   await page.waitForFunction(() => getComputedStyle(document.body).backgroundColor === 'rgb(15, 20, 18)')

@@ -28,6 +28,15 @@ const schema = (name: string): Schema => document.components.schemas[name] ?? {}
 /** What the server says by a code, and the beginning of the texts for it. */
 const CODES: [string, string[], string[]][] = [
   ['why.', (schema('Why').oneOf ?? []).flatMap((one) => one.properties?.code?.enum ?? []), ['rule']],
+  ['doctor.seen.', (schema('Seen').oneOf ?? []).flatMap((one) => one.properties?.code?.enum ?? []), ['locked', 'unlocked', 'limits']],
+  ['doctor.locked.', schema('Lock').enum ?? [], []],
+  ['doctor.unlocked.', schema('Lock').enum ?? [], []],
+  ['doctor.limits.memory.', schema('HeldBy').enum ?? [], []],
+  ['doctor.limits.processes.', schema('HeldBy').enum ?? [], []],
+  ['doctor.limits.processor.', schema('HeldBy').enum ?? [], []],
+  ['doctor.groups.', schema('NoGroups').enum ?? [], ['there', 'other']],
+  ['problem.because.', (schema('Because').oneOf ?? []).flatMap((one) => one.properties?.code?.enum ?? []), []],
+  ['problem.kind.', (schema('ProblemType').enum ?? []).map((type) => type.split('#')[1] ?? ''), []],
   ['why.rule.', schema('ShippedRule').enum ?? [], []],
   ['network.rule.', (schema('NetworkRule').anyOf ?? []).flatMap((one) => one.enum ?? []), []],
   ['mark.limit.', schema('LimitKind').enum ?? [], []],

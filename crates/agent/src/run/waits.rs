@@ -13,7 +13,9 @@ use crate::limits::HOLD_LOOK_MS;
 /// The loop's side of a hold: it waits here, until the sender lets go or somebody wants something.
 pub(crate) async fn stand_still(incoming: Incoming, is_wanted: impl Fn() -> bool) {
     let Some(mut held) = incoming.held else { return };
-    let say = |accepted, text: &str| drop(incoming.answer.try_send(Answer { accepted, text: text.to_owned() }));
+    let say = |accepted, text: &str| {
+        drop(incoming.answer.try_send(Answer { accepted, text: text.to_owned(), because: None }))
+    };
     say(true, "it stands still");
     let mut looking = tokio::time::interval(Duration::from_millis(HOLD_LOOK_MS));
     let stood = loop {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use sandbox::{Browser, Build, Computer, ComputerSpec, Workspace};
 
+use server::Seen;
+
 use super::Finding;
 
 /// How long it may take to come up.
@@ -20,14 +22,25 @@ pub(crate) fn finding(scratch: &Path, build: Build) -> Finding {
     if !build.driver.has_browser() {
         let fix =
             "unset THENAR_COMPUTER    # and take `driver` out of config.toml: the driver native makes a box for one";
-        return Finding::poor("browser", "the driver bwrap makes no box for one: tasks cannot look at pages", fix);
+        let seen = Seen::BrowserNoBox { driver: build.driver.to_string() };
+        return Finding::poor(
+            "browser",
+            seen,
+            "the driver bwrap makes no box for one: tasks cannot look at pages",
+            fix,
+        );
     }
     match Browser::default().program() {
-        Err(_) => Finding::poor("browser", "there is none: tasks cannot look at pages", FIX),
+        Err(_) => Finding::poor("browser", Seen::BrowserNone, "there is none: tasks cannot look at pages", FIX),
         Ok((program, _)) => match answers(&scratch.join("browser"), build) {
-            Ok(name) => Finding::good("browser", format!("{name}, started in its box")),
-            Err(what) => {
-                Finding::poor("browser", format!("{} does not start: {what}", program.display()), FIX_OF_A_BROKEN_ONE)
+            Ok(name) => {
+                let what = format!("{name}, started in its box");
+                Finding::good("browser", Seen::BrowserThere { name }, what)
+            }
+            Err(error) => {
+                let what = format!("{} does not start: {error}", program.display());
+                let seen = Seen::BrowserFailed { program: program.display().to_string(), error };
+                Finding::poor("browser", seen, what, FIX_OF_A_BROKEN_ONE)
             }
         },
     }

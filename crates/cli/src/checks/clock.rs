@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use server::Seen;
+
 use super::Finding;
 use crate::{env, words};
 
@@ -39,13 +41,15 @@ const SET: &str = "sudo timedatectl set-ntp true || sudo apt-get install --yes c
 fn date(now_ms: u64, newest_ms: Option<u64>) -> Finding {
     let today = words::moment(now_ms);
     if now_ms < EARLIEST_MS {
-        return Finding::fatal("date", format!("{today} cannot be: certificates and limits of time would fail"), SET);
+        let what = format!("{today} cannot be: certificates and limits of time would fail");
+        return Finding::fatal("date", Seen::DateImpossible { date: today }, what, SET);
     }
     if let Some(newest) = newest_ms.filter(|newest| *newest > now_ms + AHEAD_MAX_MS) {
-        let what = format!("{today}, but a task was at work on {}: the clock was set back", words::moment(newest));
-        return Finding::poor("date", what, SET);
+        let newest = words::moment(newest);
+        let what = format!("{today}, but a task was at work on {newest}: the clock was set back");
+        return Finding::poor("date", Seen::DateSetBack { date: today, newest }, what, SET);
     }
-    Finding::good("date", today)
+    Finding::good("date", Seen::Date { date: today.clone() }, today)
 }
 
 /// When any task last showed a sign of life.
@@ -62,18 +66,20 @@ fn steady(before_ms: u64, now_ms: u64, counted: Duration) -> Finding {
     let counted_ms = i128::try_from(counted.as_millis()).unwrap_or(i128::MAX);
     let jumped = i128::from(now_ms) - i128::from(before_ms) - counted_ms;
     if jumped.unsigned_abs() > DRIFT_MAX.as_millis() {
-        let way = if jumped < 0 { "back" } else { "ahead" };
-        let what = format!("it jumped {way} by {} ms while the doctor looked", jumped.unsigned_abs());
-        return Finding::poor("clock", what, "sudo timedatectl timesync-status || chronyc tracking");
+        let ms = u64::try_from(jumped.unsigned_abs()).unwrap_or(u64::MAX);
+        let (way, seen) =
+            if jumped < 0 { ("back", Seen::ClockBack { ms }) } else { ("ahead", Seen::ClockAhead { ms }) };
+        let what = format!("it jumped {way} by {ms} ms while the doctor looked");
+        return Finding::poor("clock", seen, what, "sudo timedatectl timesync-status || chronyc tracking");
     }
-    Finding::good("clock", "it did not jump while the doctor looked")
+    Finding::good("clock", Seen::ClockSteady, "it did not jump while the doctor looked")
 }
 
 fn kept(synchronised: Option<bool>) -> Finding {
     match synchronised {
-        Some(true) => Finding::good("clock kept right", "the kernel says so"),
-        Some(false) => Finding::poor("clock kept right", "the kernel says that nobody does", SET),
-        None => Finding::good("clock kept right", "this machine does not say"),
+        Some(true) => Finding::good("clock kept right", Seen::ClockKept, "the kernel says so"),
+        Some(false) => Finding::poor("clock kept right", Seen::ClockNotKept, "the kernel says that nobody does", SET),
+        None => Finding::good("clock kept right", Seen::ClockUnknown, "this machine does not say"),
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use sandbox::{Build, Capability, Driver};
 
+use server::{HeldBy, Lock, NoGroups, Seen};
+
 use super::Finding;
 use super::namespaces::Rules;
 
@@ -17,7 +19,10 @@ pub(crate) fn is_none(findings: &[Finding]) -> bool {
 
 /// What a computer is here, a finding for each lock.
 pub(crate) fn findings(scratch: &Path, build: Build) -> Vec<Finding> {
-    let fatal = |error: &dyn std::fmt::Display, fix: &str| vec![Finding::fatal(COMPUTER, error.to_string(), fix)];
+    let fatal = |error: &dyn std::fmt::Display, fix: &str| {
+        let seen = Seen::ComputerFailed { error: error.to_string() };
+        vec![Finding::fatal(COMPUTER, seen, error.to_string(), fix)]
+    };
     let keeper = match sandbox::find_keeper() {
         Ok(keeper) => keeper,
         Err(error) => return fatal(&error, error.hint().unwrap_or("make install")),
@@ -40,7 +45,9 @@ pub(crate) fn findings(scratch: &Path, build: Build) -> Vec<Finding> {
             let rules = Rules::read();
             let why = rules.why().map(|why| format!("{why}: {}", seen.finding));
             let fix = rules.fix(build.driver, &keeper).unwrap_or(seen.fix);
-            finding(Capability { finding: why.unwrap_or(seen.finding), fix, ..seen })
+            let told = why.unwrap_or(seen.finding);
+            let code = sandbox::Seen::ComputerFailed { error: told.clone() };
+            finding(Capability { finding: told, seen: code, fix, ..seen })
         })
         .collect();
     findings.push(finding(sandbox::landlock(scratch)));
@@ -55,5 +62,64 @@ pub(crate) fn findings(scratch: &Path, build: Build) -> Vec<Finding> {
 }
 
 fn finding(seen: Capability) -> Finding {
-    Finding { name: seen.name.to_owned(), works: seen.works, needed: seen.needed, what: seen.finding, fix: seen.fix }
+    let Capability { name, works, needed, finding, seen, fix } = seen;
+    Finding { name: name.to_owned(), works, needed, what: finding, seen: said(seen), fix }
+}
+
+/// The same code as the API has it.
+fn said(seen: sandbox::Seen) -> Seen {
+    use sandbox::Seen as Probed;
+    match seen {
+        Probed::ComputerRan => Seen::ComputerRan,
+        Probed::ComputerNotWell => Seen::ComputerNotWell,
+        Probed::ComputerFailed { error } => Seen::ComputerFailed { error },
+        Probed::Locked { lock } => Seen::Locked { lock: of_lock(lock) },
+        Probed::Unlocked { lock, seen } => Seen::Unlocked { lock: of_lock(lock), seen },
+        Probed::Limits { confinement, memory_unmet, processes_unmet, no_groups } => Seen::Limits {
+            memory: held_by(confinement.memory),
+            processes: held_by(confinement.processes),
+            processor: held_by(confinement.processor),
+            memory_unmet,
+            processes_unmet,
+            undivided: confinement.driver == Driver::Bwrap,
+            no_groups: match no_groups {
+                sandbox::NoGroups::There => NoGroups::There,
+                sandbox::NoGroups::Refused => NoGroups::Refused,
+                sandbox::NoGroups::ReadOnly => NoGroups::ReadOnly,
+                sandbox::NoGroups::Other(_) => NoGroups::Other,
+            },
+            reason: confinement.reason,
+        },
+        Probed::WayOutWorks => Seen::WayOutWorks,
+        Probed::WayOutNone { driver } => Seen::WayOutNone { driver },
+        Probed::WayOutWrong { error } => Seen::WayOutWrong { error },
+        Probed::LandlockWhole { abi } => Seen::LandlockWhole { abi },
+        Probed::LandlockPartial { abi } => Seen::LandlockPartial { abi },
+        Probed::LandlockOff => Seen::LandlockOff,
+        Probed::LandlockNone => Seen::LandlockNone,
+        Probed::LandlockWrong { abi, error } => Seen::LandlockWrong { abi, error },
+        Probed::SecondWorks => Seen::SecondWorks,
+        Probed::SecondNotWell => Seen::SecondNotWell,
+        Probed::SecondFailed { error } => Seen::SecondFailed { error },
+    }
+}
+
+fn of_lock(lock: sandbox::Lock) -> Lock {
+    match lock {
+        sandbox::Lock::User => Lock::User,
+        sandbox::Lock::Namespaces => Lock::Namespaces,
+        sandbox::Lock::Rights => Lock::Rights,
+        sandbox::Lock::Seccomp => Lock::Seccomp,
+        sandbox::Lock::Network => Lock::Network,
+        sandbox::Lock::System => Lock::System,
+        sandbox::Lock::Workspace => Lock::Workspace,
+    }
+}
+
+fn held_by(hold: sandbox::Hold) -> HeldBy {
+    match hold {
+        sandbox::Hold::GroupV2 => HeldBy::GroupV2,
+        sandbox::Hold::GroupV1 => HeldBy::GroupV1,
+        sandbox::Hold::Own => HeldBy::Own,
+    }
 }

@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use server::Seen;
+
 use super::Finding;
 use crate::words;
 
@@ -35,7 +37,10 @@ const ELSEWHERE: &str = "export THENAR_HOME=/a/folder/on/a/local/disk";
 
 pub(crate) fn findings(home: &Path, scratch: &Path) -> Vec<Finding> {
     let room = match rustix::fs::statvfs(home) {
-        Err(error) => Finding::fatal("data folder", format!("{}: {error}", home.display()), ELSEWHERE),
+        Err(error) => {
+            let seen = Seen::DataFolderFailed { folder: home.display().to_string(), error: error.to_string() };
+            Finding::fatal("data folder", seen, format!("{}: {error}", home.display()), ELSEWHERE)
+        }
         Ok(seen) => {
             let bytes = seen.f_bavail.saturating_mul(seen.f_frsize);
             // Some file systems make them as they are needed and count none.
@@ -51,21 +56,26 @@ pub(crate) fn findings(home: &Path, scratch: &Path) -> Vec<Finding> {
 fn room(home: &Path, bytes: u64, files: Option<u64>) -> Finding {
     let counted = files.map_or(String::new(), |files| format!(" and {files} files"));
     let what = format!("{}, room for {}{counted}", home.display(), words::size(bytes));
+    let (folder, room) = (home.display().to_string(), words::size(bytes));
+    let seen = match files {
+        Some(files) => Seen::DataFolderFiles { folder, room, files },
+        None => Seen::DataFolder { folder, room },
+    };
     if bytes < FREE_BYTES_MIN {
         let fix = format!(
             "du -xh --max-depth=2 {} | sort -h | tail    # what takes the room; then {ELSEWHERE}",
             quoted(home)
         );
-        return Finding::fatal("data folder", what, fix);
+        return Finding::fatal("data folder", seen, what, fix);
     }
     if files.is_some_and(|files| files < FREE_FILES_MIN) {
         let fix = format!(
             "du -x --inodes --max-depth=2 {} | sort -n | tail    # what has the most files; then {ELSEWHERE}",
             quoted(home)
         );
-        return Finding::fatal("data folder", what, fix);
+        return Finding::fatal("data folder", seen, what, fix);
     }
-    Finding::good("data folder", what)
+    Finding::good("data folder", seen, what)
 }
 
 fn quoted(path: &Path) -> String {
@@ -90,33 +100,39 @@ fn mount_of(mounts: &str, path: &Path) -> Option<(String, Vec<String>)> {
 
 fn file_system(mount: Option<(String, Vec<String>)>) -> Finding {
     let Some((kind, options)) = mount else {
-        return Finding::good("file system", "this machine does not say which");
+        return Finding::good("file system", Seen::FileSystemUnknown, "this machine does not say which");
     };
     if REMOTE.contains(&kind.as_str()) || kind.starts_with("fuse") {
         let what = format!("{kind}: on such a file system the record's locks do not hold for certain");
-        return Finding::poor("file system", what, ELSEWHERE);
+        return Finding::poor("file system", Seen::FileSystemRemote { kind }, what, ELSEWHERE);
     }
     if MEMORY.contains(&kind.as_str()) {
-        return Finding::poor("file system", format!("{kind}: gone when the machine stops, tasks and all"), ELSEWHERE);
+        let what = format!("{kind}: gone when the machine stops, tasks and all");
+        return Finding::poor("file system", Seen::FileSystemMemory { kind }, what, ELSEWHERE);
     }
     if let Some(careless) = options.iter().find(|option| CARELESS.contains(&option.as_str())) {
         let what = format!("{kind}, mounted with {careless}: a loss of power may take what was said to be kept");
-        return Finding::poor("file system", what, ELSEWHERE);
+        let seen = Seen::FileSystemCareless { kind, option: careless.clone() };
+        return Finding::poor("file system", seen, what, ELSEWHERE);
     }
-    Finding::good("file system", kind)
+    Finding::good("file system", Seen::FileSystem { kind: kind.clone() }, kind)
 }
 
 fn synced(scratch: &Path) -> Finding {
     let fastest = (0..SYNCS).map(|_| sync_once(scratch)).collect::<std::io::Result<Vec<_>>>();
     match fastest.map(|all| all.into_iter().min().unwrap_or_default()) {
-        Err(error) => Finding::fatal("disk sync", format!("the disk did not keep a file: {error}"), ELSEWHERE),
+        Err(error) => {
+            let seen = Seen::SyncFailed { error: error.to_string() };
+            Finding::fatal("disk sync", seen, format!("the disk did not keep a file: {error}"), ELSEWHERE)
+        }
         Ok(fastest) if fastest < SYNC_TOO_FAST => {
             let text = "the disk was not really asked: something answers in its place (libeatmydata, or a file system in memory)";
-            Finding::poor("disk sync", text, "env -u LD_PRELOAD thenar doctor")
+            Finding::poor("disk sync", Seen::SyncFaked, text, "env -u LD_PRELOAD thenar doctor")
         }
         Ok(fastest) => {
-            let text = format!("a file and its folder were kept within {:.1} ms", fastest.as_secs_f64() * 1e3);
-            Finding::good("disk sync", text)
+            let ms = format!("{:.1}", fastest.as_secs_f64() * 1e3);
+            let text = format!("a file and its folder were kept within {ms} ms");
+            Finding::good("disk sync", Seen::Synced { ms }, text)
         }
     }
 }
@@ -137,8 +153,8 @@ fn sync_once(scratch: &Path) -> std::io::Result<Duration> {
 /// A journal: made, locked, written, synced, read back.
 fn recorded(folder: &Path) -> Finding {
     match record(folder) {
-        Ok(()) => Finding::good("record", "a journal was written, locked, synced and verified"),
-        Err(what) => Finding::fatal("record", what, ELSEWHERE),
+        Ok(()) => Finding::good("record", Seen::Recorded, "a journal was written, locked, synced and verified"),
+        Err(what) => Finding::fatal("record", Seen::RecordFailed { error: what.clone() }, what, ELSEWHERE),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use agent::Left;
 
+use server::Seen;
+
 use super::Finding;
 use crate::commands::computer;
 use crate::{config, env, house};
@@ -16,8 +18,18 @@ pub(crate) fn finding() -> Option<Finding> {
 fn told(left: &Left, commands: usize) -> Finding {
     const NAME: &str = "left behind";
     match words(left, commands) {
-        None => Finding::good(NAME, "nothing by processes that were killed"),
-        Some(words) => Finding::poor(NAME, format!("{words}, by processes that were killed"), "thenar clean"),
+        None => Finding::good(NAME, Seen::NothingLeft, "nothing by processes that were killed"),
+        Some(words) => {
+            let seen = Seen::Left {
+                computers: left.computers as u64,
+                commands: commands as u64,
+                sockets: left.sockets as u64,
+                half_done: left.half_done as u64,
+                groups: left.groups as u64,
+                checkpoints: left.checkpoints as u64,
+            };
+            Finding::poor(NAME, seen, format!("{words}, by processes that were killed"), "thenar clean")
+        }
     }
 }
 

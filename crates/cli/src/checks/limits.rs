@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use server::Seen;
+
 use super::Finding;
 
 /// Sixty-four tasks at a dozen each, and listeners.
@@ -44,12 +46,14 @@ fn files() -> Finding {
 
 fn told_files(opened: usize, stopped: Option<String>) -> Finding {
     let Some(error) = stopped else {
-        return Finding::good("open files", format!("{opened} were open at once"));
+        let seen = Seen::OpenFiles { files: opened as u64 };
+        return Finding::good("open files", seen, format!("{opened} were open at once"));
     };
     let what = format!("only {opened} can be open at once ({error}): enough for about {} tasks", opened / 16);
+    let seen = Seen::OpenFilesFew { files: opened as u64, error, tasks: opened as u64 / 16 };
     let fix =
         "printf '* hard nofile 65536\\n' | sudo tee /etc/security/limits.d/60-thenar.conf    # then sign in again";
-    Finding::poor("open files", what, fix)
+    Finding::poor("open files", seen, what, fix)
 }
 
 /// Threads stand for processes: every limit on processes counts them alike.
@@ -79,11 +83,14 @@ fn processes() -> Finding {
 
 fn told_processes(started: usize, stopped: Option<String>, pid_max: &str) -> Finding {
     let Some(error) = stopped else {
-        return Finding::good("processes", format!("{started} ran at once; the machine numbers up to {pid_max}"));
+        let what = format!("{started} ran at once; the machine numbers up to {pid_max}");
+        let seen = Seen::Processes { processes: started as u64, pid_max: pid_max.to_owned() };
+        return Finding::good("processes", seen, what);
     };
     let what = format!("only {started} more can run at once ({error}): enough for about {} tasks", started / 8);
+    let seen = Seen::ProcessesFew { processes: started as u64, error, tasks: started as u64 / 8 };
     let fix = "ulimit -u $(ulimit -H -u); cat /sys/fs/cgroup/$(sed -n 's/^0:://p' /proc/self/cgroup)/pids.max    # a service has TasksMax=, a container pids_limit";
-    Finding::poor("processes", what, fix)
+    Finding::poor("processes", seen, what, fix)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use server::Seen;
+
 use super::Finding;
 use crate::config::{self, Config};
 use crate::{choice, clean};
@@ -17,7 +19,8 @@ pub(crate) fn findings() -> Vec<Finding> {
             let places = config::places();
             let file = places.iter().find(|path| path.is_file()).map(|path| path.display().to_string());
             let fix = format!("${{EDITOR:-vi}} '{}'", file.unwrap_or_default());
-            return vec![Finding::poor("configuration", problem.message, fix)];
+            let seen = Seen::ConfigurationFailed { error: problem.message.clone() };
+            return vec![Finding::poor("configuration", seen, problem.message, fix)];
         }
     };
     let found = choice::local_servers().unwrap_or_default();
@@ -30,8 +33,16 @@ pub(crate) fn findings() -> Vec<Finding> {
         format!("{} at {} with {}", server.place.program, server.place.base_url(), count(server.models.len()))
     });
     let told = told.collect::<Vec<_>>().join(", ");
-    let local = if told.is_empty() { "none on the usual ports".to_owned() } else { told };
-    vec![model(&config, paste), Finding::good("local models", local)]
+    let local = if told.is_empty() {
+        Finding::good("local models", Seen::LocalModelsNone, "none on the usual ports")
+    } else {
+        let short = found
+            .iter()
+            .map(|server| format!("{} {} ({})", server.place.program, server.place.base_url(), server.models.len()));
+        let servers = short.collect::<Vec<_>>().join(", ");
+        Finding::good("local models", Seen::LocalModels { servers }, told)
+    };
+    vec![model(&config, paste), local]
 }
 
 fn count(models: usize) -> String {
@@ -46,6 +57,7 @@ fn model(config: &Config, paste: Option<String>) -> Finding {
             let what = format!("{first}; the demo works without");
             return Finding::poor(
                 "model",
+                Seen::ModelNone,
                 what,
                 paste.unwrap_or_else(|| "export OPENAI_API_KEY=…    # or: thenar models".to_owned()),
             );
@@ -56,27 +68,39 @@ fn model(config: &Config, paste: Option<String>) -> Finding {
         Ok(chosen) => chosen,
         Err(problem) => {
             let fix = problem.hints.first().cloned().unwrap_or_else(|| "thenar models".to_owned());
-            return Finding::poor("model", format!("{shown}: {}", problem.message), fix);
+            let what = format!("{shown}: {}", problem.message);
+            return Finding::poor("model", Seen::ModelFailed { model: shown, error: problem.message }, what, fix);
         }
     };
     if chosen.scripted {
-        return Finding::good("model", format!("{shown}, a script"));
+        let what = format!("{shown}, a script");
+        return Finding::good("model", Seen::ModelScript { model: shown }, what);
     }
-    let Ok(runtime) = crate::runtime() else { return Finding::poor("model", "the runtime does not start", "") };
+    let Ok(runtime) = crate::runtime() else {
+        let what = "the runtime does not start";
+        return Finding::poor("model", Seen::ModelFailed { model: shown, error: what.to_owned() }, what, "");
+    };
     let listed = runtime.block_on(async { tokio::time::timeout(PATIENCE, chosen.client.offered()).await });
     let try_it = format!("thenar models test {}", choice::quoted(&name));
     match listed {
         Err(_) => {
-            Finding::poor("model", format!("{shown}: its server said nothing for {} s", PATIENCE.as_secs()), try_it)
+            let seconds = PATIENCE.as_secs();
+            let what = format!("{shown}: its server said nothing for {seconds} s");
+            Finding::poor("model", Seen::ModelSilent { model: shown, seconds }, what, try_it)
         }
-        Ok(Err(failure)) => Finding::poor("model", format!("{shown}: {failure}"), try_it),
+        Ok(Err(failure)) => {
+            let what = format!("{shown}: {failure}");
+            Finding::poor("model", Seen::ModelFailed { model: shown, error: failure.to_string() }, what, try_it)
+        }
         Ok(Ok(models)) => {
             let bare = name.split_once(':').map_or(name.as_str(), |(_, bare)| bare);
             if models.iter().any(|model| model.name == bare || model.name == format!("models/{bare}")) {
-                Finding::good("model", format!("{shown}: its server answers and has it (`{try_it}` tries a call)"))
+                let what = format!("{shown}: its server answers and has it (`{try_it}` tries a call)");
+                Finding::good("model", Seen::ModelThere { model: shown, command: try_it }, what)
             } else {
                 let what = format!("{shown}: its server answers, but lists {} and not this one", count(models.len()));
-                Finding::poor("model", what, try_it)
+                let seen = Seen::ModelNotListed { model: shown, listed: models.len() as u64 };
+                Finding::poor("model", seen, what, try_it)
             }
         }
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use sandbox::{Build, Computer, ComputerSpec, Exit, Request, Status, Workspace};
 
+use server::Seen;
+
 use super::Finding;
 use crate::toolset;
 
@@ -16,13 +18,18 @@ const IMPORTS: &str = "import numpy, pandas, matplotlib, openpyxl, docx, pptx, p
 const IMPORTS_WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) fn finding(scratch: &Path, build: Build) -> Finding {
-    let poor = |what: &str| Finding::poor("toolset", what, "thenar setup");
+    const FIX: &str = "thenar setup";
     let Some(folder) = toolset::installed() else {
-        return poor("not installed: no charts, spreadsheets or documents");
+        let what = "not installed: no charts, spreadsheets or documents";
+        return Finding::poor("toolset", Seen::ToolsetNone, what, FIX);
     };
     match imports(&scratch.join("toolset"), &folder, build) {
-        Ok(()) => Finding::good("toolset", format!("{}, imported in a computer", folder.display())),
-        Err(what) => poor(&what),
+        Ok(()) => {
+            let folder = folder.display().to_string();
+            let what = format!("{folder}, imported in a computer");
+            Finding::good("toolset", Seen::ToolsetThere { folder }, what)
+        }
+        Err(what) => Finding::poor("toolset", Seen::ToolsetFailed { error: what.clone() }, what, FIX),
     }
 }
 

@@ -2,6 +2,7 @@
 //! tried, and how, is in `checks`.
 
 use serde_json::json;
+use server::Seen;
 
 use crate::checks::{Finding, Scratch, browser, clock, computer, disk, leftovers, limits, models, toolset};
 use crate::exit::{Code, Outcome, Problem};
@@ -18,7 +19,9 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
     let mut findings = match Scratch::new(&home) {
         Err(error) => {
             let fix = "export THENAR_HOME=/a/folder/that/can/be/written";
-            vec![Finding::fatal("data folder", format!("{} cannot be written: {error}", home.display()), fix)]
+            let seen = Seen::DataFolderFailed { folder: home.display().to_string(), error: error.to_string() };
+            let what = format!("{} cannot be written: {error}", home.display());
+            vec![Finding::fatal("data folder", seen, what, fix)]
         }
         Ok(scratch) => {
             let mut findings = disk::findings(&home, scratch.path());
@@ -29,7 +32,8 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
                     findings.extend(computers);
                     if none {
                         // Whatever came of them would be this, with a fix for something else.
-                        let untried = |name| Finding::poor(name, "not tried: there is no computer to try it in", "");
+                        let what = "not tried: there is no computer to try it in";
+                        let untried = |name| Finding::poor(name, Seen::NotTried, what, "");
                         findings.extend(["toolset", "browser"].map(untried));
                     } else {
                         findings.push(toolset::finding(scratch.path(), build));
@@ -38,6 +42,7 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
                 }
                 Err(problem) => findings.push(Finding::fatal(
                     "configuration",
+                    Seen::ConfigurationFailed { error: problem.message.clone() },
                     problem.message,
                     "thenar doctor    # after mending it",
                 )),
@@ -51,11 +56,7 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
     findings.extend(clock::findings(&home, begun));
     let able = findings.iter().all(|finding| finding.works || !finding.needed);
     if json_wanted {
-        let list: Vec<_> = findings
-            .iter()
-            .map(|f| json!({ "name": f.name, "works": f.works, "needed": f.needed, "finding": f.what, "fix": f.fix }))
-            .collect();
-        screen::json(&json!({ "able": able, "findings": list }));
+        screen::json(&json!({ "able": able, "findings": findings }));
     } else {
         findings.iter().for_each(|finding| show(finding, screen));
     }

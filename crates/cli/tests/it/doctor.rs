@@ -96,3 +96,18 @@ fn who_holds_the_limits_and_why_is_one_line() {
     );
     assert!(limits.contains("thenar serve"), "{limits}");
 }
+
+/// The app says each finding in its reader's language: by its name, and by the code of what was seen.
+#[test]
+fn every_finding_has_a_name_and_a_code_that_the_app_has_words_for() {
+    let desk = Desk::new();
+    let words: Value = serde_json::from_str(include_str!("../../../../web/src/i18n/en.json")).unwrap();
+    let report = desk.run(&["doctor", "--json"]).json();
+    let findings = report["findings"].as_array().unwrap();
+    assert!(findings.len() > 20, "{findings:?}");
+    for found in findings {
+        let name = format!("doctor.name.{}", found["name"].as_str().unwrap());
+        assert!(words[&name].is_string(), "the app has no words for {name}");
+        assert!(found["seen"]["code"].is_string(), "{found}");
+    }
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::Capability;
+use super::{Capability, Seen};
 use crate::launch::lock_files_but;
 use crate::sys;
 
@@ -14,25 +14,38 @@ const ABI_WHOLE: u32 = 6;
 
 /// Tries Landlock below `scratch`, an existing folder that may be used freely.
 pub fn landlock(scratch: &Path) -> Capability {
-    let finding =
-        |works, finding: String, fix: String| Capability { name: "Landlock", works, needed: false, finding, fix };
+    let finding = |seen: Seen, finding: String, fix: String| {
+        let works = matches!(seen, Seen::LandlockWhole { .. } | Seen::LandlockPartial { .. });
+        Capability { name: "Landlock", works, needed: false, finding, seen, fix }
+    };
     let abi = match sys::landlock_abi() {
         Ok(abi) => abi,
-        Err(error) => return finding(false, format!("{}: {error}", why_none(&error)), fix_none(&error)),
+        Err(error) => {
+            let (seen, why) = why_none(&error);
+            return finding(seen, format!("{why}: {error}"), fix_none(&error));
+        }
     };
     let tried = std::thread::scope(|scope| scope.spawn(|| attempt(scratch)).join());
     match tried {
         Ok(Ok(())) if abi >= ABI_WHOLE => {
-            finding(true, format!("ABI {abi}: a write outside was refused, one inside was not"), String::new())
+            let text = format!("ABI {abi}: a write outside was refused, one inside was not");
+            finding(Seen::LandlockWhole { abi }, text, String::new())
         }
         Ok(Ok(())) => {
             let text = format!(
                 "ABI {abi}: a write outside was refused; signals and hidden sockets are not covered before Linux 6.12"
             );
-            finding(true, text, String::new())
+            finding(Seen::LandlockPartial { abi }, text, String::new())
         }
-        Ok(Err(wrong)) => finding(false, format!("ABI {abi}, but {wrong}"), String::new()),
-        Err(_) => finding(false, format!("ABI {abi}, but the trial broke down"), String::new()),
+        Ok(Err(wrong)) => {
+            let text = format!("ABI {abi}, but {wrong}");
+            finding(Seen::LandlockWrong { abi, error: wrong }, text, String::new())
+        }
+        Err(_) => {
+            let wrong = "the trial broke down".to_owned();
+            let text = format!("ABI {abi}, but {wrong}");
+            finding(Seen::LandlockWrong { abi, error: wrong }, text, String::new())
+        }
     }
 }
 
@@ -54,10 +67,12 @@ fn attempt(scratch: &Path) -> Result<(), String> {
     }
 }
 
-fn why_none(error: &io::Error) -> &'static str {
+fn why_none(error: &io::Error) -> (Seen, &'static str) {
     match error.raw_os_error() {
-        Some(libc::EOPNOTSUPP) => "this kernel has it, switched off; namespaces and mounts still hold",
-        _ => "this kernel has none; namespaces and mounts still hold",
+        Some(libc::EOPNOTSUPP) => {
+            (Seen::LandlockOff, "this kernel has it, switched off; namespaces and mounts still hold")
+        }
+        _ => (Seen::LandlockNone, "this kernel has none; namespaces and mounts still hold"),
     }
 }
 

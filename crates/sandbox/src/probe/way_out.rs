@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Capability, TRIAL_WAIT, trial};
+use super::{Capability, Seen, TRIAL_WAIT, trial};
 use crate::egress::{Admitted, Attempt, Ceilings, Closed, EgressGate, Grant, Host, Refusal};
 use crate::{Build, Computer, ComputerSpec, Error, Request, Result};
 
@@ -43,18 +43,19 @@ impl EgressGate for Trial {
 
 /// Makes a computer with a way out, if the driver can, and asks from inside for a host that is allowed and for one that is not.
 pub(super) fn look(scratch: &Path, keeper: &Path, build: Build) -> Result<Capability> {
-    let finding = |works, finding: String, fix: &str| Capability {
+    let finding = |seen: Seen, finding: String, fix: &str| Capability {
         name: NAME,
-        works,
+        works: seen == Seen::WayOutWorks,
         needed: false,
         finding,
+        seen,
         fix: fix.to_owned(),
     };
     if !build.driver.has_way_out() {
         let text =
             format!("the driver {} makes no way out: a task that names hosts or secrets is refused", build.driver);
         let fix = "unset THENAR_COMPUTER    # and take `driver` out of config.toml: the driver native makes one";
-        return Ok(finding(false, text, fix));
+        return Ok(finding(Seen::WayOutNone { driver: build.driver.to_string() }, text, fix));
     }
     let mut spec = ComputerSpec { egress: true, ..trial(scratch, keeper, build) };
     spec.dir.set_extension("out");
@@ -64,9 +65,11 @@ pub(super) fn look(scratch: &Path, keeper: &Path, build: Build) -> Result<Capabi
     Ok(match what_holds(&asked?) {
         Ok(()) => {
             let text = "a host that was allowed was reached from inside, and one that was not was refused, at the only way out";
-            finding(true, text.to_owned(), "")
+            finding(Seen::WayOutWorks, text.to_owned(), "")
         }
-        Err(wrong) => finding(false, wrong, "report this: tasks cannot reach a host"),
+        Err(wrong) => {
+            finding(Seen::WayOutWrong { error: wrong.clone() }, wrong, "report this: tasks cannot reach a host")
+        }
     })
 }
 

@@ -6,7 +6,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 
-use agent::Summary;
+use agent::{Because, Summary};
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse as _;
@@ -63,7 +63,8 @@ pub(super) async fn send(task: Summary) -> Answer {
     let bytes = length(&members);
     if members.len() > FILES_MAX || bytes > BYTES_MAX {
         let hint = "fetch the files one by one";
-        return Err(Problem::new(Kind::TooLarge, "the files are too large for one archive", hint));
+        let large = Problem::new(Kind::TooLarge, "the files are too large for one archive", hint);
+        return Err(large.because(Because::ArchiveTooLarge));
     }
     let headers = [
         (header::CONTENT_TYPE, "application/zip".to_owned()),
@@ -85,7 +86,8 @@ fn members(task: &Summary) -> Answer<Vec<Member>> {
         members.push(Member { name, file, data });
     }
     if members.is_empty() {
-        return Err(Problem::new(Kind::NoSuchFile, "nothing has been handed over yet", "wait for the task"));
+        let none = Problem::new(Kind::NoSuchFile, "nothing has been handed over yet", "wait for the task");
+        return Err(none.because(Because::NothingDelivered));
     }
     Ok(members)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use agent::{Instance, KeysHeld, OpenTab, PageFrame, PageInput, PageSight, Viewer};
+use agent::{Because, Instance, KeysHeld, OpenTab, PageFrame, PageInput, PageSight, Viewer};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -348,7 +348,8 @@ async fn taken(shared: &Shared, id: &TaskId) -> Result<Arc<Viewer>, Problem> {
         // What is left of an earlier time ends with its last watcher.
         lines(shared).remove(id);
         let hint = "POST /v1/tasks/{id}/takeover first";
-        return Err(Problem::new(Kind::NotNow, "the browser is the agent's: take it over first", hint));
+        let taken = Problem::new(Kind::NotNow, "the browser is the agent's: take it over first", hint);
+        return Err(taken.because(Because::BrowserIsAgents));
     }
     let (shared, id) = (Shared::clone(shared), id.clone());
     blocking(move || line(&shared, &id, Instance::view_browser)).await
@@ -368,9 +369,11 @@ fn line(shared: &Shared, id: &TaskId, take: Take) -> Result<Arc<Viewer>, Problem
     }
     if at_work(shared, id).is_some() {
         let hint = "the agent finishes what it has begun there: try again in a moment";
-        return Err(Problem::new(Kind::NotNow, "the agent is still at work in the browser", hint));
+        let busy = Problem::new(Kind::NotNow, "the agent is still at work in the browser", hint);
+        return Err(busy.because(Because::AgentInBrowser));
     }
-    let gone = || Problem::new(Kind::NotNow, "the task has no computer now", "resume it first");
+    let gone =
+        || Problem::new(Kind::NotNow, "the task has no computer now", "resume it first").because(Because::NoComputer);
     let viewer = Arc::new(take(&shared.app.instance, id)?.ok_or_else(gone)?);
     lines.retain(|_, viewer| viewer.is_there());
     lines.insert(id.clone(), Arc::clone(&viewer));

@@ -1,7 +1,7 @@
 //! A delivered web page, to be looked at in a frame of the app. It is somebody else's page: it may run nothing, ask nothing,
 //! send nothing, and its origin is nobody's; what it needs it must bring along.
 
-use agent::Summary;
+use agent::{Because, Summary};
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse as _;
@@ -39,7 +39,8 @@ pub(super) async fn show(task: Summary, path: String) -> Answer {
         let (mut file, data) = open_beneath(&task.out, &path).ok_or_else(no_file)?;
         if data.len() > PAGE_BYTES_MAX {
             let hint = "save it and open it from there";
-            return Err(Problem::new(Kind::TooLarge, "the page is too large to be shown here", hint));
+            let large = Problem::new(Kind::TooLarge, "the page is too large to be shown here", hint);
+            return Err(large.because(Because::PageTooLarge));
         }
         let mut page = Vec::new();
         std::io::Read::read_to_end(&mut file, &mut page).map_err(Problem::internal)?;

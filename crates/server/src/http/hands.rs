@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use agent::Because;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use event::TaskId;
@@ -81,7 +82,7 @@ impl Hands {
             return Ok(());
         }
         let hint = "go on there; or hand it back, and take it over here";
-        Err(Problem::new(Kind::NotNow, "another window has it in hand", hint))
+        Err(Problem::new(Kind::NotNow, "another window has it in hand", hint).because(Because::OtherWindow))
     }
 
     /// In whose hands it is, as the asker sees it.

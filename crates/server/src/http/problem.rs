@@ -11,6 +11,8 @@ use serde::Serialize;
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema, Type};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
+use agent::Because;
+
 use crate::Refused;
 
 /// Seconds after which a caller who was turned away may ask again.
@@ -145,6 +147,7 @@ pub(super) struct Problem {
     kind: Kind,
     detail: String,
     hint: String,
+    because: Option<Because>,
 }
 
 /// What a handler gives.
@@ -167,11 +170,19 @@ pub(super) struct Told<'a> {
     instance: &'a str,
     /// What can be done about it.
     hint: &'a str,
+    /// Why, by a code, where it is something that a person can put right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<&'a Because>,
 }
 
 impl Problem {
     pub(super) fn new(kind: Kind, detail: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), hint: hint.into() }
+        Self { kind, detail: detail.into(), hint: hint.into(), because: None }
+    }
+
+    /// With the reason by its code.
+    pub(super) fn because(self, because: Because) -> Self {
+        Self { because: Some(because), ..self }
     }
 
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
@@ -206,10 +217,17 @@ impl Problem {
 
     /// Puts the problem that a handler left in its response into words.
     pub(super) fn tell(response: &mut Response, instance: &str) {
-        let Some(Self { kind, detail, hint }) = response.extensions_mut().remove() else { return };
+        let Some(Self { kind, detail, hint, because }) = response.extensions_mut().remove() else { return };
         let (_, status, title) = kind.about();
-        let told =
-            Told { kind, title, status: status.as_u16(), detail: &detail, instance: &printable(instance), hint: &hint };
+        let told = Told {
+            kind,
+            title,
+            status: status.as_u16(),
+            detail: &detail,
+            instance: &printable(instance),
+            hint: &hint,
+            because: because.as_ref(),
+        };
         *response.body_mut() = Body::from(serde_json::to_string(&told).unwrap_or_default());
         let headers = response.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
@@ -229,6 +247,7 @@ impl From<agent::Error> for Problem {
         match &error {
             agent::Error::NoSuchTask(_) => Self::no_task(error.to_string()),
             agent::Error::Invalid(text) => Self::invalid(text.clone()),
+            agent::Error::Refused { because, text } => Self::invalid(text.clone()).because(because.clone()),
             agent::Error::Held { .. } => Self::new(Kind::InHand, "the task is in hand", "stop it first"),
             agent::Error::Journal(journal::Error::NotFound { .. }) => Self::no_task("there is no such task"),
             agent::Error::Computer(error) => Self::computer(error),

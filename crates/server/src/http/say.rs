@@ -1,7 +1,7 @@
 //! What a person can tell a task: words, a yes or a no, stop, go on. The answer is whatever its holder, or its record,
 //! says; nothing is decided here.
 
-use agent::{Command, Reached, Start};
+use agent::{Because, Command, Reached, Start};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -130,7 +130,8 @@ pub(super) async fn confirm(
 ) -> Answer {
     let id = task_id(&name)?;
     if said.note.chars().count() > NOTE_CHARS_MAX {
-        return Err(Problem::invalid(format!("note is longer than {NOTE_CHARS_MAX} characters")));
+        let wrong = Problem::invalid(format!("note is longer than {NOTE_CHARS_MAX} characters"));
+        return Err(wrong.because(Because::NoteTooLong));
     }
     let task = summary(&shared, &id).await?;
     let stale = |detail: &str| {
@@ -221,21 +222,30 @@ pub(super) async fn reach(shared: &Shared, id: &TaskId, command: Command) -> Res
         // Whoever holds it and has no door is just taking it up, or letting it go.
         let on_the_way = matches!(reached, Err(agent::Error::Held { .. }));
         let why = match reached {
-            Err(agent::Error::Held { .. }) => "the task is in hand, and its holder does not answer".to_owned(),
-            Ok(Reached::Recorded(answer)) if !answer.accepted => return Err(refused(answer.text)),
-            Ok(Reached::Holder(answer)) if !answer.accepted => answer.text,
+            Err(agent::Error::Held { .. }) => silent(),
+            Ok(Reached::Recorded(answer)) if !answer.accepted => return Err(refused(answer)),
+            Ok(Reached::Holder(answer)) if !answer.accepted => refused(answer),
             reached => return Ok(reached?),
         };
         // A task that has just ended, or come to wait, is let go a moment later; what is said meanwhile belongs on its record.
         let task = summary(shared, id).await?;
         if tries == 0 || (!on_the_way && task.cause.is_none() && task.state != "waiting") {
-            return Err(refused(why));
+            return Err(why);
         }
         tries -= 1;
         tokio::time::sleep(LETTING_GO).await;
     }
 }
 
-fn refused(text: String) -> Problem {
+fn silent() -> Problem {
+    let text = "the task is in hand, and its holder does not answer";
     Problem::new(Kind::NotNow, text, "look at the task: GET /v1/tasks/{id}")
+}
+
+fn refused(answer: agent::Answer) -> Problem {
+    let problem = Problem::new(Kind::NotNow, answer.text, "look at the task: GET /v1/tasks/{id}");
+    match answer.because {
+        Some(because) => problem.because(because),
+        None => problem,
+    }
 }

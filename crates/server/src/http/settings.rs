@@ -1,6 +1,7 @@
 //! The settings of the server: its models, what a new task begins with, and how this machine is. What they mean and where they
 //! stand is the edge's business.
 
+use agent::Because;
 use std::sync::Arc;
 
 use axum::Json;
@@ -44,7 +45,10 @@ fn check_name(name: &str) -> Answer<()> {
         let plain = (1..=NAME_CHARS_MAX).contains(&model.len()) && model.bytes().all(|byte| byte.is_ascii_graphic());
         PROVIDERS.contains(&provider) && plain
     });
-    let wrong = || Problem::invalid("a model is provider:model, of openai, responses, anthropic or gemini");
+    let wrong = || {
+        Problem::invalid("a model is provider:model, of openai, responses, anthropic or gemini")
+            .because(Because::ModelForm)
+    };
     form.then_some(()).ok_or_else(wrong)
 }
 
@@ -76,11 +80,13 @@ fn check(wanted: &WantedModel) -> Answer<()> {
     let address = wanted.base_url.as_deref().unwrap_or("http://");
     let is_address = ["http://", "https://"].iter().any(|start| address.starts_with(start));
     if !is_address || address.len() > ADDRESS_CHARS_MAX || !address.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Problem::invalid("base_url must be an address that begins with http:// or https://"));
+        let wrong = Problem::invalid("base_url must be an address that begins with http:// or https://");
+        return Err(wrong.because(Because::ModelAddress));
     }
     let key = wanted.api_key.as_deref().unwrap_or("-");
     if key.is_empty() || key.len() > KEY_CHARS_MAX || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Problem::invalid("api_key must be 1 to 4000 plain characters without spaces"));
+        let wrong = Problem::invalid("api_key must be 1 to 4000 plain characters without spaces");
+        return Err(wrong.because(Because::ModelKey));
     }
     let Figures { input_price, cached_input_price, output_price, window, max_output } = wanted.figures;
     if [input_price, cached_input_price, output_price]
@@ -88,10 +94,11 @@ fn check(wanted: &WantedModel) -> Answer<()> {
         .flatten()
         .any(|price| !(0.0..=PRICE_MAX).contains(&price))
     {
-        return Err(Problem::invalid("a price must be between 0 and 1000000000"));
+        return Err(Problem::invalid("a price must be between 0 and 1000000000").because(Because::ModelPrices));
     }
     if [window, max_output].into_iter().flatten().any(|tokens| !(1..=TOKENS_MAX).contains(&tokens)) {
-        return Err(Problem::invalid("window and max_output must be between 1 and 1000000000"));
+        let wrong = Problem::invalid("window and max_output must be between 1 and 1000000000");
+        return Err(wrong.because(Because::ModelSizes));
     }
     Ok(())
 }
@@ -201,6 +208,9 @@ pub(super) async fn doctor(State(shared): State<Shared>) -> Answer {
 
 /// One thing is tried at a time: it takes a machine's attention, or money.
 fn place(shared: &Shared) -> Answer<tokio::sync::OwnedSemaphorePermit> {
-    let busy = |_| Problem::new(Kind::Busy, "something is being tried already", "ask again when that is done");
+    let busy = |_| {
+        Problem::new(Kind::Busy, "something is being tried already", "ask again when that is done")
+            .because(Because::TrialUnderWay)
+    };
     Arc::clone(&shared.trials).try_acquire_owned().map_err(busy)
 }

@@ -1,6 +1,7 @@
 //! Links to a task for people without the token: made, listed and taken back by whoever has it. What such a link shows is in
 //! `guests.rs`.
 
+use agent::Because;
 use std::sync::Arc;
 
 use axum::Json;
@@ -92,7 +93,9 @@ pub(super) async fn create(
     let shares = Arc::clone(&shared.shares);
     let made = blocking(move || {
         shares.get()?.add(wish, now_ms).map_err(|refused| match refused {
-            Refused::Full(_) => Problem::new(Kind::NotNow, refused.to_string(), "take back some of them"),
+            Refused::Full(_) => {
+                Problem::new(Kind::NotNow, refused.to_string(), "take back some of them").because(Because::LinksTooMany)
+            }
             Refused::Io(error) => Problem::io("keep the links", &error),
         })
     });

@@ -1,7 +1,7 @@
 //! Taking a part of the task's computer over, and handing it back. Both are on the record; what the person does in between
 //! goes through the routes of that part.
 
-use agent::Command;
+use agent::{Because, Command};
 use axum::Json;
 use axum::extract::{Path, State};
 use event::{ComputerPart, TaskId};
@@ -86,7 +86,8 @@ pub(super) async fn hand_back(
 ) -> Answer {
     let id = task_id(&name)?;
     if said.note.chars().count() > NOTE_CHARS_MAX {
-        return Err(Problem::invalid(format!("note is longer than {NOTE_CHARS_MAX} characters")));
+        let wrong = Problem::invalid(format!("note is longer than {NOTE_CHARS_MAX} characters"));
+        return Err(wrong.because(Because::NoteTooLong));
     }
     let page = match summary(&shared, &id).await?.taken_over {
         Some(ComputerPart::Browser) => browser::seen(&shared, &id).await,

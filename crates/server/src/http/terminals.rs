@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use agent::{Depict, Look, Terminal, TerminalSize, Until};
+use agent::{Because, Depict, Look, Terminal, TerminalSize, Until};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -265,7 +265,8 @@ async fn taken(shared: &Shared, id: &TaskId, name: &str) -> Result<Terminal, Pro
     let terminal = open_one(shared, id, name).await?;
     if task.taken_over != Some(ComputerPart::Terminal { name: name.to_owned() }) {
         let hint = "POST /v1/tasks/{id}/takeover first";
-        return Err(Problem::new(Kind::NotNow, "the terminal is the agent's: take it over first", hint));
+        let taken = Problem::new(Kind::NotNow, "the terminal is the agent's: take it over first", hint);
+        return Err(taken.because(Because::TerminalIsAgents));
     }
     Ok(terminal)
 }

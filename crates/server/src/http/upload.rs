@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use agent::{INPUT_FILES_MAX, Input};
+use agent::{Because, INPUT_FILES_MAX, Input};
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 use utoipa::ToSchema;
@@ -140,12 +140,14 @@ pub(super) async fn receive_files(
             return Err(Problem::invalid("the form has files, each in a part \"file\", and nothing else"));
         }
         if names.len() >= files_max {
-            return Err(Problem::new(Kind::TooLarge, format!("there are more than {files_max} files"), "give fewer"));
+            let many = Problem::new(Kind::TooLarge, format!("there are more than {files_max} files"), "give fewer");
+            return Err(many.because(Because::FilesTooMany { max: files_max as u64 }));
         }
         let name = name(&field)?;
         if names.contains(&name) {
             let detail = format!("two of the files have the name {name:?}");
-            return Err(Problem::new(Kind::SameName, detail, "rename one of them"));
+            let same = Problem::new(Kind::SameName, detail, "rename one of them");
+            return Err(same.because(Because::FilesSameName { name: name.clone() }));
         }
         store(field, &folder.0.join(&name), &mut bytes_left).await?;
         names.push(name);
@@ -167,7 +169,8 @@ pub(super) async fn receive(shared: &Shared, request: Request) -> Answer<Receive
             Some("file") => {
                 if inputs.len() >= INPUT_FILES_MAX {
                     let detail = format!("there are more than {INPUT_FILES_MAX} files");
-                    return Err(Problem::new(Kind::TooLarge, detail, "put them into one archive"));
+                    let many = Problem::new(Kind::TooLarge, detail, "put them into one archive");
+                    return Err(many.because(Because::FilesTooMany { max: INPUT_FILES_MAX as u64 }));
                 }
                 let name = name(&field)?;
                 if !names.insert(name.clone()) {
@@ -189,7 +192,8 @@ pub(super) async fn receive(shared: &Shared, request: Request) -> Answer<Receive
     // Each part is right by itself, and yet they cannot all be.
     if let Some(name) = again {
         let detail = format!("two of the files have the name {name:?}");
-        return Err(Problem::new(Kind::SameName, detail, "rename one of them"));
+        let same = Problem::new(Kind::SameName, detail, "rename one of them");
+        return Err(same.because(Because::FilesSameName { name: name.clone() }));
     }
     Ok(Received { wanted, inputs, folder })
 }
@@ -270,7 +274,8 @@ fn name(field: &Field<'_>) -> Answer<String> {
     let shown: String = name.chars().take(80).collect();
     Err(Problem::invalid(format!(
         "{shown:?} is no plain file name: it needs one, without a path and at most 255 bytes"
-    )))
+    ))
+    .because(Because::FileName { name: shown }))
 }
 
 fn is_plain(name: &str) -> bool {
@@ -290,7 +295,8 @@ async fn pass_over(mut field: Field<'_>, bytes_left: &mut u64) -> Answer<()> {
 
 fn count(bytes: usize, bytes_left: &mut u64) -> Answer<()> {
     let hint = "put them into a folder for thenar run --workspace";
-    let too_large = || Problem::new(Kind::TooLarge, "the files are too large together", hint);
+    let too_large =
+        || Problem::new(Kind::TooLarge, "the files are too large together", hint).because(Because::FilesTooLarge);
     *bytes_left = bytes_left.checked_sub(bytes as u64).ok_or_else(too_large)?;
     Ok(())
 }

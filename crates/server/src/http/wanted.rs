@@ -1,6 +1,7 @@
 //! What a person asks for when they make a task, and how far it may go. Checked here as the API document says it; whether
 //! there is such a model is for others to say.
 
+use agent::Because;
 use event::{MicroUsd, TaskOptions};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -144,17 +145,24 @@ impl Bounds {
     /// `age_ms` old goes on top.
     pub(super) fn over(&self, old: TaskOptions, age_ms: u64) -> Answer<TaskOptions> {
         if self.max_steps.is_some_and(|steps| !(1..=STEPS_MAX).contains(&steps)) {
-            return Err(Problem::invalid("max_steps must be between 1 and 1000000"));
+            let wrong = Problem::invalid("max_steps must be between 1 and 1000000");
+            return Err(wrong.because(Because::BudgetSteps));
         }
         let max_cost = match self.max_cost_usd {
             None => old.max_cost,
             Some(usd) if (0.0..=COST_USD_MAX).contains(&usd) => Some(MicroUsd((usd * 1e6).round() as u64)),
-            Some(_) => return Err(Problem::invalid("max_cost_usd must be between 0 and 1000000000")),
+            Some(_) => {
+                let wrong = Problem::invalid("max_cost_usd must be between 0 and 1000000000");
+                return Err(wrong.because(Because::BudgetCost));
+            }
         };
         let max_time_ms = match &self.max_time {
             None => old.max_time_ms,
             Some(text) => {
-                let wrong = || Problem::invalid("max_time must be a number and a unit, like 90s, 20m, 8h or 2d");
+                let wrong = || {
+                    Problem::invalid("max_time must be a number and a unit, like 90s, 20m, 8h or 2d")
+                        .because(Because::BudgetTime)
+                };
                 Some(milliseconds(text).ok_or_else(wrong)?.saturating_add(age_ms))
             }
         };

@@ -191,3 +191,19 @@ async fn the_hosts_of_a_task_are_shown_added_and_taken_away() {
     assert_eq!(get(&door, &path).await.json()["allow_net"], json!(["*.b.test", "c.test:8443"]));
     assert_eq!(get(&door, "/v1/tasks/t-none/hosts").await.status, 404);
 }
+
+/// A program, and a page in another language, go by the code; the sentence is for whoever reads English.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_can_put_right_has_a_code() {
+    let door = door();
+    for (path, body, because) in [
+        ("/v1/settings/hosts", json!({"allow_net": ["a b"]}), json!({"code": "host_wrong", "host": "a b"})),
+        ("/v1/secrets/1X", json!({"value": "v", "hosts": ["a.org"]}), json!({"code": "secret_name", "name": "1X"})),
+        ("/v1/settings/models/openai:x", json!({"api_key": "two words"}), json!({"code": "model_key"})),
+    ] {
+        let told = ask(&door, request(&door, "PUT", path, &[], Some(&body))).await;
+        assert_eq!((told.status, &told.json()["because"]), (422, &because), "{path}: {}", told.json());
+    }
+    let told = ask(&door, request(&door, "PUT", "/v1/settings/hosts", &[], Some(&json!({"more": 1})))).await;
+    assert!(told.json().get("because").is_none(), "{}", told.json());
+}
