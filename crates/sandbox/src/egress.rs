@@ -3,8 +3,9 @@
 //! look up lead to addresses behind which it listens.
 //!
 //! It decides nothing: each connection is put to an [`EgressGate`] first. What it does by itself is to refuse: addresses that
-//! are nobody's business (this machine, private networks, metadata), requests that can be read in two ways, and TLS that asks
-//! for another name than the one permitted. It has no cache, and reads nothing of what passes but its beginning.
+//! are nobody's business (this machine, private networks, metadata), requests that can be read in two ways, and TLS or a
+//! plain request that asks for another name than the one permitted. It has no cache, and reads nothing of what passes but the
+//! beginning of TLS and the heads of plain requests.
 
 mod accept;
 mod address;
@@ -18,9 +19,11 @@ mod head;
 mod hello;
 mod host;
 mod intercept;
+mod opening;
 mod relay;
 mod secret;
 mod socks;
+mod tunnel;
 
 use std::fmt;
 use std::os::fd::OwnedFd;

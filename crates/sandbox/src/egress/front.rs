@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::dns::{self, Names};
-use super::head::{self, Bad, Head};
+use super::head::{self, After, Bad, Head};
 use super::hello::{self, HELLO_BYTES_MAX, Hello};
 use super::intercept::{self, Between};
-use super::relay::{self, Passed, Upward};
+use super::relay::{self, Parting, Passed, Upward};
 use super::socks::{self, Reply};
+use super::tunnel::Tunnel;
 use super::{Admitted, Attempt, Closed, EgressGate, Host, Refusal, Way, dial};
 
 /// How long a program may take to say what it wants.
@@ -140,13 +141,9 @@ impl Front<'_> {
             Ok(open) => open,
             Err(refusal) => return self.say(403, &refusal),
         };
-        let authority = if attempt.port == 80 {
-            attempt.host.with_port(80).replace(":80", "")
-        } else {
-            attempt.host.with_port(attempt.port)
-        };
+        let authority = if attempt.port == 80 { attempt.host.alone() } else { attempt.host.with_port(attempt.port) };
         head.fill_in(open.admitted.grant.secrets());
-        let mut first = head.written(&authority, path);
+        let mut first = head.written(&authority, path, After::Close);
         first.extend_from_slice(&rest[..own]);
         self.pass(open, first, Upward::Rest(body))?;
         self.part()
@@ -237,11 +234,15 @@ impl Front<'_> {
         self.tunnelled(open, attempt, rest)
     }
 
-    /// What follows is the program's own, but where a secret has to be put in.
-    fn tunnelled(&self, open: Open, attempt: Attempt, heard: Vec<u8>) -> io::Result<()> {
+    /// What follows is the program's own as far as it is for this host; TLS only where no secret has to be put in.
+    fn tunnelled(&self, open: Open, attempt: Attempt, mut heard: Vec<u8>) -> io::Result<()> {
         let grant = Arc::clone(&open.admitted.grant);
-        let Some(authority) = grant.authority() else {
-            return self.pass(open, Vec::new(), Upward::For(attempt.host, heard));
+        let authority = grant.authority();
+        if authority.is_some() && heard.is_empty() {
+            heard = self.first_words();
+        }
+        let Some(authority) = authority.filter(|_| matches!(heard.first(), None | Some(0x16))) else {
+            return self.pass(open, Vec::new(), Upward::In(Box::new(Tunnel::new(attempt.host, attempt.port, heard))));
         };
         relay::waiting(&open.server, FIRST_WAIT)?;
         let between = Between {
@@ -258,6 +259,13 @@ impl Front<'_> {
         self.part()
     }
 
+    /// What a program says first; nothing if it says nothing in time.
+    fn first_words(&self) -> Vec<u8> {
+        let mut chunk = [0; 4096];
+        let bytes = io::Read::read(&mut &**self.client, &mut chunk).unwrap_or(0);
+        chunk[..bytes].to_vec()
+    }
+
     /// Passes bytes both ways to the end.
     fn pass(&self, open: Open, first: Vec<u8>, upward: Upward) -> io::Result<()> {
         let ready = relay::unwaiting(self.client).and_then(|()| relay::unwaiting(&open.server));
@@ -268,8 +276,14 @@ impl Front<'_> {
             }
             Err(_) => Passed::default(),
         };
+        let (parting, refused) = (passed.parting, passed.refused.clone());
         self.close(&open.admitted, Some(open.address), passed);
-        ready
+        ready?;
+        match (parting, refused) {
+            (Parting::Tell, Some(refusal)) => self.say(if refusal.rule == "egress.host" { 403 } else { 400 }, &refusal),
+            (Parting::Wait, _) => self.part(),
+            (Parting::Tell | Parting::Cut, _) => Ok(()),
+        }
     }
 
     fn close(&self, admitted: &Admitted, address: Option<SocketAddr>, passed: Passed) {

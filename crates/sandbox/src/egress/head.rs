@@ -4,8 +4,8 @@
 use std::io::{self, Read};
 use std::time::Instant;
 
-use super::Secret;
 use super::body::Body;
+use super::{Host, Refusal, Secret};
 
 /// The longest head.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -54,10 +54,10 @@ pub(crate) fn read(mut from: impl Read, until: Instant) -> Result<(Head, Vec<u8>
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error.into()),
         };
-        let looked = heard.len().saturating_sub(3);
+        let looked = heard.len();
         heard.extend_from_slice(&chunk[..bytes]);
-        if let Some(end) = heard[looked..].windows(4).position(|four| four == b"\r\n\r\n") {
-            let rest = heard.split_off(looked + end + 4);
+        if let Some(end) = end(&heard, looked) {
+            let rest = heard.split_off(end);
             return Head::parse(&heard).map(|head| (head, rest)).map_err(Bad::Form);
         }
         if heard.len() > HEAD_BYTES_MAX {
@@ -66,8 +66,25 @@ pub(crate) fn read(mut from: impl Read, until: Instant) -> Result<(Head, Vec<u8>
     }
 }
 
+/// Where a head ends, if it does; the first `looked` bytes hold no end.
+pub(crate) fn end(bytes: &[u8], looked: usize) -> Option<usize> {
+    let from = looked.saturating_sub(3);
+    bytes[from..].windows(4).position(|four| four == b"\r\n\r\n").map(|end| from + end + 4)
+}
+
+/// What becomes of a connection after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// It is over.
+    Close,
+    /// What the program said of it.
+    AsSaid,
+    /// The server may speak another protocol on it.
+    Switch,
+}
+
 impl Head {
-    fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let lines = bytes.strip_suffix(b"\r\n\r\n").ok_or("the head has no end")?;
         let mut lines = Lines(Some(lines));
         let first = lines.next().ok_or("there is no request")?;
@@ -116,6 +133,57 @@ impl Head {
         }
     }
 
+    /// Whether it is for this host and no other. Gives the host as the server is told it.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) fn asks_for(&self, host: &Host, port: u16) -> Result<String, Refusal> {
+        let wrong = |why: &str| Refusal::new("egress.request", why);
+        let same = |said: &str| {
+            let (named, at) = Host::parse_with_port(said, Some(port)).map_err(wrong)?;
+            if named == *host && at == port {
+                return Ok(());
+            }
+            let why = format!(
+                "the request asks for {}, and the connection was made to {}",
+                named.with_port(at),
+                host.with_port(port)
+            );
+            Err(Refusal::new("egress.host", why))
+        };
+        let said = self.host().map_err(wrong)?.ok_or_else(|| wrong("the request names no host"))?;
+        same(said)?;
+        match self.authority() {
+            Some(authority) => same(authority)?,
+            None if self.target.starts_with('/') || self.target == "*" => {}
+            None => return Err(wrong("the request is one for a proxy, and this is none")),
+        }
+        let has_port = Host::parse_with_port(said, None).is_ok();
+        Ok(if has_port { host.with_port(port) } else { host.alone() })
+    }
+
+    /// The host in a target that is a whole address.
+    fn authority(&self) -> Option<&str> {
+        let rest = ["http://", "https://"].into_iter().find_map(|scheme| {
+            let start = self.target.get(..scheme.len())?;
+            start.eq_ignore_ascii_case(scheme).then(|| &self.target[scheme.len()..])
+        })?;
+        rest.split(['/', '?', '#']).next()
+    }
+
+    /// Whether it asks for another protocol that may be spoken after it. HTTP/2 in plain text is none: what it asks for is not read.
+    pub(crate) fn switches(&self) -> bool {
+        let is_h2 = |name: &[u8]| name.trim_ascii().get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"h2"));
+        let wanted = || self.all("upgrade").flat_map(|value| value.split(|byte| *byte == b','));
+        self.minor == 1 && self.says("upgrade") && wanted().next().is_some() && !wanted().any(is_h2)
+    }
+
+    /// Whether its `Connection` has this word.
+    fn says(&self, word: &str) -> bool {
+        let mut words = self.all("connection").flat_map(|value| value.split(|byte| *byte == b','));
+        words.any(|said| said.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    }
+
     /// How the body ends.
     pub(crate) fn body(&self) -> Result<Body, &'static str> {
         let (mut lengths, mut codings) = (self.all("content-length"), self.all("transfer-encoding"));
@@ -144,8 +212,8 @@ impl Head {
         }
     }
 
-    /// The head as the server gets it: for this host, this path of it, and for one request only.
-    pub(crate) fn written(&self, authority: &str, path: &str) -> Vec<u8> {
+    /// The head as the server gets it: for this host and this path of it.
+    pub(crate) fn written(&self, authority: &str, path: &str, after: After) -> Vec<u8> {
         let named: Vec<String> = self
             .all("connection")
             .flat_map(|value| value.split(|byte| *byte == b','))
@@ -155,6 +223,9 @@ impl Head {
             let name = name.to_ascii_lowercase();
             // What says how long the body is stays whatever the program asks for.
             let framing = matches!(&*name, "content-length" | "transfer-encoding");
+            if after == After::Switch && name == "upgrade" {
+                return false;
+            }
             NEAR.contains(&&*name) || !framing && named.contains(&name)
         };
         let mut all = format!("{} {path} HTTP/1.{}\r\nHost: {authority}\r\n", self.method, self.minor).into_bytes();
@@ -164,7 +235,15 @@ impl Head {
             all.extend_from_slice(value);
             all.extend_from_slice(b"\r\n");
         }
-        all.extend_from_slice(b"Connection: close\r\n\r\n");
+        let connection = match after {
+            After::Close => Some("close"),
+            After::Switch => Some("Upgrade"),
+            After::AsSaid => ["close", "keep-alive"].into_iter().find(|word| self.says(word)),
+        };
+        if let Some(word) = connection {
+            all.extend_from_slice(format!("Connection: {word}\r\n").as_bytes());
+        }
+        all.extend_from_slice(b"\r\n");
         all
     }
 }
@@ -184,8 +263,11 @@ impl<'a> Iterator for Lines<'a> {
 }
 
 fn is_token(name: &[u8]) -> bool {
-    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !name.is_empty() && name.iter().all(known)
+    !name.is_empty() && name.iter().all(|byte| is_token_byte(*byte))
+}
+
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -226,7 +308,7 @@ mod tests {
     fn the_server_gets_the_request_and_nothing_between_program_and_proxy() {
         let text = "GET http://a.example/x HTTP/1.1\r\nhost: a.example\r\nProxy-Authorization: x\r\nAccept: */*\r\n\
                     Connection: X-Near, Content-Length\r\nX-Near: 1\r\nContent-Length: 0\r\n\r\n";
-        let written = head(text).unwrap().written("a.example", "/x");
+        let written = head(text).unwrap().written("a.example", "/x", After::Close);
         let expected =
             "GET /x HTTP/1.1\r\nHost: a.example\r\nAccept: */*\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         assert_eq!(String::from_utf8(written).unwrap(), expected);

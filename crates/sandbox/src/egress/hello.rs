@@ -14,6 +14,11 @@ pub(crate) enum Hello {
     Tls(Option<String>),
 }
 
+/// Whether this is meant for TLS, or may become that.
+pub(crate) fn begins(bytes: &[u8]) -> bool {
+    bytes == [0x16] || bytes.starts_with(&[0x16, 3])
+}
+
 /// Reads as much as there is.
 pub(crate) fn read(bytes: &[u8]) -> Hello {
     match bytes {

@@ -71,11 +71,16 @@ impl Host {
         Ok((Self::parse(host)?, port))
     }
 
-    /// As it stands before a port.
+    /// With a port behind it.
     pub fn with_port(&self, port: u16) -> String {
+        format!("{}:{port}", self.alone())
+    }
+
+    /// As it stands in a request without a port.
+    pub(crate) fn alone(&self) -> String {
         match self {
-            Self::Address(IpAddr::V6(address)) => format!("[{address}]:{port}"),
-            Self::Name(_) | Self::Address(IpAddr::V4(_)) => format!("{self}:{port}"),
+            Self::Address(IpAddr::V6(address)) => format!("[{address}]"),
+            Self::Name(_) | Self::Address(IpAddr::V4(_)) => self.to_string(),
         }
     }
 }
@@ -162,6 +167,7 @@ mod tests {
         assert_eq!(of("example.org").as_deref(), Ok("example.org:80"));
         assert_eq!(of("[::1]:443").as_deref(), Ok("[::1]:443"));
         assert_eq!(of("::1").as_deref(), Ok("[::1]:80"));
+        assert_eq!(Host::parse("2001:db8::80").map(|host| host.alone()).as_deref(), Ok("[2001:db8::80]"));
         for bad in ["example.org:", "example.org:0", "example.org:65536", "example.org:+1", ":80"] {
             assert!(of(bad).is_err(), "{bad}");
         }

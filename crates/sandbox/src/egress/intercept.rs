@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
 
 use super::authority::Authority;
-use super::head::{self, Bad};
+use super::head::{self, After, Bad};
 use super::relay::{self, Passed, Side, Upward};
 use super::{Grant, Host, Refusal};
 
@@ -66,15 +66,11 @@ fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>)
         Bad::Form(why) => Refusal::new("egress.request", why),
     })?;
     let wrong = |why: &str| Refusal::new("egress.request", why);
-    let said = head.host().map_err(wrong)?.ok_or_else(|| wrong("the request names no host"))?;
-    if Host::parse_with_port(said, Some(between.port)).as_ref() != Ok(&(between.host.clone(), between.port)) {
-        return Err(Refusal::new("egress.host", "the request asks for another host than the permitted one"));
-    }
+    let authority = head.asks_for(between.host, between.port)?;
     let mut body = head.body().map_err(wrong)?;
     let own = body.feed(&rest).map_err(wrong)?;
     head.fill_in(between.grant.secrets());
-    let authority = if between.port == 443 { name.clone() } else { between.host.with_port(between.port) };
-    let mut first = head.written(&authority, &head.target);
+    let mut first = head.written(&authority, &head.target, After::Close);
     first.extend_from_slice(&rest[..own]);
 
     let with_server = failed("egress.certificate", "make sure of the server");

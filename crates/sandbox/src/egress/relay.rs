@@ -1,5 +1,5 @@
 //! Moves bytes both ways between a program and a server until one is done, counting them against the grant. What goes up is
-//! watched where it has to be: that a request ends, that TLS asks for the name that was permitted.
+//! watched where it has to be: that a request ends, that a tunnel is used for the host that was permitted.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,8 +10,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::body::Body;
-use super::hello::{self, Hello};
-use super::{Grant, Host, Refusal};
+use super::tunnel::Tunnel;
+use super::{Grant, Refusal};
 
 /// Bytes moved at one time.
 const CHUNK: usize = 128 * 1024;
@@ -59,8 +59,8 @@ impl Side for Arc<TcpStream> {
 pub(crate) enum Upward {
     /// Anything.
     Free,
-    /// Anything, but if it begins with TLS, for this host only.
-    For(Host, Vec<u8>),
+    /// What the host of this tunnel is asked for.
+    In(Box<Tunnel>),
     /// The rest of one request.
     Rest(Body),
 }
@@ -72,6 +72,19 @@ pub(crate) struct Passed {
     pub(crate) down: u64,
     pub(crate) tls_name: Option<String>,
     pub(crate) refused: Option<Refusal>,
+    pub(crate) parting: Parting,
+}
+
+/// How to part from a program that was refused.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// At once.
+    #[default]
+    Cut,
+    /// Nothing that it asked for has passed, and it can be told why in plain HTTP.
+    Tell,
+    /// What it asked for before is still on its way.
+    Wait,
 }
 
 /// Moves everything, `first` before what is still to be read from the program.
@@ -89,6 +102,7 @@ pub(crate) fn pump(
         up: Lane::default(),
         down: Lane::default(),
         buffer: vec![0; CHUNK],
+        again: false,
     };
     // What came before the way was open is judged like the rest.
     let begun = if first.is_empty() { relay.said(Vec::new()) } else { relay.count_up(first) };
@@ -153,6 +167,8 @@ struct Relay<'a> {
     up: Lane,
     down: Lane,
     buffer: Vec<u8>,
+    /// What the program said before is to be judged again.
+    again: bool,
 }
 
 impl Relay<'_> {
@@ -186,21 +202,28 @@ impl Relay<'_> {
 
     /// Whether the program has anything more to say that would be passed on.
     fn listens(&self) -> bool {
-        let over = matches!(&self.upward, Upward::Rest(body) if body.is_over());
-        !self.up.ended && self.up.is_empty() && !over
+        let deaf = match &self.upward {
+            Upward::Free => false,
+            Upward::In(tunnel) => tunnel.waits(),
+            Upward::Rest(body) => body.is_over(),
+        };
+        !self.up.ended && self.up.is_empty() && !deaf
     }
 
     fn hear_client(&mut self, client: &mut dyn Side) -> Result<bool, Stop> {
         if !self.listens() {
             return Ok(false);
         }
+        if std::mem::take(&mut self.again) {
+            self.said(Vec::new())?;
+            return Ok(true);
+        }
         match client.read(&mut self.buffer) {
             Ok(0) => {
                 self.up.ended = true;
-                if let Upward::For(_, held) = &mut self.upward {
-                    let held = std::mem::take(held);
+                if let Upward::In(tunnel) = &mut self.upward {
+                    tunnel.ends().map_err(Stop::Refused)?;
                     self.upward = Upward::Free;
-                    self.count_up(held)?;
                 }
                 Ok(true)
             }
@@ -221,28 +244,22 @@ impl Relay<'_> {
                 let own = body.feed(&said).map_err(|why| Stop::Refused(Refusal::new("egress.request", why)))?;
                 said.truncate(own);
             }
-            Upward::For(host, held) => {
-                held.extend_from_slice(&said);
-                match hello::read(held) {
-                    Hello::More => return Ok(()),
-                    // What is meant for TLS, and for us not to be read, the server may read in its own way.
-                    Hello::Other if held.starts_with(&[0x16, 3]) => {
-                        let why = format!("its TLS cannot be read, and {host} was permitted");
-                        return Err(Stop::Refused(Refusal::new("egress.tls_name", why)));
+            Upward::In(tunnel) => {
+                let passes = tunnel.said(said, self.grant.secrets());
+                self.passed.tls_name = tunnel.tls_name().map(str::to_owned);
+                said = passes.map_err(|refusal| {
+                    if tunnel.speaks_http() && self.passed.down == 0 {
+                        self.passed.parting = Parting::Tell;
                     }
-                    Hello::Other => {}
-                    Hello::Tls(name) => {
-                        let wanted = name.as_deref().map(Host::parse);
-                        self.passed.tls_name.clone_from(&name);
-                        if wanted.is_some_and(|wanted| wanted.as_ref() != Ok(host)) {
-                            let name = name.unwrap_or_default();
-                            let why = format!("its TLS asks for {name:?}, and {host} was permitted");
-                            return Err(Stop::Refused(Refusal::new("egress.tls_name", why)));
-                        }
-                    }
+                    Stop::Refused(refusal)
+                })?;
+                if let Some(refusal) = tunnel.over() {
+                    (self.passed.refused, self.passed.parting) = (Some(refusal.clone()), Parting::Wait);
+                    self.up.ended = true;
                 }
-                said = std::mem::take(held);
-                self.upward = Upward::Free;
+                if tunnel.is_free() || self.up.ended {
+                    self.upward = Upward::Free;
+                }
             }
         }
         self.count_up(said)
@@ -267,6 +284,9 @@ impl Relay<'_> {
             Ok(bytes) => {
                 self.grant.pass_down(bytes).map_err(Stop::Refused)?;
                 self.passed.down += u64::try_from(bytes).unwrap_or(0);
+                if let Upward::In(tunnel) = &mut self.upward {
+                    self.again |= tunnel.answered(&self.buffer[..bytes]);
+                }
                 self.down.waiting.clear();
                 self.down.waiting.extend_from_slice(&self.buffer[..bytes]);
                 self.down.sent = 0;

@@ -41,10 +41,11 @@ def once(seen):
     return words.pop() if len(words) == 1 else ", ".join(f"{how}: {said}" for how, said in seen.items())
 
 
-def status(line, words):
-    """The code that a request gets on this line."""
+def status(line, words, piece=None):
+    """The code that a request gets on this line, sent so many bytes at a time."""
     with line:
-        line.sendall(words)
+        for at in range(0, len(words), piece or len(words)):
+            line.sendall(words[at:at + (piece or len(words))])
         heard = b""
         while b"\r\n" not in heard:
             more = line.recv(4096)
@@ -93,6 +94,11 @@ def attempt(function, *arguments):
 
 def get(target, host):
     return f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+def ways_in():
+    """Tunnels to the site that is permitted, for plain HTTP."""
+    return [("tunnel", lambda: tunnel(f"{SHOP}:80")[0]), ("socks", lambda: socks(SHOP, 80)[0])]
 
 
 def tls(line, name, piece=None):
@@ -250,7 +256,8 @@ def p38_smuggling(name):
     return once({f"{trick} {way}": attempt(lambda: status(open_it(), first + lines + b"\r\n0\r\n\r\n" + second))
                  for trick, lines in tricks.items() for way, first, open_it in [
                      ("address", begin, lambda: connected(SHOP, 80)),
-                     ("proxy", begin.replace(b"/first", f"http://{SHOP}/first".encode()), proxy)]})
+                     ("proxy", begin.replace(b"/first", f"http://{SHOP}/first".encode()), proxy),
+                     *((way, begin, open_it) for way, open_it in ways_in())]})
 
 
 @probe
@@ -259,6 +266,42 @@ def p38_request_lines(name):
         "GET  / HTTP/1.1", "GET / HTTP/1.1 x", "GET /", "GET / HTTP/2.0", "GET\t/ HTTP/1.1", "GE T / HTTP/1.1", "GET /\v HTTP/1.1", "G\0T / HTTP/1.1",
         "GET http://evil.test/ HTTP/1.1", "CONNECT evil.test:80 HTTP/1.1"]
     return once({line: attempt(lambda: status(connected(SHOP, 80), f"{line}\r\nHost: {SHOP}\r\n\r\n".encode())) for line in lines})
+
+
+@probe
+def p38_another_host_in_a_tunnel(name):
+    requests = {"host": (get("/", name), None), "whole address": (get(f"http://{name}/", SHOP), None), "in pieces": (get("/", name), 1),
+                "small letters": (get("/", name).replace(b"GET", b"get"), 7)}
+    return once({f"{way} {how}": attempt(lambda: status(open_it(), *words))
+                 for way, open_it in ways_in() for how, words in requests.items()})
+
+
+@probe
+def p38_a_second_request_in_a_tunnel(name):
+    def asked(open_it):
+        with open_it() as line:
+            line.sendall(get("/one", SHOP))
+            heard = b""
+            while not heard.endswith(b"came\n"):
+                more = line.recv(4096)
+                if not more:
+                    return "no answer to the first"
+                heard += more
+            return status(line, get("/two", name))
+    return once({way: attempt(lambda: asked(open_it)) for way, open_it in ways_in()})
+
+
+@probe
+def p38_request_lines_in_a_tunnel(name):
+    lines = ["GET / HTTP/1.1"] if name == SHOP else [
+        "GET  / HTTP/1.1", "GET / HTTP/1.1 x", "GET /", "GET / HTTP/2.0", "GET\t/ HTTP/1.1", "GE T / HTTP/1.1", "GET /\v HTTP/1.1", "GET / http/1.1",
+        "\r\nGET / HTTP/1.1", "\nGET / HTTP/1.1", " GET / HTTP/1.1", "CONNECT evil.test:80 HTTP/1.1", "PRI * HTTP/2.0", "GET http://evil.test/",
+        "GET / HTTP/1.1\nHost: evil.test\n", "GET / HTTP/1.1\rHost: evil.test\r", f"GET /{'x' * 100_000}"]
+    seen = {f"{line[:40]!r} {way}": attempt(lambda: status(open_it(), f"{line}\r\nHost: {SHOP}\r\n\r\n".encode()))
+            for line in lines for way, open_it in ways_in()}
+    if name != SHOP:
+        seen |= {f"no host {way}": attempt(lambda: status(open_it(), b"GET / HTTP/1.0\r\n\r\n")) for way, open_it in ways_in()}
+    return once(seen)
 
 
 # Other spellings.
@@ -332,6 +375,14 @@ def p42_a_web_socket(name):
         line, code = tunnel(f"{name}:80")
         return status(line, words) if code == "200" else code
     return once({"address": attempt(lambda: status(connected(name, 80), words)), "tunnel": attempt(tunnelled)})
+
+
+@probe
+def p42_another_host_behind_a_web_socket(name):
+    """Plain HTTP/2, and a second request, after a first one that asked for another protocol."""
+    words = get("/", SHOP).replace(b"\r\n\r\n", b"\r\nUpgrade: %s\r\nConnection: Upgrade\r\n\r\n")
+    return once({f"{way} {how}": attempt(lambda: status(open_it(), words % how.encode() + get("/second", "evil.test")))
+                 for way, open_it in ways_in() for how in (["websocket"] if name == SHOP else ["h2c", "x, H2C", "h2"])})
 
 
 @probe

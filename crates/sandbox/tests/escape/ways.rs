@@ -35,12 +35,17 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("p38_a_request_that_names_two_hosts", "proxy: 400, address: 403", "200"),
     ("p38_smuggling", "400", "200"),
     ("p38_request_lines", "400", "200"),
+    ("p38_another_host_in_a_tunnel", "403", "200"),
+    ("p38_a_second_request_in_a_tunnel", "cut", "200"),
+    ("p38_request_lines_in_a_tunnel", "400", "200"),
     ("p39_spellings_of_this_machine", "403", "200"),
     ("p39_spellings_of_a_name", "403", "200"),
     ("p39_names_that_look_alike", "refused", "200"),
     ("p41_the_proxys_own_doors", "403", "200"),
     ("p41_the_hosts_own_doors", "403", "200"),
     ("p42_a_web_socket", "403", "address: 200, tunnel: 101"),
+    // What asks for plain HTTP/2 is asked for nothing but an answer in HTTP/1.
+    ("p42_another_host_behind_a_web_socket", "200", "101"),
     (
         "p42_quic_and_then_tcp",
         "ECONNREFUSED, outside: ENETUNREACH, then: 403",
@@ -138,6 +143,9 @@ fn run(second_lock: SecondLock, has_way: bool) {
         // It is we who cut them, not the site: two for another name, three in pieces, one that cannot be read.
         let by_name = || gate.cut.lock().unwrap().iter().filter(|rule| *rule == "egress.tls_name").count();
         desk::until("all that asked for another name are told of", || by_name() == 6);
+        // Four kinds of requests, one that came second and three behind another protocol, in tunnels of both kinds.
+        let by_host = || gate.cut.lock().unwrap().iter().filter(|rule| *rule == "egress.host").count();
+        desk::until("all that asked for another host are told of", || by_host() >= 16);
     }
     drop(egress);
     assert_eq!(exit, Exit::Code(0), "{text}");

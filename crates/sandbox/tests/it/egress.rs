@@ -12,12 +12,12 @@ use sandbox::egress::{Admitted, Attempt, Authority, Ceilings, Closed, Egress, Eg
 use crate::desk::{Desk, ended, output, run, shell, until};
 use crate::site::Site;
 
-const PLENTY: Ceilings =
+pub(crate) const PLENTY: Ceilings =
     Ceilings { bytes_up: 1 << 20, bytes_down: 1 << 30, connections: 8, holds: Duration::from_secs(3_600) };
 
 /// Lets through what is in its table, and remembers all.
 #[derive(Debug, Default)]
-struct TestGate {
+pub(crate) struct TestGate {
     allowed: Mutex<BTreeMap<String, Arc<Grant>>>,
     asked: Mutex<Vec<String>>,
     refused: Mutex<Vec<(String, String)>>,
@@ -26,21 +26,25 @@ struct TestGate {
 }
 
 impl TestGate {
-    fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    fn allow(&self, place: &str, at: Option<SocketAddr>, ceilings: Ceilings) -> Arc<Grant> {
+    pub(crate) fn allow(&self, place: &str, at: Option<SocketAddr>, ceilings: Ceilings) -> Arc<Grant> {
         let grant = Arc::new(Grant::new(1, at, ceilings));
         self.allowed.lock().unwrap().insert(place.to_owned(), Arc::clone(&grant));
         grant
     }
 
-    fn closed(&self) -> Vec<Closed> {
+    pub(crate) fn put(&self, place: &str, grant: Grant) {
+        self.allowed.lock().unwrap().insert(place.to_owned(), Arc::new(grant));
+    }
+
+    pub(crate) fn closed(&self) -> Vec<Closed> {
         self.closed.lock().unwrap().clone()
     }
 
-    fn rules(&self) -> Vec<String> {
+    pub(crate) fn rules(&self) -> Vec<String> {
         self.closed().into_iter().filter_map(|closed| closed.refused).map(|refused| refused.rule).collect()
     }
 }
@@ -66,7 +70,7 @@ impl EgressGate for TestGate {
 }
 
 /// A computer with a way out through this gate.
-fn computer(gate: &Arc<TestGate>) -> (Desk, Computer, Egress) {
+pub(crate) fn computer(gate: &Arc<TestGate>) -> (Desk, Computer, Egress) {
     let mut desk = Desk::new();
     desk.spec.egress = true;
     let computer = desk.open();
@@ -76,12 +80,12 @@ fn computer(gate: &Arc<TestGate>) -> (Desk, Computer, Egress) {
 
 /// What curl says: the code, and the body where it is short.
 #[track_caller]
-fn curl(computer: &Computer, arguments: &str) -> String {
+pub(crate) fn curl(computer: &Computer, arguments: &str) -> String {
     let (_, said) = run(computer, &format!("curl -sk --max-time 60 -w '%{{http_code}}' {arguments}"));
     said
 }
 
-const PROXY: &str = "-x http://127.0.0.1:3128";
+pub(crate) const PROXY: &str = "-x http://127.0.0.1:3128";
 
 #[test]
 fn a_program_reaches_what_is_permitted_and_nothing_else() {
@@ -278,7 +282,7 @@ fn a_secret_is_put_in_on_the_way_and_is_nowhere_inside() {
     let secrets = || vec![Secret::new("thenar-secret-x", "the-value").unwrap()];
     for (place, at) in [("api.test:80", plain.address), ("api.test:443", secure.address)] {
         let grant = Grant::new(1, Some(at), PLENTY).with_secrets(secrets(), Arc::clone(&authority));
-        gate.allowed.lock().unwrap().insert(place.to_owned(), Arc::new(grant));
+        gate.put(place, grant);
     }
     gate.allow("other.test:80", Some(other.address), PLENTY);
     let (_desk, computer, _egress) = computer(&gate);
@@ -304,7 +308,7 @@ fn a_server_that_is_not_the_host_gets_no_secret() {
     let authority = Arc::new(Authority::of_key(&Authority::new_key().unwrap(), Vec::new()).unwrap());
     let secrets = vec![Secret::new("thenar-secret-x", "the-value").unwrap()];
     let grant = Grant::new(1, Some(site.address), PLENTY).with_secrets(secrets, authority);
-    gate.allowed.lock().unwrap().insert("api.test:443".to_owned(), Arc::new(grant));
+    gate.put("api.test:443", grant);
     let (_desk, computer, _egress) = computer(&gate);
     assert_eq!(curl(&computer, "https://api.test/ -H 'X: thenar-secret-x'"), "000");
     until("it is told", || gate.rules() == ["egress.certificate"]);

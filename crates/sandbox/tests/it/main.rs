@@ -13,6 +13,7 @@ mod life;
 mod limits;
 mod site;
 mod terminal;
+mod tunnel;
 mod workspace;
 
 #[test]
