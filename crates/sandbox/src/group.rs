@@ -1,6 +1,7 @@
 //! The kernel's control groups of one computer: what all its processes together may take of memory, processes and processor.
 //! Made before anything runs in it and gone with it. Where no group can be made it says why, and others hold the limits.
 
+mod manager;
 mod place;
 mod sweep;
 

@@ -15,8 +15,8 @@ use crate::{
 pub use landlock::landlock;
 pub use seen::{Lock, NoGroups, Seen};
 
-/// How long the trial may take.
-const TRIAL_WAIT: Duration = Duration::from_secs(20);
+/// How long the trial may take: a machine that is emulated needs most of it.
+const TRIAL_WAIT: Duration = Duration::from_secs(60);
 
 /// One thing that was tried, for a person to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,16 +124,17 @@ pub fn second_opinion(scratch: &Path, keeper: &Path, driver: Driver) -> Capabili
 }
 
 /// Uses a small computer up: more memory than it has, in processes that each stay below, and more processes than it may have.
+/// It ends when all have had what they want, however long that takes here, and kept it for a while.
 const USE_UP: &str = r#"
-hold() { (head -c 48000000 /dev/zero; sleep 3) | tail -c 48000000 >/dev/null; }
-hold & hold & hold & hold & sleep 3 & wait -n
+hold() { (head -c 32000000 /dev/zero; sleep 3) | tail -c 32000000 >/dev/null; }
+hold & hold & hold & hold & wait
 "#;
 /// The first one ends while the shell waits for room: it gives up then, with all others still there to be counted.
 const CROWD: &str = "sleep 1.5 & for i in $(seq 100); do sleep 4 & done";
 
 /// Which limits hold, and by whom; proved by meeting them.
 fn limits(spec: &ComputerSpec) -> Result<Capability> {
-    let small = Limits { memory_bytes: 96 * 1024 * 1024, processes: 60, ..spec.limits.clone() };
+    let small = Limits { memory_bytes: 64 * 1024 * 1024, processes: 60, ..spec.limits.clone() };
     let spec = ComputerSpec { dir: spec.dir.with_extension("small"), limits: small, ..spec.clone() };
     let computer = Computer::open(&spec)?;
     let met = |call: &str, script: &str, what: &str| -> Result<bool> {

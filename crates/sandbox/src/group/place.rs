@@ -203,9 +203,10 @@ fn may_write(folder: &Path) -> bool {
 fn is_delegated(folder: &Path) -> bool {
     if Path::new(SYSTEMD).exists() {
         let mut value = [0; 8];
-        return ["user.delegate", "trusted.delegate"].iter().any(|name| {
-            rustix::fs::getxattr(folder, *name, &mut value[..]).is_ok_and(|bytes| value[..bytes] == *b"1")
-        });
+        let is_marked = ["user.delegate", "trusted.delegate"]
+            .iter()
+            .any(|name| rustix::fs::getxattr(folder, *name, &mut value[..]).is_ok_and(|bytes| value[..bytes] == *b"1"));
+        return is_marked || super::manager::has_left(folder);
     }
     // Nobody keeps it. What is in it may be moved aside if it is ours or began us.
     let ancestors = ancestors();

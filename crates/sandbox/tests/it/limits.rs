@@ -114,8 +114,9 @@ fn a_full_workspace_ends_what_fills_it_and_can_be_cleaned_up() {
     let computer = desk.open();
     let filled = result(&computer, "fill", "head -c 50000000 /dev/zero > big; echo filled; sleep 1000");
     assert!(matches!(filled.exit, Exit::Signal(_)), "{filled:?}");
-    told(&filled, "disk: the workspace holds 47.");
-    told(&filled, "and may hold 8 MiB");
+    // How much that was depends on how fast the disk takes it.
+    told(&filled, "disk: the workspace holds ");
+    told(&filled, " MiB in 1 files, and may hold 8 MiB");
     // Nothing can be added now, but everything be removed.
     let more = result(&computer, "more", "cat big > bigger");
     assert_ne!(more.exit, Exit::Code(0));
@@ -130,7 +131,7 @@ fn files_deleted_and_still_open_count() {
     desk.spec.limits.workspace_bytes = 8 * MIB;
     let computer = desk.open();
     let script = "exec 9> hidden; rm hidden; head -c 50000000 /dev/zero >&9; sleep 1000";
-    told(&result(&computer, "hide", script), "disk: the workspace holds 47.");
+    told(&result(&computer, "hide", script), " MiB in 0 files, and may hold 8 MiB");
 }
 
 #[test]
@@ -193,7 +194,9 @@ fn the_groups_of_a_computer_go_with_it() {
     let own = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let named = format!("/thenar/{keeper}-");
     if holds.is_whole() {
-        assert!(own(init).matches(&named).count() >= 3, "{}", own(init));
+        // One group of the unified kind has all limits, of the earlier kind each has its own.
+        let wanted = if holds.memory == Hold::GroupV2 { 1 } else { 3 };
+        assert!(own(init).matches(&named).count() >= wanted, "{}", own(init));
         assert!(!own(keeper).contains("/thenar/"), "the keeper is not held itself");
         // From inside, nothing of it is to be seen.
         assert_eq!(run(&computer, "cut -d: -f3 /proc/self/cgroup | sort -u").1, "/\n");
