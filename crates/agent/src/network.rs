@@ -101,7 +101,7 @@ impl Network {
             Event::ConnectionClosed { closed } => {
                 self.open.remove(&closed.number);
                 if let Some(place) = self.of_number.remove(&closed.number) {
-                    self.count(place, closed.bytes_up, closed.bytes_down);
+                    self.count(place, closed.bytes_up.unwrap_or(0), closed.bytes_down.unwrap_or(0));
                 }
             }
             Event::ConnectionsCounted { counted } => {

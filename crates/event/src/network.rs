@@ -63,11 +63,16 @@ pub struct Closed {
     /// The name that its TLS asked for, where it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_name: Option<String>,
-    /// From the computer.
-    pub bytes_up: u64,
-    /// To the computer.
-    pub bytes_down: u64,
-    pub ms: u64,
+    /// From the computer. Absent where nobody knows: whoever carried the connection was killed. Records from before that could be
+    /// said have 0 there, with the rule `egress.engine_gone`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_up: Option<u64>,
+    /// To the computer; absent likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_down: Option<u64>,
+    /// How long it was open; absent likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
     /// Why it was cut off, or came to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,

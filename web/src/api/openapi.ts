@@ -1560,16 +1560,20 @@ export interface components {
             address?: string | null;
             /**
              * Format: int64
-             * @description To the computer.
+             * @description To the computer; absent likewise.
              */
-            bytes_down: number;
+            bytes_down?: number | null;
             /**
              * Format: int64
-             * @description From the computer.
+             * @description From the computer. Absent where nobody knows: whoever carried the connection was killed. Records from before that could be
+             *     said have 0 there, with the rule `egress.engine_gone`.
              */
-            bytes_up: number;
-            /** Format: int64 */
-            ms: number;
+            bytes_up?: number | null;
+            /**
+             * Format: int64
+             * @description How long it was open; absent likewise.
+             */
+            ms?: number | null;
             /** Format: int64 */
             number: number;
             refused?: components["schemas"]["Refusal"] | null;

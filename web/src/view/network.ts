@@ -35,6 +35,13 @@ export function saidOf(view: TaskView, id: EffectId, allowed: boolean): void {
   if (asked.line !== null && line) view.contacts[asked.line] = { ...line, state: allowed ? 'allowed' : 'refused', refusals: allowed ? 0 : 1, ...BY_PERSON }
 }
 
+/** What passed on a connection and how long it was open; nothing where nobody knows, since it was cut with the server that carried
+ *  it. Older records have a nought there. */
+export function passed({ bytes_up, bytes_down, ms, refused }: Extract<Event, { event: 'connection_closed' }>['closed']): Pick<Contact, 'up' | 'down' | 'ms'> {
+  if (refused?.rule === 'egress.engine_gone') return { up: null, down: null, ms: null }
+  return { up: bytes_up ?? null, down: bytes_down ?? null, ms: ms ?? null }
+}
+
 /** Rules that say of an end that the other side could not be had. */
 const UNREACHED: ReadonlySet<string> = new Set(['egress.unresolved', 'egress.unreachable'])
 
@@ -95,13 +102,13 @@ export function contact(view: TaskView, seq: number, atMs: number, event: Networ
       return true
     }
     case 'connection_closed': {
-      const { number, address, tls_name, bytes_up, bytes_down, ms, refused } = event.closed
+      const { number, address, tls_name, refused } = event.closed
       const at = view.connections.get(number)
       const open = at === undefined ? undefined : view.contacts[at]
       if (at === undefined || !open) return false
       const told = [address, tls_name && tls_name !== open.host ? tls_name : ''].filter(Boolean).join(' ')
       const end: Partial<Contact> = refused ? { state: UNREACHED.has(refused.rule) ? 'failed' : 'cut', by: 'rule', rule: refused.rule, reason: refused.reason, why: [] } : { state: 'closed' }
-      view.contacts[at] = { ...open, ...end, address: told, up: bytes_up, down: bytes_down, ms }
+      view.contacts[at] = { ...open, ...end, address: told, ...passed(event.closed) }
       view.connections.delete(number)
       return true
     }

@@ -156,8 +156,9 @@ export interface Contact {
   by: 'person' | 'rule' | null
   rule: string
   address: string
-  up: number
-  down: number
+  /** Bytes each way; null where nobody knows. */
+  up: number | null
+  down: number | null
   ms: number | null
   reason: string
   /** The same in parts, where policy said it. */

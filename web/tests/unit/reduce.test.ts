@@ -156,6 +156,13 @@ it('each connection has a line, and how it came out', () => {
   expect(view.connections.size).toBe(0)
 })
 
+it('what passed on a connection that was cut with its server is unknown, also in an older record', () => {
+  const refused = { rule: 'egress.engine_gone', reason: 'the engine that carried it ended' }
+  const open = (number: number): Event => ({ event: 'connection_opened', connection: { number, effect: 1, way: 'tls', host: 'example.org', port: 443 } })
+  const view = viewOf(created, open(1), { event: 'connection_closed', closed: { number: 1, refused } }, open(2), { event: 'connection_closed', closed: { number: 2, bytes_up: 0, bytes_down: 0, ms: 0, refused } })
+  expect(view.contacts.map(({ state, up, down, ms }) => [state, up, down, ms])).toEqual([['cut', null, null, null], ['cut', null, null, null]])
+})
+
 it('a host that is asked for says which', () => {
   const digest = 'd'.repeat(64)
   const view = viewOf(

@@ -404,11 +404,12 @@ impl Run<'_> {
     /// Records the end of connections of which nobody will tell.
     pub(super) fn close_open(&mut self, rule: &str, why: &str) -> Result<(), Error> {
         self.count_network()?;
-        let refused = Some(Refusal::new(rule, why));
+        let refused = Some(of(&Refusal::new(rule, why)));
         let end = |number: &u64| {
             let (address, tls_name, refused) = (None, None, refused.clone());
-            let closed = Closed { number: *number, address, tls_name, bytes_up: 0, bytes_down: 0, ms: 0, refused };
-            Event::ConnectionClosed { closed: told(closed) }
+            let (number, bytes_up, bytes_down, ms) = (*number, None, None, None);
+            let closed = event::Closed { number, address, tls_name, bytes_up, bytes_down, ms, refused };
+            Event::ConnectionClosed { closed }
         };
         let ends: Vec<Event> = self.record.state.network.open.iter().map(end).collect();
         if ends.is_empty() { Ok(()) } else { self.append(ends) }
@@ -435,5 +436,6 @@ fn of(refusal: &Refusal) -> event::Refusal {
 
 fn told(closed: Closed) -> event::Closed {
     let Closed { number, address, tls_name, bytes_up, bytes_down, ms, refused } = closed;
-    event::Closed { number, address, tls_name, bytes_up, bytes_down, ms, refused: refused.as_ref().map(of) }
+    let (bytes_up, bytes_down, ms, refused) = (Some(bytes_up), Some(bytes_down), Some(ms), refused.as_ref().map(of));
+    event::Closed { number, address, tls_name, bytes_up, bytes_down, ms, refused }
 }

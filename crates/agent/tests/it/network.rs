@@ -86,7 +86,10 @@ fn a_host_that_was_named_is_reached_and_it_is_on_the_record() {
     let (opened, closed) = (opened(&events), closed(&events));
     assert_eq!((opened.len(), closed.len()), (2, 2), "{events:#?}");
     assert!(opened.iter().all(|one| (one.host.as_str(), one.port) == ("shop.test", 80) && one.effect.is_some()));
-    assert!(closed.iter().all(|one| one.bytes_down > 50 && one.address == Some(address.to_string())), "{closed:?}");
+    assert!(
+        closed.iter().all(|one| one.bytes_down > Some(50) && one.address == Some(address.to_string())),
+        "{closed:?}"
+    );
     let refused = events.iter().find_map(|event| match event {
         Event::ConnectionRefused { connection, refused } => Some((connection.host.as_str(), refused.rule.as_str())),
         _ => None,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use event::Event;
 use journal::{Blobs, Reader, Report, Verdict};
 
 use crate::exit::{Code, Outcome, Problem};
@@ -24,12 +25,26 @@ pub(crate) fn show(id: &str, json: bool) -> Outcome {
             if let Some(map) = event.as_object_mut() {
                 map.remove("event");
             }
+            if let Event::ConnectionClosed { closed } = &recorded.event {
+                say_unknown(&mut event["closed"], closed);
+            }
             let (kind, time) = (recorded.event.kind(), words::moment(recorded.time_ms));
             let payload = clean::line(&event.to_string(), PAYLOAD_CHARS);
             data(&format!("{:>5} {time} {kind:<20} {payload}", recorded.seq));
         }
     }
     Ok(Code::Done)
+}
+
+/// Says of a connection's end what nobody knows of it: how much passed on one that was cut with the engine that carried it. Older
+/// records have a nought there.
+fn say_unknown(shown: &mut serde_json::Value, closed: &event::Closed) {
+    let engine_gone = closed.refused.as_ref().is_some_and(|refused| refused.rule == "egress.engine_gone");
+    for (field, known) in [("bytes_up", closed.bytes_up), ("bytes_down", closed.bytes_down), ("ms", closed.ms)] {
+        if known.is_none() || engine_gone {
+            shown[field] = "unknown".into();
+        }
+    }
 }
 
 /// `thenar journal verify`.
