@@ -1,5 +1,5 @@
 // The beginning of a file, for its card. However large the file is, little of it is fetched: of a text its first kilobytes, of a
-// PDF the ranges that its first page needs; what cannot be begun in the middle, only where it is small.
+// PDF and a large workbook the ranges that the first page or rows need; a picture only where it is small.
 
 import { request } from '../api/client'
 import type { Deliverable } from '../api/events'
@@ -12,13 +12,14 @@ export type Peek =
   | { as: 'markdown'; text: string }
   | { as: 'table'; rows: string[][] }
   | { as: 'picture'; blob: Blob }
-  | { as: 'page' }
+  /** So many bytes of it, where it is a large one. */
+  | { as: 'page'; first: number | null }
   | { as: 'pdf'; pdf: Pdf }
 
 const TEXT_BYTES = 4_000
 const ROWS = 9
 const COLUMNS = 7
-/** The largest files that are fetched whole, for there is no other way. */
+/** The largest files that are fetched whole; of larger ones a beginning, but for pictures, which have none. */
 const PICTURE_BYTES_MAX = 3_000_000
 const SHEET_BYTES_MAX = 1_000_000
 const PAGE_BYTES_MAX = 1_000_000
@@ -42,11 +43,12 @@ export async function peek(file: Deliverable, url: string): Promise<Peek | null>
       return text === null ? null : table(parseCsv(text, endingOf(file.name) === 'tsv' ? '\t' : separatorOf(text)).rows)
     }
     case 'sheetfile':
-      return within(SHEET_BYTES_MAX) ? table(await readFirstSheet(await whole(url))) : null
+      if (within(SHEET_BYTES_MAX)) return table(await readFirstSheet(await whole(url)))
+      return file.bytes === 0 ? null : table(await (await import('./sheet-peek')).peekSheet(url, file.bytes, ROWS, COLUMNS))
     case 'image':
       return within(PICTURE_BYTES_MAX) ? { as: 'picture', blob: new Blob([await whole(url)], { type: imageType(file.name) }) } : null
     case 'html':
-      return within(PAGE_BYTES_MAX) ? { as: 'page' } : null
+      return file.bytes === 0 ? null : { as: 'page', first: within(PAGE_BYTES_MAX) ? null : PAGE_BYTES_MAX }
     case 'pdf': {
       if (!within(PDF_BYTES_MAX)) return null
       const opened = turn.then(() => import('./pdf')).then(({ openPdfAt }) => openPdfAt(url))

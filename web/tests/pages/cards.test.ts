@@ -16,6 +16,17 @@ const LARGE = `
 with open("rows.csv", "w") as f:
     print("Bird,Count,Note", file=f)
     for at in range(200_000): print(f"Heron {at},{at * 7},seen", file=f)
+import datetime, random, openpyxl
+book = openpyxl.Workbook(write_only=True)
+sheet = book.create_sheet("Days")
+sheet.append(["Day", "Bird", "Count", "Share", "Seen & heard"])
+random.seed(1)
+for at in range(60_000): sheet.append([datetime.date(2024, 1, 1) + datetime.timedelta(days=at % 300), f"Heron {at}", at * 7, random.random(), at % 2 == 0])
+book.save("days.xlsx")
+with open("long.html", "w") as f:
+    f.write("<!doctype html><html lang='en'><title>Long</title><style>h1 {color: red}</style><h1>The first of many</h1>")
+    for at in range(40_000): f.write(f"<p>paragraph {at} with some words in it</p>")
+    f.write("<p>the very last</p></html>")
 pdf = open("heron.pdf", "rb").read()
 at, more = pdf.index(b"xref"), b"6 0 obj<</Length 2000000>>stream\\n" + b"x" * 2_000_000 + b"\\nendstream endobj\\n"
 open("heron.pdf", "wb").write(pdf[:at] + more + pdf[at:].replace(b"startxref\\n%d" % at, b"startxref\\n%d" % (at + len(more))))
@@ -35,7 +46,7 @@ beforeAll(async () => {
     ['torn.txt', base64('soon torn')]
   ]
   const put = files.map(([name, content]) => sh(`echo ${content} | base64 -d > ${name}`))
-  const all = [...files.map(([name]) => name), 'rows.csv']
+  const all = [...files.map(([name]) => name), 'rows.csv', 'days.xlsx', 'long.html']
   id = await server.task(
     server.script(
       { calls: [...put, { name: 'file_write', arguments: { path: 'large.py', content: LARGE } }, sh('python3 large.py')] },
@@ -83,6 +94,15 @@ it.each(views)('every card shows how its file begins: %s', async (_, path, optio
   const framed = card('report.html').frameLocator('iframe')
   await framed.getByText('Figures').waitFor()
   expect(await framed.locator('body').innerText()).not.toContain('a script ran')
+  // Of a workbook of megabytes some ranges, of a page of megabytes its first one.
+  await shows('days.xlsx', /Day\s+Bird\s+Count\s+Share\s+Seen & heard\s+2024-01-01\s+Heron 0\s+0\s+0\.\d+\s+TRUE/)
+  const sheetParts = fetched.get('days.xlsx') ?? []
+  expect(sheetParts).not.toContain('whole')
+  expect(sheetParts.reduce<number>((sum, bytes) => sum + Number(bytes), 0)).toBeLessThan(400_000)
+  await card('long.html').scrollIntoViewIfNeeded()
+  const long = card('long.html').frameLocator('iframe')
+  await long.getByText('The first of many').waitFor()
+  expect(await long.getByText('the very last').count()).toBe(0)
   await card('heron.pdf').scrollIntoViewIfNeeded()
   await card('heron.pdf').locator('canvas').waitFor()
   await expect.poll(() => isDrawn(card('heron.pdf').locator('canvas')), { timeout: PATIENCE }).toBe(true)

@@ -15,7 +15,8 @@ use utoipa::ToSchema;
 use super::events::{EventPage, Paged, page};
 use super::extract::Asked;
 use super::files::{self, Content, Ranged};
-use super::problem::{Answer, OfShare, OfSharedFile, OfSharedPage, WithQueryOfShare};
+use super::framed::Beginning;
+use super::problem::{Answer, OfShare, OfSharedFile, OfSharedFrame, OfSharedPage, WithQueryOfShare};
 use super::shares::no_share;
 use super::shown::{Delivered, TaskState, title};
 use super::tasks::summary;
@@ -150,9 +151,13 @@ pub(super) async fn archive(State(shared): State<Shared>, Path(key): Path<String
 /// In a frame that lets it run nothing and ask for nothing.
 #[utoipa::path(get, path = "/v1/shared/{key}/pages/{*path}", operation_id = "getSharedPage", tag = "shares", security(()),
     params(("key" = String, Path, description = "The last part of the link."),
-        ("path" = String, Path, description = "The file's name; it may hold slashes.")),
-    responses((status = 200, description = "The page.", body = String, content_type = "text/html"), OfSharedPage))]
-pub(super) async fn delivered_page(State(shared): State<Shared>, Path((key, path)): Path<(String, String)>) -> Answer {
+        ("path" = String, Path, description = "The file's name; it may hold slashes."), Beginning),
+    responses((status = 200, description = "The page.", body = String, content_type = "text/html"), OfSharedFrame))]
+pub(super) async fn delivered_page(
+    State(shared): State<Shared>,
+    Path((key, path)): Path<(String, String)>,
+    Asked(beginning): Asked<Beginning>,
+) -> Answer {
     let (_, task) = opened(&shared, &key).await?;
-    framed::show(task, path).await
+    framed::show(task, path, beginning).await
 }

@@ -408,6 +408,7 @@ answers! {
     OfFile: NoSuchTask NoSuchFile RangeNotSatisfiable;
     /// The page is named in the address.
     OfPage: NoSuchTask NoSuchFile TooLarge;
+    OfFrame: NoSuchTask NoSuchFile TooLarge Invalid;
     /// There are parameters.
     WithQuery: Invalid;
     /// There are parameters, and a task.
@@ -468,6 +469,7 @@ answers! {
     OfSharedFile: NoSuchShare NoSuchFile RangeNotSatisfiable TooManyRequests;
     /// The link and a page are named in the address.
     OfSharedPage: NoSuchShare NoSuchFile TooLarge TooManyRequests;
+    OfSharedFrame: NoSuchShare NoSuchFile TooLarge Invalid TooManyRequests;
     /// A model may have to be asked.
     OfModels: ModelUnavailable;
 }

@@ -89,6 +89,17 @@ async fn a_delivered_page_is_shown_in_a_frame_that_can_do_nothing() {
     let policy = told.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.starts_with("sandbox; default-src 'none'"), "{policy}");
     assert!(!policy.contains("allow-") && !policy.contains("script-src"), "{policy}");
+    // The beginning of a large one ends where a tag does.
+    for (first, beginning) in
+        [(30, "<!doctype html><title>"), (38, "<!doctype html><title>Report</title>"), (9_999, page)]
+    {
+        let told = get(&door, &format!("/v1/tasks/{id}/pages/report.html?first={first}")).await;
+        assert_eq!((told.status, String::from_utf8_lossy(&told.body).as_ref()), (200, beginning));
+        assert!(told.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("sandbox;"));
+    }
+    for wrong in ["first=0", "first=x", "first=33554433", "more=1"] {
+        assert_eq!(get(&door, &format!("/v1/tasks/{id}/pages/report.html?{wrong}")).await.status, 422, "{wrong}");
+    }
     for other in ["none.html", "../access-token", "..%2f..%2faccess-token"] {
         assert_eq!(get(&door, &format!("/v1/tasks/{id}/pages/{other}")).await.status, 404, "{other}");
     }
