@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{AcceptanceItem, BlobRef, Deliverable, Digest, EffectId, Label, MicroUsd, Plan, Reach, Why};
+use crate::{AcceptanceItem, BlobRef, ComputerLimit, Deliverable, Digest, EffectId, Label, MicroUsd, Plan, Reach, Why};
 
 /// Something the agent wants done outside itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -144,7 +144,7 @@ pub enum ToolFact {
     Question { text: String },
     /// Files were handed over.
     Delivered { files: Vec<Deliverable> },
-    /// A command ran: its exit code if it ended, the bytes it has put out so far, the limit of its computer that it met.
+    /// A command ran: its exit code if it ended, the bytes it has put out so far, the limits of its computer that it met so far.
     Command {
         #[schema(required)]
         exit_code: Option<i32>,
@@ -153,6 +153,9 @@ pub enum ToolFact {
         /// In words for the person; earlier journals have none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<String>,
+        /// The same one by one; earlier journals have none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        limits: Vec<ComputerLimit>,
     },
     /// The agent says that it is finished.
     Idle { text: String },

@@ -8,6 +8,7 @@
 //! datum (who could have written it, who may see it, where it came from) is its [`Label`].
 
 mod checkpoint;
+mod computer_limit;
 mod delivery;
 mod digest;
 mod effect;
@@ -21,6 +22,7 @@ mod schema;
 mod why;
 
 pub use checkpoint::{Changes, Checkpoint, ForkOrigin};
+pub use computer_limit::ComputerLimit;
 pub use delivery::{
     AcceptanceCheck, AcceptanceItem, AcceptanceStatus, CheckKind, Deliverable, Plan, PlanStep, StepStatus,
 };

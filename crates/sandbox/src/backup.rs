@@ -95,6 +95,7 @@ mod tests {
             output_bytes,
             output_truncated: false,
             limit: None,
+            limits: Vec::new(),
             started_ms,
             ended_ms,
         };

@@ -14,12 +14,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Termios;
 
 use crate::driver::SecondLock;
-use crate::launch::{Box, CONTROL_FD, filter_calls, lock_files, prove};
+use crate::launch::{Box, CONTROL_FD, SCRATCH, filter_calls, lock_files, prove};
 use crate::sys::{self, Forked};
 use crate::terminal::Size;
 use command::Sheet;
@@ -53,12 +54,20 @@ pub(crate) fn main(second_lock: SecondLock) -> ExitCode {
         .and_then(|locked| prove().map(|()| locked))
         .and_then(|locked| Ok((sys::child_signals()?, locked)))
         .and_then(|(signals, second_lock)| {
-            control::send(&control, &Report::Ready { second_lock }, &[]).map(|()| signals)
+            let scratch = open_scratch()?;
+            let scratch: Vec<_> = scratch.iter().map(OwnedFd::as_fd).collect();
+            control::send(&control, &Report::Ready { second_lock }, &scratch).map(|()| signals)
         });
     match ready.and_then(|signals| serve(&control, signals)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// The folders in memory, by descriptors that tell their room and nothing else.
+fn open_scratch() -> io::Result<Vec<OwnedFd>> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    SCRATCH.iter().map(|place| Ok(rustix::fs::open(*place, flags, Mode::empty())?)).collect()
 }
 
 fn serve(control: &OwnedFd, signals: OwnedFd) -> io::Result<()> {
@@ -91,11 +100,10 @@ fn obey(control: &OwnedFd, order: Order, mut descriptors: Vec<OwnedFd>, calls: &
                     calls.insert(call, Call { watcher, ends });
                 }
                 Err(error) => {
-                    let reason = match error.raw_os_error() {
-                        Some(libc::EAGAIN) => "the computer's limit of processes is reached".to_owned(),
-                        _ => error.to_string(),
-                    };
-                    let _ = control::send(control, &Report::Failed { call, reason }, &[]);
+                    let crowded = error.raw_os_error() == Some(libc::EAGAIN);
+                    let words = || "as many processes run as may at one time".to_owned();
+                    let reason = if crowded { words() } else { error.to_string() };
+                    let _ = control::send(control, &Report::Failed { call, reason, crowded }, &[]);
                 }
             }
         }

@@ -93,6 +93,66 @@ fn kib(file: &str, names: &[&str]) -> u64 {
     text.lines().filter_map(of).sum()
 }
 
+/// Looks how many files the processes of a box have open.
+pub(crate) struct OpenFiles {
+    most: u64,
+    /// The kernel tells it as the size of `/proc/PID/fd`; Linux 6.2 and newer do.
+    told: bool,
+}
+
+impl OpenFiles {
+    /// Folders that are counted at one look, where the kernel does not tell what is in them.
+    const COUNTED_MAX: usize = 16;
+
+    /// `most` is what one process may have.
+    pub(crate) fn new(most: u64) -> Self {
+        // This process has some open.
+        Self { most, told: told("self") > Some(0) }
+    }
+
+    pub(crate) fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// The most that one process of a box has, looked for until one has as many as it may.
+    pub(crate) fn look(&self, init: i32) -> u64 {
+        let (mut highest, mut counted) = (0, 0);
+        for pid in processes(init).into_iter().map(|pid| pid.to_string()) {
+            let open = if self.told {
+                told(&pid).unwrap_or(0)
+            } else if counted < Self::COUNTED_MAX && self.may_have_many(&pid) {
+                counted += 1;
+                count(&pid, self.most)
+            } else {
+                0
+            };
+            highest = highest.max(open);
+            if highest >= self.most {
+                break;
+            }
+        }
+        highest
+    }
+
+    /// Whether the table of its open files, which doubles when it is too small, is as large as it is with more than half of all.
+    fn may_have_many(&self, pid: &str) -> bool {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let table = status.lines().find_map(|line| line.strip_prefix("FDSize:")?.trim().parse::<u64>().ok());
+        table.is_some_and(|size| size >= self.most)
+    }
+}
+
+fn told(pid: &str) -> Option<u64> {
+    let about = rustix::fs::stat(format!("/proc/{pid}/fd")).ok()?;
+    u64::try_from(about.st_size).ok()
+}
+
+/// Counts them one by one, but no more than there may be.
+fn count(pid: &str, most: u64) -> u64 {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+    entries.take(usize::try_from(most).unwrap_or(usize::MAX)).map(|_| 1).sum()
+}
+
 /// Ends one process by a descriptor, so that a number used anew is never hit.
 pub(crate) fn end(pid: i32) -> bool {
     let Some(number) = Pid::from_raw(pid) else { return false };
@@ -129,4 +189,22 @@ fn nameless_of(folder: &OwnedFd, device: u64, seen: &mut HashSet<u64>) -> u64 {
         }
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_files_are_counted_whether_the_kernel_tells_them_or_not() {
+        let held: Vec<_> = (0..200).map(|_| fs::File::open("/dev/null").unwrap()).collect();
+        let parent = rustix::process::getppid().unwrap().as_raw_nonzero().get();
+        for told in [false, true].into_iter().filter(|told| !told || super::told("self") > Some(0)) {
+            assert!(OpenFiles { most: 150, told }.look(parent) >= 150, "{told}");
+        }
+        // Whoever cannot have as many is not counted.
+        assert!(!OpenFiles { most: 1 << 20, told: false }.may_have_many("self"));
+        assert_eq!(count("self", 20), 20);
+        drop(held);
+    }
 }

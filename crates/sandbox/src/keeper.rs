@@ -1,5 +1,6 @@
 //! `thenar-keeper`: the process outside that outlives its caller. It makes the box, answers on the socket, holds the deadline, and leaves when nothing needs it. It runs nothing itself and reads no output but to put it away.
 
+mod brim;
 mod browser;
 mod call;
 mod connection;
@@ -93,7 +94,7 @@ fn keep() -> io::Result<()> {
     }
     rustix::process::setsid()?;
     let Some(_lock) = record::lock(&spec.dir)? else { return tell(&Started::Busy) };
-    let (listener, ledger, launched, group, outlets) = match make(&spec) {
+    let Made { listener, ledger, launched, group, outlets, scratch } = match make(&spec) {
         Ok(made) => made,
         Err(Failure::Launch { reason, hint }) => return tell(&Started::Launch { reason, hint }),
         Err(Failure::Workspace { path, reason }) => return tell(&Started::Workspace { path, reason }),
@@ -104,7 +105,7 @@ fn keep() -> io::Result<()> {
     rustix::stdio::dup2_stdout(&null)?;
     drop(null);
     sys::trim_memory();
-    let warden = Warden::new(&spec, group, launched.init.as_raw_nonzero().get());
+    let warden = Warden::new(&spec, group, (launched.init.as_raw_nonzero().get(), scratch));
     let mut keeper = Keeper {
         table: Table::new(&spec, ledger, launched.control, warden),
         browsers: browser::Browsers::new(&spec.dir, launched.shared),
@@ -129,7 +130,18 @@ fn tell(started: &Started) -> io::Result<()> {
     Ok(())
 }
 
-fn make(spec: &ComputerSpec) -> Result<(UnixListener, Ledger, Launched, Group, Outlets), Failure> {
+/// A computer that is ready.
+struct Made {
+    listener: UnixListener,
+    ledger: Ledger,
+    launched: Launched,
+    group: Group,
+    outlets: Outlets,
+    /// Its folders in memory.
+    scratch: Vec<OwnedFd>,
+}
+
+fn make(spec: &ComputerSpec) -> Result<Made, Failure> {
     record::prepare(&spec.dir).map_err(Failure::at("make the computer's folder"))?;
     let ledger = Ledger::open(&spec.dir, call::now_ms()).map_err(Failure::at("read the ledger of earlier calls"))?;
     let program = launch::own_program().map_err(Failure::at("open the keeper's own program"))?;
@@ -140,22 +152,24 @@ fn make(spec: &ComputerSpec) -> Result<(UnixListener, Ledger, Launched, Group, O
         Some(shared) => Outlets::new(launch::listeners::make(shared)?),
         None => Outlets::none(),
     };
-    group.holds.second_lock = wait_until_ready(launched.control.as_fd()).map_err(Failure::at("wait for PID 1"))?;
+    let ready = wait_until_ready(launched.control.as_fd()).map_err(Failure::at("wait for PID 1"))?;
+    let (second_lock, scratch) = ready;
+    group.holds.second_lock = second_lock;
     group.holds.driver = spec.build.driver;
     group.holds.write(&spec.dir).map_err(Failure::at("write down what the computer is"))?;
     let listener = wire::listen(&spec.dir).map_err(Failure::at("make the computer's socket"))?;
     listener.set_nonblocking(true).map_err(Failure::at("make the computer's socket"))?;
-    Ok((listener, ledger, launched, group, outlets))
+    Ok(Made { listener, ledger, launched, group, outlets, scratch })
 }
 
-/// True if the second lock on files is on.
-fn wait_until_ready(control: BorrowedFd<'_>) -> io::Result<bool> {
+/// Whether the second lock on files is on, and the folders in memory.
+fn wait_until_ready(control: BorrowedFd<'_>) -> io::Result<(bool, Vec<OwnedFd>)> {
     let mut source = [PollFd::from_borrowed_fd(control, PollFlags::IN)];
     if rustix::event::poll(&mut source, Some(&timespec(READY_WAIT)))? == 0 {
         return Err(io::ErrorKind::TimedOut.into());
     }
     match control::receive::<Report>(control)? {
-        Some((Report::Ready { second_lock }, _)) => Ok(second_lock),
+        Some((Report::Ready { second_lock }, scratch)) => Ok((second_lock, scratch)),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
@@ -371,7 +385,7 @@ impl Keeper {
         self.table.leave();
         match end {
             End::Died => self.table.end_all(crate::Exit::Died, None),
-            End::Deadline => self.table.end_all(crate::Exit::Signal(libc::SIGKILL), Some("the task's time is over")),
+            End::Deadline => self.table.end_all(crate::Exit::Signal(libc::SIGKILL), Some(&crate::Met::Time)),
             End::Shutdown | End::Idle => self.table.end_all(crate::Exit::Signal(libc::SIGKILL), None),
         }
         for connection in &mut self.connections {

@@ -37,6 +37,9 @@ const GROUPED: &[u8] = b"g";
 const ENTERED: u8 = b'e';
 const NOT_ENTERED: u8 = b'n';
 
+/// The folders in memory that commands can write.
+pub(crate) const SCRATCH: [&str; 3] = ["/tmp", "/home/agent", "/dev/shm"];
+
 /// User and group that commands see themselves as.
 pub(crate) const INSIDE_ID: u32 = 1000;
 

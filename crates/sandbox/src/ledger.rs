@@ -85,9 +85,10 @@ impl Ledger {
             ledger.ordered.iter().filter(|call| !ledger.ended.contains_key(*call)).cloned().collect();
         for call in unfinished {
             let output_bytes = std::fs::metadata(spool_path(dir, &call)).map_or(0, |about| about.len());
-            let (output_truncated, limit) = (false, None);
+            let (output_truncated, limit, limits) = (false, None, Vec::new());
             let (started_ms, ended_ms) = (now_ms, now_ms);
-            let result = CallResult { exit: Exit::Died, output_bytes, output_truncated, limit, started_ms, ended_ms };
+            let exit = Exit::Died;
+            let result = CallResult { exit, output_bytes, output_truncated, limit, limits, started_ms, ended_ms };
             ledger.write_result(&call, &result)?;
         }
         Ok(ledger)
@@ -274,7 +275,8 @@ mod tests {
 
     fn result() -> CallResult {
         let (output_bytes, started_ms, ended_ms) = (0, 1, 2);
-        CallResult { exit: Exit::Code(7), output_bytes, output_truncated: false, limit: None, started_ms, ended_ms }
+        let (exit, output_truncated, limit, limits) = (Exit::Code(7), false, None, Vec::new());
+        CallResult { exit, output_bytes, output_truncated, limit, limits, started_ms, ended_ms }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::met::Met;
 use crate::terminal::Size;
 
 /// Longest id of a call; ids are letters, digits, `-`, `_` and `.`, and do not start with a dot.
@@ -182,6 +183,9 @@ pub enum Status {
     Running {
         /// Output so far.
         output_bytes: u64,
+        /// The limits that it met so far; of a terminal, see [`crate::TypedCommand`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        limits: Vec<Met>,
     },
     /// Over.
     Ended(CallResult),
@@ -196,8 +200,11 @@ pub struct CallResult {
     pub output_bytes: u64,
     /// Some output was dropped at the ceiling.
     pub output_truncated: bool,
-    /// The limit that ended it, in words, if one did.
+    /// The limits that it met, in words, if there were any.
     pub limit: Option<String>,
+    /// The same one by one; earlier records have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Met>,
     /// Milliseconds since 1970.
     pub started_ms: u64,
     /// Milliseconds since 1970.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{self, Entry};
+use crate::met::Met;
 use crate::request::{Exit, Request, Status};
 use crate::wire::{Answer, Ask};
 use crate::{Computer, Error, Result, record};
@@ -82,6 +83,9 @@ pub struct TypedCommand {
     pub from: u64,
     /// Where that ended, and the exit code if the shell tells it; nothing while it runs.
     pub ended: Option<(u64, Option<i32>)>,
+    /// The limits of the computer that were met while it ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Met>,
 }
 
 /// A terminal's screen.

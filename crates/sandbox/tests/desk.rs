@@ -65,7 +65,7 @@ pub(crate) fn shell(script: &str) -> Request {
 pub(crate) fn ended(computer: &Computer, call: &str) -> CallResult {
     match computer.wait(call, PATIENCE).unwrap() {
         Status::Ended(result) => result,
-        Status::Running { output_bytes } => panic!("{call} still runs after {output_bytes} bytes of output"),
+        Status::Running { output_bytes, .. } => panic!("{call} still runs after {output_bytes} bytes of output"),
     }
 }
 

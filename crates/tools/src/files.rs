@@ -4,6 +4,7 @@ use sandbox::{FileAnswer, FileOp, Recorded, Request};
 
 use crate::call::Call;
 use crate::limits::FILE_OPERATION_MS;
+use crate::met;
 use crate::outcome::Outcome;
 use crate::process::{self, Process, Waited};
 use crate::shown::{self, OUTPUT_CHARS};
@@ -100,9 +101,15 @@ fn answer(process: &Process<'_>, waited: Waited) -> Result<FileAnswer, Trouble> 
     match waited {
         Waited::Ended(result) => {
             let bytes = process.read(0, ANSWER_BYTES_MAX).map_err(Trouble::Other)?;
-            serde_json::from_slice(&bytes).map_err(|_| {
+            let answer = serde_json::from_slice(&bytes).map_err(|_| {
                 let ending = process::ending(&result);
                 Trouble::Other(Outcome::failed(format!("The file operation gave no answer ({ending}).")))
+            })?;
+            Ok(match answer {
+                FileAnswer::Failed { reason, occurrences } => {
+                    FileAnswer::Failed { reason: reason + &met::behind(result.limit.as_deref()), occurrences }
+                }
+                answer => answer,
             })
         }
         Waited::Running { .. } => {

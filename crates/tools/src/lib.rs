@@ -38,6 +38,7 @@ mod limits;
 mod manual;
 mod message_ask_user;
 mod message_notify_user;
+mod met;
 mod outcome;
 mod picture;
 mod plan_update;

@@ -4,12 +4,13 @@
 use std::time::{Duration, Instant};
 
 use event::{ToolFact, ToolStatus};
-use sandbox::{CallResult, Computer, Exit, Recorded, Request, Status};
+use sandbox::{CallResult, Computer, Exit, Met, Recorded, Request, Status};
 
 use tracing::field::Empty;
 
 use crate::call::Call;
 use crate::limits::{CANCEL_POLL_MS, WAIT_SECONDS_MAX};
+use crate::met;
 use crate::outcome::Outcome;
 use crate::shown::{self, Part, Source};
 use crate::terminal;
@@ -32,6 +33,7 @@ pub(crate) enum Waited {
     Ended(CallResult),
     Running {
         output_bytes: u64,
+        limits: Vec<Met>,
     },
     /// The person or a limit wants everything to stop.
     Cancelled {
@@ -129,7 +131,7 @@ impl<'a> Process<'a> {
         if let Ok(waited) = &waited {
             let (how, output_bytes) = match waited {
                 Waited::Ended(result) => (ending(result), Some(result.output_bytes)),
-                Waited::Running { output_bytes } => ("still running".to_owned(), Some(*output_bytes)),
+                Waited::Running { output_bytes, .. } => ("still running".to_owned(), Some(*output_bytes)),
                 Waited::Cancelled { output_bytes } => ("cancelled".to_owned(), Some(*output_bytes)),
                 Waited::Lost => ("lost".to_owned(), None),
             };
@@ -144,7 +146,7 @@ impl<'a> Process<'a> {
             let left = until.saturating_duration_since(Instant::now());
             let slice = left.min(Duration::from_millis(CANCEL_POLL_MS));
             match self.look(slice)? {
-                Waited::Running { output_bytes } if self.call.world.place.cancelled() => {
+                Waited::Running { output_bytes, .. } if self.call.world.place.cancelled() => {
                     return Ok(Waited::Cancelled { output_bytes });
                 }
                 Waited::Running { .. } if !left.is_zero() => {}
@@ -163,7 +165,7 @@ impl<'a> Process<'a> {
         };
         if let Some(computer) = living {
             match computer.wait(&self.id, slice) {
-                Ok(Status::Running { output_bytes }) => return Ok(Waited::Running { output_bytes }),
+                Ok(Status::Running { output_bytes, limits }) => return Ok(Waited::Running { output_bytes, limits }),
                 Ok(Status::Ended(result)) => return Ok(ended(result)),
                 Err(_) => place.forget(),
             }
@@ -182,7 +184,7 @@ impl<'a> Process<'a> {
     pub(crate) fn tell(&self, waited: &Waited, part: Part, chars_max: usize) -> Result<Outcome, Outcome> {
         let (head, output_bytes) = match waited {
             Waited::Ended(result) => (ending(result), result.output_bytes),
-            Waited::Running { output_bytes } => (self.how_to_go_on(), *output_bytes),
+            Waited::Running { output_bytes, limits } => (self.how_to_go_on(limits), *output_bytes),
             Waited::Cancelled { output_bytes } => ("Interrupted: the task is being stopped.".to_owned(), *output_bytes),
             Waited::Lost => return Ok(Outcome::unknown("The command")),
         };
@@ -196,11 +198,12 @@ impl<'a> Process<'a> {
     }
 
     /// The first line of what is told of a process that has not ended.
-    fn how_to_go_on(&self) -> String {
+    fn how_to_go_on(&self, limits: &[Met]) -> String {
         format!(
-            "Still running as process {0:?}. Go on with shell_wait, shell_view, shell_write_to_process or \
+            "Still running as process {0:?}{1}. Go on with shell_wait, shell_view, shell_write_to_process or \
              shell_kill_process, id {0:?}. Output so far:",
-            self.name
+            self.name,
+            met::behind(Met::in_words(limits).as_deref())
         )
     }
 
@@ -232,12 +235,12 @@ fn ended(result: CallResult) -> Waited {
 }
 
 fn fact(waited: &Waited, output_bytes: u64) -> ToolFact {
-    let (exit_code, running, limit) = match waited {
-        Waited::Ended(result) => (exit_code(result), false, result.limit.clone()),
-        Waited::Running { .. } => (None, true, None),
-        Waited::Cancelled { .. } | Waited::Lost => (None, false, None),
+    let (exit_code, running, limit, limits) = match waited {
+        Waited::Ended(result) => (exit_code(result), false, result.limit.clone(), met::on_record(&result.limits)),
+        Waited::Running { limits, .. } => (None, true, Met::in_words(limits), met::on_record(limits)),
+        Waited::Cancelled { .. } | Waited::Lost => (None, false, None, Vec::new()),
     };
-    ToolFact::Command { exit_code, output_bytes, running, limit }
+    ToolFact::Command { exit_code, output_bytes, running, limit, limits }
 }
 
 /// The exit code, where there is one.
@@ -255,9 +258,7 @@ pub(crate) fn ending(result: &CallResult) -> String {
         Exit::Signal(signal) => format!("killed by signal {signal}{}", signal_name(signal)),
         Exit::Died => "its computer died under it".to_owned(),
     };
-    if let Some(limit) = &result.limit {
-        text.push_str(&format!(" (limit reached: {limit})"));
-    }
+    text.push_str(&met::behind(result.limit.as_deref()));
     if result.output_truncated {
         text.push_str(" (it put out more than is kept; the rest is lost)");
     }

@@ -40,7 +40,7 @@ impl Tool for ShellView {
         let Some(offset) = self.offset else { return process.tell(&waited, Part::Tail, OUTPUT_CHARS) };
         let (state, total) = match &waited {
             Waited::Ended(result) => (ending(result), result.output_bytes),
-            Waited::Running { output_bytes } => ("still running".to_owned(), *output_bytes),
+            Waited::Running { output_bytes, .. } => ("still running".to_owned(), *output_bytes),
             Waited::Cancelled { output_bytes } => ("being stopped".to_owned(), *output_bytes),
             Waited::Lost => return Ok(Outcome::unknown("The command")),
         };

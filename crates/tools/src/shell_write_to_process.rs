@@ -72,7 +72,7 @@ fn reaction(process: &Process<'_>) -> Result<Waited, Outcome> {
     let mut before = None;
     loop {
         match process.look(Duration::from_millis(REACTION_QUIET_MS))? {
-            Waited::Running { output_bytes } if before != Some(output_bytes) && Instant::now() < until => {
+            Waited::Running { output_bytes, .. } if before != Some(output_bytes) && Instant::now() < until => {
                 before = Some(output_bytes);
             }
             waited => return Ok(waited),

@@ -4,10 +4,11 @@
 use std::time::{Duration, Instant};
 
 use event::{ToolFact, ToolStatus};
-use sandbox::{Computer, Depict, Look, Recorded, Size, Terminal, TypedCommand, Until};
+use sandbox::{Computer, Depict, Look, Met, Recorded, Size, Terminal, TypedCommand, Until};
 
 use crate::call::Call;
 use crate::limits::{CANCEL_POLL_MS, REACTION_MS, REACTION_QUIET_MS, TERMINAL_READY_MS};
+use crate::met;
 use crate::outcome::Outcome;
 use crate::process::{self, Process};
 use crate::shown::{self, OUTPUT_CHARS, Part, Source};
@@ -123,7 +124,7 @@ pub(crate) fn attach(call: &Call<'_>, name: &str, ms: u64) -> Result<Option<Outc
 fn finish(terminal: &Process<'_>, write: &str, ms: u64) -> Result<Outcome, Outcome> {
     match wait(terminal, &Until::Over { write: write.to_owned() }, ms)? {
         Waited::Look(look) => match look.terminal.command.as_ref().filter(|command| command.write == write) {
-            Some(TypedCommand { from, ended: Some((to, exit)), .. }) => {
+            Some(TypedCommand { from, ended: Some((to, exit)), limits, .. }) => {
                 let (from, to, kept) = (*from, *to, look.terminal.kept_bytes);
                 let text = if to > kept {
                     format!("(the terminal's output is not kept any more; its screen)\n{}", screen(&look))
@@ -131,11 +132,14 @@ fn finish(terminal: &Process<'_>, write: &str, ms: u64) -> Result<Outcome, Outco
                     output(terminal, from, to, &look)?
                 };
                 let told = exit.map_or_else(|| UNKNOWN_EXIT.to_owned(), |exit| format!("exit code {exit}"));
-                Ok(Outcome::shown(format!("{told}\n{text}")).with(ToolFact::Command {
+                let limit = Met::in_words(limits);
+                let head = told + &met::behind(limit.as_deref());
+                Ok(Outcome::shown(format!("{head}\n{text}")).with(ToolFact::Command {
                     exit_code: *exit,
                     output_bytes: to - from,
                     running: false,
-                    limit: None,
+                    limit,
+                    limits: met::on_record(limits),
                 }))
             }
             Some(_) => Ok(tell_running(terminal, &look)),
@@ -215,8 +219,9 @@ fn tell(terminal: &Process<'_>, look: &Look) -> Outcome {
 fn tell_running(terminal: &Process<'_>, look: &Look) -> Outcome {
     let (column, line) = look.screen.as_ref().map_or((0, 0), |screen| screen.cursor);
     let who = if look.terminal.unmarked { NOT_TOLD } else { "" };
+    let limit = met::behind(Met::in_words(limits(look)).as_deref());
     let head = format!(
-        "Still running in terminal {0:?}. Go on with shell_wait, shell_view, shell_write_to_process or shell_kill_process, \
+        "Still running in terminal {0:?}{limit}. Go on with shell_wait, shell_view, shell_write_to_process or shell_kill_process, \
          id {0:?}.{who} Its screen, with the cursor in line {1}, column {2}:",
         terminal.name,
         line + 1,
@@ -232,7 +237,15 @@ fn interrupted(terminal: &Process<'_>, look: &Look) -> Outcome {
 }
 
 fn fact(look: &Look, exit_code: Option<i32>, running: bool) -> ToolFact {
-    ToolFact::Command { exit_code, output_bytes: look.terminal.seen_bytes, running, limit: None }
+    // Of a command that is over they were told with its end.
+    let limits = if running { limits(look) } else { &[] };
+    let (limit, limits) = (Met::in_words(limits), met::on_record(limits));
+    ToolFact::Command { exit_code, output_bytes: look.terminal.seen_bytes, running, limit, limits }
+}
+
+/// The limits that the command which was typed last has met.
+fn limits(look: &Look) -> &[Met] {
+    look.terminal.command.as_ref().map_or(&[], |command| &command.limits)
 }
 
 /// Its shell was left: the last that it put out.

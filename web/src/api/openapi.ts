@@ -1580,6 +1580,88 @@ export interface components {
             /** @description The name that its TLS asked for, where it could be read. */
             tls_name?: string | null;
         };
+        /** @description A limit of its computer that a command met. */
+        ComputerLimit: {
+            /** @enum {string} */
+            code: "memory";
+            /** Format: int64 */
+            max_bytes: number;
+        } | {
+            /** @enum {string} */
+            code: "processes";
+            /** Format: int64 */
+            max: number;
+        } | {
+            /** @enum {string} */
+            code: "open_files";
+            /** Format: int64 */
+            max: number;
+            /**
+             * Format: int64
+             * @description Occasions.
+             */
+            times: number;
+        } | {
+            /** @enum {string} */
+            code: "file_size";
+            /** Format: int64 */
+            max_bytes: number;
+        } | {
+            /** Format: int64 */
+            bytes: number;
+            /** @enum {string} */
+            code: "workspace";
+            /** Format: int64 */
+            files: number;
+            /** Format: int64 */
+            max_bytes: number;
+            /** Format: int64 */
+            max_files: number;
+        } | {
+            /** @enum {string} */
+            code: "scratch_bytes";
+            /** Format: int64 */
+            max_bytes: number;
+            /** @description The folder, as commands see it. */
+            place: string;
+            /**
+             * Format: int64
+             * @description Occasions.
+             */
+            times: number;
+        } | {
+            /** @enum {string} */
+            code: "scratch_files";
+            /** Format: int64 */
+            max: number;
+            /** @description The folder, as commands see it. */
+            place: string;
+            /**
+             * Format: int64
+             * @description Occasions.
+             */
+            times: number;
+        } | {
+            /** @enum {string} */
+            code: "output";
+            /** Format: int64 */
+            max_bytes: number;
+        } | {
+            /** @enum {string} */
+            code: "outputs";
+            /** Format: int64 */
+            max_bytes: number;
+        } | {
+            /** @enum {string} */
+            code: "disk";
+        } | {
+            /** @enum {string} */
+            code: "time";
+        } | {
+            /** @enum {string} */
+            code: "other";
+            words: string;
+        };
         /** @description A part of the computer with which a person can work in the agent's place. */
         ComputerPart: {
             name: string;
@@ -3002,6 +3084,8 @@ export interface components {
             fact: "command";
             /** @description In words for the person; earlier journals have none. */
             limit?: string | null;
+            /** @description The same one by one; earlier journals have none. */
+            limits?: components["schemas"]["ComputerLimit"][];
             /** Format: int64 */
             output_bytes: number;
             running: boolean;

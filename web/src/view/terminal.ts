@@ -59,8 +59,8 @@ function output(step: Step): string {
   const [head, rest] = cut < 0 ? [step.text, ''] : [step.text.slice(0, cut), step.text.slice(cut + 1)]
   const body = command ? rest : step.text
   const lines = shown(body)
-  if (!command || (command.exit_code === 0 && !command.running)) return lines
-  const tone = command.running ? DIM : RED
+  if (!command || (command.exit_code === 0 && !command.running && !command.limit)) return lines
+  const tone = command.running || command.exit_code === 0 ? DIM : RED
   return `${lines}${tone}${safe(head)}${PLAIN}\r\n`
 }
 

@@ -31,6 +31,12 @@ export function bytes(count: number): string {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`
 }
 
+/** Room in memory or on a disk, as limits are given. */
+export function room(count: number): string {
+  const [unit, size] = ([['GiB', 2 ** 30], ['MiB', 2 ** 20], ['KiB', 2 ** 10]] as const).find((one) => count >= one[1]) ?? ['B', 1]
+  return `${Math.floor((count * 10) / size) / 10} ${unit}`
+}
+
 /** Dollars; below one, a tenth of a cent is what a call costs. */
 export function dollars(usd: number): string {
   if (usd === 0) return '$0'

@@ -39,6 +39,7 @@ const CODES: [string, string[], string[]][] = [
   ['problem.kind.', (schema('ProblemType').enum ?? []).map((type) => type.split('#')[1] ?? ''), []],
   ['why.rule.', schema('ShippedRule').enum ?? [], []],
   ['network.rule.', (schema('NetworkRule').anyOf ?? []).flatMap((one) => one.enum ?? []), []],
+  ['computer.limit.', (schema('ComputerLimit').oneOf ?? []).flatMap((one) => one.properties?.code?.enum ?? []), ['other']],
   ['mark.limit.', schema('LimitKind').enum ?? [], []],
   ['mark.modelFailed.', schema('FailureKind').enum ?? [], []]
 ]

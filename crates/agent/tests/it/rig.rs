@@ -82,6 +82,12 @@ impl Rig {
         self.instance = Instance::new(self.setup.clone()).unwrap();
     }
 
+    /// From now on computers have these limits.
+    pub(crate) fn limited_to(&mut self, limits: sandbox::Limits) {
+        self.setup.limits = limits;
+        self.instance = Instance::new(self.setup.clone()).unwrap();
+    }
+
     pub(crate) fn create(&self, options: TaskOptions) -> TaskId {
         self.create_for("do it", options)
     }

@@ -1,6 +1,6 @@
 //! What the model saw, from the first word to the last.
 
-use event::TaskOptions;
+use event::{ComputerLimit, TaskOptions, ToolFact};
 use serde_json::{Value, json};
 use testkit::{ModelServer, Turn};
 
@@ -63,5 +63,34 @@ fn a_task_as_the_model_saw_it() {
     tool: Delivered:
         - report.md: Markdown, 1 line, 1 heading (10 bytes)
     "##);
+    rig.check(&id);
+}
+
+#[test]
+fn a_limit_of_the_computer_reaches_the_journal_and_the_model() {
+    let open_files = "import os, time\ntry:\n while True: os.dup(0)\nexcept OSError: time.sleep(5)";
+    let turns = vec![
+        Turn::exec("head -c 50000000 /dev/zero > /tmp/x; true"),
+        Turn::exec(&format!("python3 -c '{open_files}'")),
+        Turn::say("both are met"),
+    ];
+    let mut rig = Rig::new(ModelServer::playing(turns).unwrap());
+    rig.limited_to(sandbox::Limits { tmp_bytes: 4 << 20, open_files: 64, ..sandbox::Limits::default() });
+    let id = rig.create(TaskOptions::default());
+    rig.run(&id);
+    let results = rig.results(&id);
+    let met = results.iter().flat_map(|result| &result.facts).filter_map(|fact| match fact {
+        ToolFact::Command { limits, .. } => Some(&limits[..]),
+        _ => None,
+    });
+    let scratch = ComputerLimit::ScratchBytes { place: "/tmp".to_owned(), max_bytes: 4 << 20, times: 1 };
+    assert_eq!(met.collect::<Vec<_>>(), [&[scratch][..], &[ComputerLimit::OpenFiles { max: 64, times: 1 }]]);
+    let told = told(&rig.server.seen().last().unwrap().body);
+    for words in [
+        "exit code 0 (limit reached: scratch room: /tmp was full, it holds 4 MiB and no more: remove files there",
+        "exit code 0 (limit reached: open files: a program had 64 open, and none may have more: close files",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
     rig.check(&id);
 }

@@ -17,7 +17,7 @@ const MESSAGE_BYTES_MAX: usize = 4096;
 /// The longest request that travels in a message; quotes and lines grow a little on the way.
 pub(crate) const INLINE_BYTES_MAX: usize = 2048;
 /// Descriptors beside one message.
-const DESCRIPTORS_MAX: usize = 2;
+const DESCRIPTORS_MAX: usize = crate::launch::SCRATCH.len();
 
 /// What a call's input and output are.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ pub(crate) enum Order {
     Insist { call: String },
 }
 
-/// What is reported. `Started` comes with the reading end of the output, the terminal, or both in this order.
+/// What is reported. `Ready` comes with the folders in memory, to be looked at. `Started` comes with the reading end of the output, the terminal, or both in this order.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Report {
@@ -64,6 +64,8 @@ pub(crate) enum Report {
     Failed {
         call: String,
         reason: String,
+        /// No further process was to be had.
+        crowded: bool,
     },
     /// The command itself is over; what it left behind may go on.
     Exited {

@@ -7,7 +7,8 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use super::screen::{self, Drawn};
-use crate::group::Counts;
+use super::warden::Standing;
+use crate::met::Met;
 use crate::request::{CallResult, Exit};
 
 /// Bytes moved at one time.
@@ -25,10 +26,13 @@ pub(super) struct Call {
     pub(super) result: Option<CallResult>,
     /// When ending it is no longer asked for but done.
     pub(super) insist_at: Option<Instant>,
-    /// The limit that it is being ended for, in words.
-    pub(super) ended_for: Option<String>,
+    /// The limit that it is being ended for.
+    pub(super) ended_for: Option<Met>,
     /// Where the counters of the limits stood when it began.
-    pub(super) counts: Counts,
+    /// Of a terminal, when its last command was typed.
+    pub(super) standing: Standing,
+    /// Of a terminal: that command is over, and the limits that it met are told.
+    pub(super) settled: bool,
     /// PID 1 has nothing left of it.
     pub(super) gone: bool,
     pub(super) output: Option<File>,
@@ -44,6 +48,8 @@ struct Spool {
     file: File,
     bytes: u64,
     bytes_max: u64,
+    /// And what is kept of all calls together.
+    all_bytes_max: u64,
     dropped: bool,
     /// The disk took no more.
     full: bool,
@@ -58,21 +64,22 @@ enum Source {
 }
 
 impl Call {
-    pub(super) fn new(spool: File, bytes_max: u64, is_file: bool) -> Self {
+    pub(super) fn new(spool: File, (bytes_max, all_bytes_max): (u64, u64), is_file: bool) -> Self {
         Self {
             is_file,
             started_ms: now_ms(),
             result: None,
             insist_at: None,
             ended_for: None,
-            counts: Counts::default(),
+            standing: Standing::default(),
+            settled: false,
             gone: false,
             output: None,
             terminal: None,
             typed: VecDeque::new(),
             write_ids: HashSet::new(),
             screen: None,
-            spool: Spool { file: spool, bytes: 0, bytes_max, dropped: false, full: false },
+            spool: Spool { file: spool, bytes: 0, bytes_max, all_bytes_max, dropped: false, full: false },
         }
     }
 
@@ -129,20 +136,21 @@ impl Call {
     }
 
     /// The result of a call that is over now. What it had written before is in the spool.
-    pub(super) fn end(&mut self, exit: Exit, mut limits: Vec<String>, left: &mut u64) -> CallResult {
+    pub(super) fn end(&mut self, exit: Exit, mut limits: Vec<Met>, left: &mut u64) -> CallResult {
         self.pump(left);
         if self.spool.full {
-            limits.push("the disk took no more output".to_owned());
+            limits.push(Met::Disk);
         } else if self.spool.dropped && *left == 0 {
-            limits.push("output: all that is kept of all commands together is used up".to_owned());
+            limits.push(Met::Outputs { max_bytes: self.spool.all_bytes_max });
         } else if self.spool.dropped {
-            limits.push(format!("output is kept up to {} bytes", self.spool.bytes_max));
+            limits.push(Met::Output { max_bytes: self.spool.bytes_max });
         }
         let result = CallResult {
             exit,
             output_bytes: self.spool.bytes,
             output_truncated: self.spool.dropped,
-            limit: (!limits.is_empty()).then(|| limits.join("; ")),
+            limit: Met::in_words(&limits),
+            limits,
             started_ms: self.started_ms,
             ended_ms: now_ms(),
         };

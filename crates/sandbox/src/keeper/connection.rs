@@ -163,12 +163,15 @@ impl Connection {
         match &self.state {
             State::Waiting { call, until } => match table.status(call) {
                 Err(reason) => self.answer(&Answer::Refused { reason }),
-                Ok(status) => {
+                Ok(mut status) => {
                     let ended = matches!(status, crate::Status::Ended(_));
                     if ended {
                         table.taken(call);
                     }
                     if ended || Instant::now() >= *until {
+                        if let crate::Status::Running { limits, .. } = &mut status {
+                            *limits = table.met_so_far(call);
+                        }
                         self.answer(&Answer::Status(status));
                     }
                 }

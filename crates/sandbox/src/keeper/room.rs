@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::warden::size;
 use crate::launch::open_folder;
+use crate::met::Met;
 use crate::spec::{ComputerSpec, Workspace};
 use crate::{inside, sys};
 use count::{Used, count};
@@ -102,22 +102,16 @@ impl Room {
         }
     }
 
-    /// In words, if nothing more may be written.
-    pub(super) fn full(&self) -> Option<String> {
-        let used = self.used?.without(self.before);
-        used.exceeds(self.most).then(|| {
-            format!(
-                "disk: the workspace holds {} in {} files, and may hold {} in {}; remove files before writing more",
-                size(used.bytes),
-                used.files,
-                size(self.most.bytes),
-                self.most.files
-            )
-        })
+    /// What there is, if nothing more may be written.
+    pub(super) fn full(&self) -> Option<Met> {
+        let Used { bytes, files } = self.used?.without(self.before);
+        let Used { bytes: max_bytes, files: max_files } = self.most;
+        let over = Used { bytes, files }.exceeds(self.most);
+        over.then_some(Met::Workspace { bytes, files, max_bytes, max_files })
     }
 
     /// Takes the result of a count, or begins one if it is time. Says why what runs must end.
-    pub(super) fn look(&mut self, active: bool) -> Option<String> {
+    pub(super) fn look(&mut self, active: bool) -> Option<Met> {
         if let Some(pipe) = &mut self.counting {
             let used = result(pipe)?;
             self.counting = None;
@@ -178,7 +172,7 @@ impl Room {
         Ok(result)
     }
 
-    fn take(&mut self, used: Option<Used>) -> Option<String> {
+    fn take(&mut self, used: Option<Used>) -> Option<Met> {
         self.took = self.counted_at.elapsed();
         sys::trim_memory();
         let used = used?;

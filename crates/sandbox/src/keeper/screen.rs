@@ -228,8 +228,14 @@ impl Drawn {
         keys.push(b'\r');
         (self.prompt, self.awaited, self.has_read, self.reads) = (Prompt::Busy, true, false, None);
         self.look_later();
-        self.command = Some(TypedCommand { write: write.to_owned(), from: self.seen_bytes, ended: None });
+        self.command =
+            Some(TypedCommand { write: write.to_owned(), from: self.seen_bytes, ended: None, limits: Vec::new() });
         Some(keys)
+    }
+
+    /// The command that was typed last.
+    pub(super) fn command(&mut self) -> Option<&mut TypedCommand> {
+        self.command.as_mut()
     }
 
     /// Somebody types.

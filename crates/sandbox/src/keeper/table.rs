@@ -13,9 +13,10 @@ use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 
 use super::call::{Call, INPUT_BYTES_MAX, WRITES_MAX};
 use super::screen::Drawn;
-use super::warden::{Verdict, Warden};
+use super::warden::{Standing, Verdict, Warden};
 use crate::init::control::{self, Ends, Order, Report};
 use crate::ledger::Ledger;
+use crate::met::Met;
 use crate::request::{Exit, Request, Status};
 use crate::{ComputerSpec, record, sys};
 
@@ -35,7 +36,10 @@ pub(super) struct Table {
     ledger: Ledger,
     control: OwnedFd,
     warden: Warden,
-    output_bytes_max: u64,
+    /// Where its counters stood when a call was last told what it met.
+    told: Standing,
+    /// What is kept of one call's output, and of all together.
+    output_bytes_max: (u64, u64),
     /// What all calls together may still put out.
     output_left: u64,
     /// Variables of every command.
@@ -60,8 +64,9 @@ impl Table {
         Self {
             ledger,
             control,
+            told: warden.standing(),
             warden,
-            output_bytes_max: spec.limits.output_bytes,
+            output_bytes_max: (spec.limits.output_bytes, spec.limits.outputs_bytes),
             output_left: spec.limits.outputs_bytes.saturating_sub(record::outputs_bytes(&spec.dir)),
             env: spec.env.clone(),
             calls: HashMap::new(),
@@ -125,15 +130,33 @@ impl Table {
             call.screen = Some(Box::new(Drawn::new(name.clone(), *size)));
         }
         self.warden.begins();
-        call.counts = self.warden.counts();
+        call.standing = self.standing();
         if let Err(error) = self.order(id, &request) {
             call.gone = true;
             self.calls.insert(id.to_owned(), call);
-            self.end(id, Exit::Code(NOT_STARTED), Some(format!("the computer did not take the order: {error}")));
+            self.end(
+                id,
+                Exit::Code(NOT_STARTED),
+                Some(Met::Other { words: format!("the computer did not take the order: {error}") }),
+            );
             return Ok(());
         }
         self.calls.insert(id.to_owned(), call);
         Ok(())
+    }
+
+    /// From where on a call that begins now is told what was met. With nobody at work, what was met since the last one was told is
+    /// news to everybody.
+    fn standing(&self) -> Standing {
+        if self.is_busy() { self.warden.standing() } else { self.told }
+    }
+
+    /// The limits that a running call has met.
+    pub(super) fn met_so_far(&mut self, id: &str) -> Vec<Met> {
+        match self.calls.get(id) {
+            Some(Call { result: None, screen: None, standing, .. }) => self.warden.met(*standing, Exit::Code(0)),
+            _ => Vec::new(),
+        }
     }
 
     /// Hands a request to PID 1: a long one as a file that nobody can change any more.
@@ -143,7 +166,7 @@ impl Table {
             Request::Terminal { size, .. } => Ends::Terminal(*size),
             Request::File(_) => Ends::Pipe,
         };
-        let full = self.warden.full().is_some();
+        let full = self.warden.is_full();
         let body = serde_json::to_vec(request)?;
         if body.len() <= control::INLINE_BYTES_MAX {
             let order = Order::Run { call: id.to_owned(), ends, full, request: Some(request.clone()) };
@@ -161,7 +184,7 @@ impl Table {
         if let Some(call) = self.calls.get(id) {
             return Ok(match &call.result {
                 Some(result) => Status::Ended(result.clone()),
-                None => Status::Running { output_bytes: call.output_bytes() },
+                None => Status::Running { output_bytes: call.output_bytes(), limits: Vec::new() },
             });
         }
         match self.ledger.result(id) {
@@ -192,6 +215,7 @@ impl Table {
 
     fn write(&mut self, id: &str, write_id: String, bytes: &[u8], as_command: bool) -> Result<(), String> {
         record::check_id(id).map_err(|error| error.to_string())?;
+        let standing = as_command.then(|| self.standing());
         let Some(call) = self.calls.get_mut(id) else {
             return if self.ledger.was_written(id, &write_id) {
                 Ok(())
@@ -213,7 +237,11 @@ impl Table {
         }
         self.ledger.note_write(id, &write_id).map_err(|error| format!("record what is typed: {error}"))?;
         match &mut call.screen {
-            Some(screen) if as_command => call.typed.extend(screen.keys_of(&write_id, bytes).unwrap_or_default()),
+            Some(screen) if as_command => {
+                call.typed.extend(screen.keys_of(&write_id, bytes).unwrap_or_default());
+                (call.standing, call.settled) = (standing.unwrap_or_default(), false);
+                self.warden.begins();
+            }
             Some(screen) => {
                 screen.typed(bytes);
                 call.typed.extend(bytes);
@@ -308,11 +336,12 @@ impl Table {
                         call.connect(descriptors);
                     }
                 }
-                Report::Failed { call: id, reason } => {
+                Report::Failed { call: id, reason, crowded } => {
                     if let Some(call) = self.calls.get_mut(&id) {
                         call.gone = true;
                         call.say(&format!("thenar: start the command: {reason}\n"), &mut self.output_left);
-                        self.end(&id, Exit::Code(NOT_STARTED), Some(reason));
+                        let met = if crowded { self.warden.crowd() } else { Met::Other { words: reason } };
+                        self.end(&id, Exit::Code(NOT_STARTED), Some(met));
                     }
                 }
                 Report::Exited { call, exit, alone } => {
@@ -348,10 +377,11 @@ impl Table {
     }
 
     /// Writes the result of a call that has none yet.
-    fn end(&mut self, id: &str, exit: Exit, limit: Option<String>) {
+    fn end(&mut self, id: &str, exit: Exit, limit: Option<Met>) {
         let Some(call) = self.calls.get_mut(id).filter(|call| call.result.is_none()) else { return };
-        let mut limits: Vec<String> = limit.or(call.ended_for.take()).into_iter().collect();
-        limits.extend(self.warden.met(call.counts, exit));
+        let mut limits: Vec<Met> = limit.or(call.ended_for.take()).into_iter().collect();
+        limits.extend(self.warden.met(call.standing, exit));
+        self.told = self.warden.standing();
         let result = call.end(exit, limits, &mut self.output_left);
         self.warden.ends();
         if self.ledger.write_result(id, &result).is_ok() {
@@ -361,10 +391,10 @@ impl Table {
         }
     }
 
-    pub(super) fn end_all(&mut self, exit: Exit, limit: Option<&str>) {
+    pub(super) fn end_all(&mut self, exit: Exit, limit: Option<&Met>) {
         let ids: Vec<String> = self.calls.keys().cloned().collect();
         for id in ids {
-            self.end(&id, exit, limit.map(str::to_owned));
+            self.end(&id, exit, limit.cloned());
             self.pump(&id);
         }
     }

@@ -1,11 +1,13 @@
 //! Looks after the limits of one computer: tells which one a call met, in words, and holds those that no kernel limit holds. It ends nothing itself; the table does what it says.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use super::brim::{Brim, Occasions};
 use super::room::Room;
 use crate::confinement::Hold;
 use crate::group::{Counts, Group};
+use crate::met::Met;
 use crate::request::Exit;
 use crate::spec::Limits;
 use crate::{ComputerSpec, inside};
@@ -19,6 +21,7 @@ pub(super) struct Warden {
     /// PID 1 of the box, as the host numbers it.
     init: i32,
     room: Option<Room>,
+    brim: Brim,
     looked: Option<Instant>,
     /// Processes ended here because the memory was used up.
     ended: u64,
@@ -26,53 +29,68 @@ pub(super) struct Warden {
     crowded: u64,
 }
 
+/// Where all counters stand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standing {
+    counts: Counts,
+    occasions: Occasions,
+}
+
 /// What the table must do now.
 pub(super) enum Verdict {
     /// End everything that runs, for this reason.
-    EndAll(String),
+    EndAll(Met),
 }
 
 impl Warden {
-    pub(super) fn new(spec: &ComputerSpec, group: Group, init: i32) -> Self {
+    pub(super) fn new(spec: &ComputerSpec, group: Group, (init, scratch): (i32, Vec<OwnedFd>)) -> Self {
         let room = Room::of(spec, init);
-        Self { limits: spec.limits.clone(), group, init, room, looked: None, ended: 0, crowded: 0 }
+        let brim = Brim::new(&spec.limits, scratch, init);
+        Self { limits: spec.limits.clone(), group, init, room, brim, looked: None, ended: 0, crowded: 0 }
     }
 
     /// Where the counters stand when a call begins.
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn standing(&self) -> Standing {
+        Standing { counts: self.counts(), occasions: self.brim.occasions() }
+    }
+
+    fn counts(&self) -> Counts {
         let counts = self.group.counts();
         let (oom_kills, refused_forks) = (counts.oom_kills + self.ended, counts.refused_forks + self.crowded);
         Counts { oom_kills, refused_forks, ..counts }
     }
 
-    /// The limits that a call met between two moments, in words.
-    pub(super) fn met(&self, before: Counts, exit: Exit) -> Vec<String> {
+    /// The limits that a call met from a moment to its end.
+    pub(super) fn met(&mut self, before: Standing, exit: Exit) -> Vec<Met> {
+        self.brim.look_at_places();
+        let Standing { counts: before, occasions } = before;
         let (now, limits) = (self.counts(), &self.limits);
         let mut met = Vec::new();
         if now.oom_kills > before.oom_kills {
-            met.push(format!(
-                "memory: everything in the computer together may hold {}; a program that wanted more was ended",
-                size(limits.memory_bytes)
-            ));
+            met.push(Met::Memory { max_bytes: limits.memory_bytes });
         }
         // Where no group counts, a crowd that is still there tells.
         let crowd = self.group.holds.processes == Hold::Own && exit != Exit::Code(0) && self.is_crowded();
         let peaked = now.processes_peak > before.processes_peak && now.processes_peak >= limits.processes;
         if now.refused_forks > before.refused_forks || peaked || crowd {
-            met.push(format!("processes: {} may run at one time; more were refused", limits.processes));
+            met.push(self.crowd());
         }
         if matches!(exit, Exit::Signal(libc::SIGXFSZ)) || exit == Exit::Code(128 + libc::SIGXFSZ) {
-            met.push(match self.room.as_ref().and_then(Room::full) {
-                Some(full) => full,
-                None => format!("file size: no file may be larger than {}", size(limits.file_bytes)),
-            });
+            let full = self.room.as_ref().and_then(Room::full);
+            met.push(full.unwrap_or(Met::FileSize { max_bytes: limits.file_bytes }));
         }
+        met.extend(self.brim.met(occasions, exit));
         met
     }
 
-    /// Why nothing can be written to the workspace, if nothing can.
-    pub(super) fn full(&self) -> Option<String> {
-        self.room.as_ref().and_then(Room::full)
+    /// As many processes as may be are there.
+    pub(super) fn crowd(&self) -> Met {
+        Met::Processes { max: self.limits.processes }
+    }
+
+    /// Whether nothing can be written to the workspace.
+    pub(super) fn is_full(&self) -> bool {
+        self.room.as_ref().and_then(Room::full).is_some()
     }
 
     /// Becomes readable when a count of the workspace is done.
@@ -84,7 +102,7 @@ impl Warden {
     pub(super) fn due(&self, active: bool) -> Option<Instant> {
         let groupless = self.looked.filter(|_| active).map(|looked| looked + LOOK);
         let room = self.room.as_ref().and_then(|room| room.due(active));
-        groupless.into_iter().chain(room).min()
+        groupless.into_iter().chain(room).chain(self.brim.due(active)).min()
     }
 
     /// A call begins.
@@ -96,6 +114,7 @@ impl Warden {
         if let Some(room) = &mut self.room {
             room.begins();
         }
+        self.brim.begins();
     }
 
     /// A call has ended: what it did to the workspace is looked at without waiting.
@@ -116,6 +135,7 @@ impl Warden {
                 self.crowded += u64::from(self.is_crowded());
             }
         }
+        self.brim.look(active);
         self.room.as_mut().and_then(|room| room.look(active)).map(Verdict::EndAll)
     }
 
@@ -148,20 +168,4 @@ impl Warden {
     pub(super) fn leave(&mut self) {
         self.group.remove();
     }
-}
-
-/// A size for a person.
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    for (name, unit) in UNITS {
-        if bytes >= unit {
-            let tenths = bytes.saturating_mul(10) / unit;
-            return if tenths.is_multiple_of(10) {
-                format!("{} {name}", tenths / 10)
-            } else {
-                format!("{}.{} {name}", tenths / 10, tenths % 10)
-            };
-        }
-    }
-    format!("{bytes} bytes")
 }

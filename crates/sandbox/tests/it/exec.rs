@@ -134,7 +134,10 @@ fn output_past_the_ceiling_is_dropped_and_said_so() {
     computer.start("much", &shell("head -c 5000 /dev/zero")).unwrap();
     let result = ended(&computer, "much");
     assert_eq!((result.exit, result.output_bytes, result.output_truncated), (Exit::Code(0), 1000, true));
-    assert_eq!(result.limit.as_deref(), Some("output is kept up to 1000 bytes"));
+    assert_eq!(
+        result.limit.as_deref(),
+        Some("output: of one command 1000 bytes are kept; the rest is lost: write long output to a file in /workspace")
+    );
 }
 
 #[test]
@@ -182,7 +185,7 @@ fn a_wait_gives_control_back_and_a_kill_ends_the_whole_tree() {
     until("it is up", || output(&computer, "endless").contains("up"));
     assert!(matches!(
         computer.wait("endless", Duration::from_millis(50)).unwrap(),
-        Status::Running { output_bytes: 3 }
+        Status::Running { output_bytes: 3, .. }
     ));
     assert_eq!(recorded(computer.dir(), "endless").unwrap(), Recorded::Running);
     computer.kill("endless").unwrap();
@@ -213,7 +216,10 @@ fn the_deadline_holds_with_nobody_there() {
     computer.start("endless", &shell("echo up; sleep 1000")).unwrap();
     until("the time is over", || matches!(recorded(&desk.spec.dir, "endless").unwrap(), Recorded::Ended(_)));
     let Recorded::Ended(result) = recorded(&desk.spec.dir, "endless").unwrap() else { panic!() };
-    assert_eq!((result.exit, result.limit.as_deref()), (Exit::Signal(libc::SIGKILL), Some("the task's time is over")));
+    assert_eq!(
+        (result.exit, result.limit.as_deref()),
+        (Exit::Signal(libc::SIGKILL), Some("time: the task's time is over; everything that ran was ended"))
+    );
     assert_eq!(ended(&computer, "endless"), result, "a wait on a computer that is gone finds the result");
 }
 

@@ -1,8 +1,11 @@
 //! Limits of a whole computer: each can be met, is told in words, and leaves the computer alive.
 
-use sandbox::{CallResult, Computer, Confinement, Exit, Hold};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::desk::{Desk, ended, init_pid, keeper_pid, run, shell, until};
+use sandbox::{CallResult, Computer, Confinement, Depict, Driver, Exit, Hold, Met, Size, Status, Until};
+
+use crate::desk::{Desk, PATIENCE, driver, ended, init_pid, keeper_pid, run, shell, until};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -95,6 +98,159 @@ fn a_filled_memory_disk_is_refused_and_not_the_end_of_the_computer() {
     let (exit, said) = run(&computer, fill);
     assert!(exit == Exit::Code(0) && said.contains("No space left on device\n1\n"), "{said}");
     assert_eq!(run(&computer, "echo fine").1, "fine\n");
+}
+
+/// Fills a folder to the brim and does not fail.
+fn fill(place: &str) -> String {
+    format!("head -c 50000000 /dev/zero > {place}/x 2>/dev/null || echo filled")
+}
+
+#[test]
+fn a_full_folder_in_memory_is_told_by_its_name_and_size_each_time_that_it_fills() {
+    let mut desk = Desk::new();
+    let limits = &mut desk.spec.limits;
+    (limits.tmp_bytes, limits.home_bytes, limits.shm_bytes) = (4 * MIB, 2 * MIB, 3 * MIB);
+    let computer = desk.open();
+    for (place, size) in [("/tmp", "4 MiB"), ("/home/agent", "2 MiB"), ("/dev/shm", "3 MiB")] {
+        let name = |what: &str| format!("{what}{}", place.replace('/', "-"));
+        let words = format!(
+            "scratch room: {place} was full, it holds {size} and no more: remove files there, or write to /workspace"
+        );
+        for round in ["fill", "again"] {
+            let full = result(&computer, &name(round), &fill(place));
+            assert_eq!((full.exit, full.limit.as_deref()), (Exit::Code(0), Some(&*words)));
+            // It stays full, which is no news, but why something fails may be.
+            assert_eq!(result(&computer, &name(&format!("{round}-fine")), "true").limit, None);
+            assert_eq!(result(&computer, &name(&format!("{round}-fail")), "false").limit.as_deref(), Some(&*words));
+            assert_eq!(result(&computer, &name(&format!("{round}-rm")), &format!("rm {place}/x")).limit, None);
+        }
+    }
+    assert_eq!(result(&computer, "fail", "false").limit, None);
+}
+
+#[test]
+fn a_folder_that_is_filled_emptied_and_filled_again_by_one_command_is_told_twice() {
+    let mut desk = Desk::new();
+    desk.spec.limits.tmp_bytes = 4 * MIB;
+    let computer = desk.open();
+    let script = format!("{0}; read go; rm /tmp/x; echo empty; read go; {0}; read go", fill("/tmp"));
+    computer.start("twice", &shell(&script)).unwrap();
+    let once = Met::ScratchBytes { place: "/tmp".to_owned(), max_bytes: 4 * MIB, times: 1 };
+    until("it is told while it runs", || so_far(&computer, "twice") == [once.clone()]);
+    computer.write_input("empty", "twice", b"\n").unwrap();
+    until("it is empty", || crate::desk::output(&computer, "twice").contains("empty"));
+    // The end of a command is a look.
+    assert_eq!(result(&computer, "look", "true").limit, None);
+    computer.write_input("fill", "twice", b"\n").unwrap();
+    until("it is told again", || so_far(&computer, "twice") != [once.clone()]);
+    computer.write_input("end", "twice", b"\n").unwrap();
+    told(&ended(&computer, "twice"), "scratch room: /tmp was full 2 times, it holds 4 MiB");
+    assert_eq!(result(&computer, "after", "true").limit, None, "it is told once");
+}
+
+/// The limits that a running call has met.
+#[track_caller]
+fn so_far(computer: &Computer, call: &str) -> Vec<Met> {
+    match computer.wait(call, Duration::from_millis(5)).unwrap() {
+        Status::Running { limits, .. } => limits,
+        Status::Ended(result) => panic!("{call} has ended: {result:?}"),
+    }
+}
+
+#[test]
+fn a_folder_in_memory_that_takes_no_more_files_is_told() {
+    if driver() == Driver::Bwrap {
+        // It sets no such limit, and the threat model says so.
+        return;
+    }
+    let mut desk = Desk::new();
+    desk.spec.limits.tmp_files = 50;
+    let computer = desk.open();
+    let full = result(&computer, "many", "for i in $(seq 100); do : > /tmp/$i; done 2>/dev/null; true");
+    told(&full, "scratch files: /tmp was full, it takes 50 files and folders and no more");
+    assert_eq!(result(&computer, "rm", "rm /tmp/*").limit, None);
+    assert_eq!(result(&computer, "fine", "false").limit, None);
+}
+
+#[test]
+fn a_program_that_has_as_many_files_open_as_it_may_is_told_while_it_runs_and_after() {
+    let mut desk = Desk::new();
+    desk.spec.limits.open_files = 64;
+    let computer = desk.open();
+    let script = r#"python3 -c '
+import os
+held = []
+try:
+    while True: held.append(os.dup(0))
+except OSError as error: print("out of them:", error.errno, flush=True)
+input()'"#;
+    let half = r#"python3 -c '
+import os
+held = [os.dup(0) for one in range(30)]
+input()'"#;
+    computer.start("half", &shell(half)).unwrap();
+    computer.start("leak", &shell(script)).unwrap();
+    let met = Met::OpenFiles { max: 64, times: 1 };
+    until("it is told while it runs", || so_far(&computer, "leak") == [met.clone()]);
+    assert_eq!(crate::desk::output(&computer, "leak"), "out of them: 24\n");
+    computer.write_input("leak-ends", "leak", b"\n").unwrap();
+    let leak = ended(&computer, "leak");
+    assert_eq!((leak.exit, &*leak.limits), (Exit::Code(0), &[met][..]));
+    told(&leak, "open files: a program had 64 open, and none may have more: close files and connections");
+    computer.write_input("half-ends", "half", b"\n").unwrap();
+    ended(&computer, "half");
+    assert_eq!(result(&computer, "after", "true").limit, None, "it is told once");
+}
+
+#[test]
+fn half_of_the_open_files_is_no_limit() {
+    let mut desk = Desk::new();
+    desk.spec.limits.open_files = 64;
+    let computer = desk.open();
+    // Longer than the looks that follow a beginning.
+    let script = "import os, time\nheld = [os.dup(0) for one in range(40)]\ntime.sleep(1.5)";
+    assert_eq!(result(&computer, "half", &format!("python3 -c '{script}'")).limit, None);
+}
+
+#[test]
+fn what_a_leftover_meets_while_nobody_runs_is_told_to_the_next_command() {
+    let mut desk = Desk::new();
+    desk.spec.limits.open_files = 64;
+    let computer = desk.open();
+    let leak =
+        "import os, time\ntry:\n  while True: os.dup(0)\nexcept OSError: print(\"held\", flush=True)\ntime.sleep(1000)";
+    computer.start("leave", &shell(&format!("(sleep 0.1; exec python3 -c '{leak}') & true"))).unwrap();
+    assert_eq!(ended(&computer, "leave").limit, None);
+    until("it holds them", || crate::desk::output(&computer, "leave").contains("held"));
+    let call = std::cell::Cell::new(0);
+    until("a command is told", || {
+        call.set(call.get() + 1);
+        let told = result(&computer, &format!("next-{}", call.get()), "true").limit;
+        told.is_some_and(|told| told.starts_with("open files: a program had 64 open, and none may have more"))
+    });
+    assert_eq!(result(&computer, "last", "true").limit, None, "it is told once");
+}
+
+#[test]
+fn a_command_typed_at_a_terminal_is_told_the_limits_that_it_met() {
+    let mut desk = Desk::new();
+    (desk.spec.limits.tmp_bytes, desk.spec.limits.file_bytes) = (4 * MIB, 8 * MIB);
+    let computer = desk.open();
+    computer.open_terminal("shell", "main", None, BTreeMap::new(), Size::USUAL).unwrap();
+    let look = |until| computer.look("shell", until, Depict::Nothing, PATIENCE).unwrap().unwrap().terminal;
+    look(Until::AtPrompt);
+    let typed = |write: &str, command: &str| {
+        computer.type_command(write, "shell", command).unwrap();
+        let command = look(Until::Over { write: write.to_owned() }).command.unwrap();
+        assert!(command.write == write && command.ended.is_some(), "{command:?}");
+        command.limits
+    };
+    let scratch = Met::ScratchBytes { place: "/tmp".to_owned(), max_bytes: 4 * MIB, times: 1 };
+    assert_eq!(typed("one", "true"), []);
+    assert_eq!(typed("two", &fill("/tmp")), [scratch]);
+    assert_eq!(typed("three", "rm /tmp/x"), []);
+    assert_eq!(typed("four", "head -c 50000000 /dev/zero > big"), [Met::FileSize { max_bytes: 8 * MIB }]);
+    assert_eq!(typed("five", "false"), []);
 }
 
 #[test]

@@ -238,7 +238,7 @@ fn output_without_an_end_is_bounded_and_hinders_nobody() {
     assert_eq!(output(&computer, "t").len(), 100_000);
     computer.kill("t").unwrap();
     let result = ended(&computer, "t");
-    assert!(result.output_truncated && result.limit.unwrap().contains("kept up to 100000 bytes"));
+    assert!(result.output_truncated && result.limit.unwrap().contains("output: of one command 97.6 KiB are kept"));
 }
 
 #[test]

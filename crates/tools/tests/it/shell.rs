@@ -32,7 +32,7 @@ fn a_result_is_the_same_twice_and_carries_its_fact() {
     assert_eq!(one.text, two.text);
     assert_eq!(
         one.facts,
-        vec![ToolFact::Command { exit_code: Some(2), output_bytes: 10, running: false, limit: None }]
+        vec![ToolFact::Command { exit_code: Some(2), output_bytes: 10, running: false, limit: None, limits: vec![] }]
     );
     assert_eq!(one.label, event::Label::output_of(event::EffectId(1)));
 }
@@ -91,7 +91,10 @@ fn a_command_that_never_ends_gives_control_back_and_can_be_waited_for_viewed_and
     assert!(took >= Duration::from_millis(tools::SHELL_CONTROL_MS) && took < Duration::from_secs(20), "{took:?}");
     assert!(result.text.starts_with("Still running as process \"server\"."), "{}", result.text);
     assert!(result.text.ends_with("begun\n"), "{}", result.text);
-    assert_eq!(result.facts, vec![ToolFact::Command { exit_code: None, output_bytes: 6, running: true, limit: None }]);
+    assert_eq!(
+        result.facts,
+        vec![ToolFact::Command { exit_code: None, output_bytes: 6, running: true, limit: None, limits: vec![] }]
+    );
     let waited = task.text("shell_wait", json!({"id": "server", "seconds": 1}));
     assert!(waited.starts_with("Still running"), "{waited}");
     assert!(task.text("shell_view", json!({"id": "e1"})).starts_with("Still running"));
@@ -159,7 +162,7 @@ fn a_stop_ends_the_running_command() {
         // The person stops the task as soon as the command has said something.
         while !matches!(
             computer.wait("e1", Duration::from_millis(50)),
-            Ok(sandbox::Status::Running { output_bytes: 6.. })
+            Ok(sandbox::Status::Running { output_bytes: 6.., .. })
         ) {}
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
     });
@@ -199,8 +202,40 @@ fn wrong_arguments_start_nothing() {
 fn a_limit_that_was_met_is_told_to_the_model_and_to_the_person() {
     let mut task = Task::with_limits(sandbox::Limits { file_bytes: 1 << 20, ..sandbox::Limits::default() });
     let result = task.run("shell_exec", json!({"command": "head -c 3000000 /dev/zero > big"}));
-    let met = "file size: no file may be larger than 1 MiB";
+    let met = "file size: no file may be larger than 1 MiB: write several smaller ones";
     assert!(result.text.contains(&format!("(limit reached: {met})")), "{}", result.text);
-    let [ToolFact::Command { limit: Some(limit), .. }] = &result.facts[..] else { panic!("{:?}", result.facts) };
-    assert_eq!(limit, met);
+    let [ToolFact::Command { limit: Some(limit), limits, .. }] = &result.facts[..] else {
+        panic!("{:?}", result.facts)
+    };
+    assert_eq!((limit.as_str(), &limits[..]), (met, &[event::ComputerLimit::FileSize { max_bytes: 1 << 20 }][..]));
+}
+
+#[test]
+fn a_limit_is_told_of_a_process_that_goes_on_at_a_terminal_and_of_a_file_that_did_not_fit() {
+    let limits = sandbox::Limits { tmp_bytes: 4 << 20, ..sandbox::Limits::default() };
+    let mut task = Task::with_limits(limits);
+    let words = "scratch room: /tmp was full, it holds 4 MiB and no more: remove files there, or write to /workspace";
+    let told = format!("(limit reached: {words})");
+    let scratch = event::ComputerLimit::ScratchBytes { place: "/tmp".to_owned(), max_bytes: 4 << 20, times: 1 };
+    let fill = "head -c 50000000 /dev/zero > /tmp/x";
+    let mut runs = task.run("shell_exec", json!({"command": format!("{fill}; read go"), "id": "filler"}));
+    // A busy machine may take its time to fill it.
+    while !runs.text.contains(&told) {
+        assert!(runs.text.starts_with("Still running"), "{}", runs.text);
+        runs = task.run("shell_wait", json!({"id": "filler", "seconds": 1}));
+    }
+    let [ToolFact::Command { running: true, limit: Some(limit), limits, .. }] = &runs.facts[..] else {
+        panic!("{:?}", runs.facts)
+    };
+    assert_eq!((limit.as_str(), &limits[..]), (words, std::slice::from_ref(&scratch)));
+    let content = "x".repeat(100_000);
+    let written = task.run("file_write", json!({"path": "/tmp/y", "content": content}));
+    assert!(written.text.contains("there is no room left") && written.text.ends_with(&told), "{}", written.text);
+    task.text("shell_exec", json!({"command": "rm -f /tmp/x /tmp/y"}));
+    let typed = task.run("shell_exec", json!({"command": fill, "terminal": "main"}));
+    assert!(typed.text.starts_with(&format!("exit code 1 {told}")), "{}", typed.text);
+    let [ToolFact::Command { running: false, limits, .. }] = &typed.facts[..] else { panic!("{:?}", typed.facts) };
+    assert_eq!(limits, &[scratch]);
+    let viewed = task.run("shell_view", json!({"id": "main"}));
+    assert!(!viewed.text.contains("limit reached"), "it is told once: {}", viewed.text);
 }

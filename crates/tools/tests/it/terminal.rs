@@ -15,7 +15,7 @@ fn what_a_terminal_has_lasts_between_calls_and_beside_other_commands() {
     assert_eq!(typed(&mut task, "cd /tmp; export A=1; false"), "exit code 1\n(no output)");
     let result = task.run("shell_exec", json!({"command": "pwd; echo $A", "terminal": "main"}));
     assert_eq!(result.text, "exit code 0\n/tmp\n1\n");
-    let fact = ToolFact::Command { exit_code: Some(0), output_bytes: 9, running: false, limit: None };
+    let fact = ToolFact::Command { exit_code: Some(0), output_bytes: 9, running: false, limit: None, limits: vec![] };
     assert_eq!((result.facts, result.label), (vec![fact], event::Label::output_of(event::EffectId(2))));
     assert_eq!(task.text("shell_exec", json!({"command": "pwd"})), "exit code 0\n/workspace\n");
     let other = json!({"command": "pwd", "terminal": "other", "exec_dir": "/usr"});

@@ -1,7 +1,7 @@
 //! What can be asked of the terminals among the calls.
 
 use super::Table;
-use crate::request::Status;
+use crate::request::{Exit, Status};
 use crate::terminal::{Depict, Size, TERMINALS_MAX, Terminal, Until};
 use crate::wire::Answer;
 
@@ -37,7 +37,18 @@ impl Table {
         let Some(screen) = &mut call.screen else {
             return Some(Answer::Refused { reason: format!("the call {id} has no screen") });
         };
-        (late || screen.is(until)).then(|| Answer::Look(Box::new(screen.look(id, kept_bytes, depict))))
+        if !late && !screen.is(until) {
+            return None;
+        }
+        if let Some(command) = screen.command().filter(|_| !call.settled) {
+            let exit = command.ended.and_then(|(_, exit)| exit).map_or(Exit::Code(0), Exit::Code);
+            command.limits = self.warden.met(call.standing, exit);
+            if command.ended.is_some() {
+                call.settled = true;
+                self.told = self.warden.standing();
+            }
+        }
+        Some(Answer::Look(Box::new(screen.look(id, kept_bytes, depict))))
     }
 
     /// Gives a terminal another size.
