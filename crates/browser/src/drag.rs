@@ -5,48 +5,37 @@ use serde_json::{Value, json};
 
 use crate::act::mouse;
 use crate::limits::ACT;
-use crate::state::Post;
+use crate::state::{Event, Hand, Point};
 use crate::{Browser, Error, Result};
 
 /// Steps of a drag: pages follow the mouse, they do not look where it was last.
 const STEPS: u32 = 8;
 
-type Point = (f64, f64);
-
 impl Browser {
     /// Presses at one point, moves, and lets go at the other.
     pub(crate) fn drag(&self, target: &str, from: Point, to: Point) -> Result<()> {
-        let session = self.session(target)?;
-        let intercept = |on: bool| ("Input.setInterceptDrags", json!({ "enabled": on }));
         for frame in self.frames(target) {
             // A frame that is just going has nothing to drag.
             self.run(target, &frame, "watchDrag", &[], ACT).or_else(unless_over)?;
         }
-        self.line.state(|state| state.tab_mut(target).map(|tab| tab.dragged = None));
-        let mut events = vec![intercept(true), mouse("mousePressed", from, "left", 1)];
+        let hand = |does: &dyn Fn(&mut Hand) -> Vec<Event>| {
+            self.line.state(|state| state.tab_mut(target).map_or_else(Vec::new, |tab| does(&mut tab.hand)))
+        };
+        hand(&|hand| {
+            hand.press(from);
+            Vec::new()
+        });
+        let mut events = vec![mouse("mousePressed", from, "left", 1)];
         events.extend(way(from, to).map(moved));
-        let done = if self.act_page(target, &events)? { self.let_go(target, from, to) } else { Ok(()) };
-        let (method, params) = intercept(false);
-        self.line.post(&Post::new(Some(&session), method, params))?;
-        done
-    }
-
-    fn let_go(&self, target: &str, from: Point, to: Point) -> Result<()> {
-        // Once the page has let go of it, the browser says what it is, a little later.
-        let taken = if self.is_dragged(target)? {
-            self.line.wait_for(ACT, |state| state.tab_mut(target)?.dragged.take())?
-        } else {
-            None
-        };
-        let Some(data) = taken else {
-            return self.act_page(target, &[mouse("mouseReleased", to, "left", 1)]).map(drop);
-        };
-        let event = |kind: &str, (x, y): Point| {
-            ("Input.dispatchDragEvent", json!({ "type": kind, "x": x, "y": y, "data": data }))
-        };
-        let mut events = vec![event("dragEnter", from)];
-        events.extend(way(from, to).map(|at| event("dragOver", at)));
-        events.push(event("drop", to));
+        if self.act_page(target, &events)? && self.is_dragged(target)? {
+            // The page has let go of it; the browser says what it is a little later.
+            self.line.wait_for(ACT, |state| state.tab(target)?.hand.holds().then_some(()))?;
+        }
+        let mut events: Vec<Event> = way(from, to).flat_map(|at| hand(&|hand| hand.go(at))).collect();
+        events.extend(hand(&|hand| hand.release(to)));
+        if events.is_empty() {
+            events.push(mouse("mouseReleased", to, "left", 1));
+        }
         self.act_page(target, &events).map(drop)
     }
 
@@ -76,7 +65,7 @@ fn way((from_x, from_y): Point, (x, y): Point) -> impl Iterator<Item = Point> {
     })
 }
 
-fn moved((x, y): Point) -> (&'static str, Value) {
+fn moved((x, y): Point) -> Event {
     let event = json!({ "type": "mouseMoved", "x": x, "y": y, "button": "left", "buttons": 1 });
     ("Input.dispatchMouseEvent", event)
 }

@@ -3,6 +3,7 @@
 
 mod console;
 mod downloads;
+mod hand;
 mod tab;
 
 use std::collections::{HashMap, VecDeque};
@@ -14,6 +15,7 @@ use crate::limits::{DIALOG_CHARS_MAX, NEWS_MAX, TABS_MAX};
 pub(crate) use console::{Console, exception, shown};
 pub(crate) use downloads::Downloads;
 pub use downloads::{Download, Progress};
+pub(crate) use hand::{Event, Hand, Point};
 pub(crate) use tab::{Chooser, Dialog, DialogKind, Frame, Tab, World};
 
 /// The world in which our own code runs in a page: not the page's own.
@@ -81,10 +83,9 @@ impl State {
             let (method, params) = (message["method"].as_str().unwrap_or_default(), &message["params"]);
             if let ("Target.attachedToTarget", Some(session)) = (method, params["sessionId"].as_str()) {
                 // What is on already is told anew only once it was off; nobody looks at what others watched, or holds what they dragged.
-                for off in ["Runtime.disable", "Log.disable", "Page.stopScreencast"] {
+                for off in ["Runtime.disable", "Log.disable", "Page.stopScreencast", "Input.cancelDragging"] {
                     posts.push(Post::new(Some(session), off, json!({})));
                 }
-                posts.push(Post::new(Some(session), "Input.setInterceptDrags", json!({ "enabled": false })));
             }
             posts.extend(state.apply(message["sessionId"].as_str(), method, params));
         }
@@ -161,6 +162,14 @@ impl State {
         match method {
             "Page.javascriptDialogOpening" => return self.dialog(session, target, params),
             "Page.screencastFrame" => return self.cast.take(session, params),
+            "Input.dragIntercepted" => {
+                let Some(tab) = self.tab_mut(target) else { return Vec::new() };
+                let events = tab.hand.take(&params["data"]);
+                return events
+                    .into_iter()
+                    .map(|(method, params)| Post::new(Some(&tab.session), method, params))
+                    .collect();
+            }
             "Inspector.targetCrashed" => {
                 if let Some(tab) = self.tab_mut(target) {
                     tab.crashed = true;
@@ -213,6 +222,7 @@ impl State {
         posts.push(Post::new(Some(&session), "Runtime.enable", json!({})));
         posts.push(Post::new(Some(&session), "Network.enable", quiet));
         posts.push(Post::new(Some(&session), "Target.setAutoAttach", auto_attach(true)));
+        posts.push(Post::new(Some(&session), "Input.setInterceptDrags", json!({ "enabled": true })));
         let tree = Post::new(Some(&session), "Page.getFrameTree", json!({}));
         posts.push(Post { frames_wanted: true, ..tree });
         // A window that a script opens stands still, and the script with it, until this is said, whatever was said before.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::keys::{Held, Press};
 use crate::limits::ACT;
 use crate::line::Ask;
-use crate::state::{DialogKind, Post, State, Tab};
+use crate::state::{DialogKind, Event, Hand, Post, State, Tab};
 use crate::{Browser, Error, Result};
 
 /// Text that a person types at once.
@@ -134,7 +134,12 @@ impl Browser {
             return self.answer_dialog(&target, *yes, Some(text)).map(drop);
         }
         let session = self.session(&target)?;
-        for (method, params) in events(input)? {
+        let mut events = events(input)?;
+        let dragging = self.line.state(|state| state.tab_mut(&target).map(|tab| drag(&mut tab.hand, input)));
+        if let Some(dragging) = dragging.filter(|dragging| !dragging.is_empty()) {
+            events = dragging;
+        }
+        for (method, params) in events {
             self.line.post(&Post::new(Some(&session), method, params))?;
         }
         if let Input::Move { x, y, .. } | Input::Button { x, y, .. } = input {
@@ -179,7 +184,20 @@ impl Browser {
     }
 }
 
-fn events(input: &Input) -> Result<Vec<(&'static str, Value)>> {
+/// What takes the mouse's place while something of the page is dragged.
+fn drag(hand: &mut Hand, input: &Input) -> Vec<Event> {
+    match *input {
+        Input::Move { x, y, .. } => hand.go((x, y)),
+        Input::Button { x, y, right: false, down: true, .. } => {
+            hand.press((x, y));
+            Vec::new()
+        }
+        Input::Button { x, y, right: false, down: false, .. } => hand.release((x, y)),
+        _ => Vec::new(),
+    }
+}
+
+fn events(input: &Input) -> Result<Vec<Event>> {
     const MOUSE: &str = "Input.dispatchMouseEvent";
     Ok(match input {
         Input::Move { x, y, held } => {

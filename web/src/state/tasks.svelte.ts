@@ -18,6 +18,9 @@ let found = $state.raw<TaskPages | null>(null)
 let problem = $state.raw<Refusal | null>(null)
 let timer: ReturnType<typeof setTimeout> | undefined
 let started = false
+/** What is asked just now, and what comes after it. */
+let asked: Promise<void> | null = null
+let next: Promise<void> | null = null
 
 export const tasks = {
   /** The latest, whatever the person looks for. */
@@ -49,17 +52,10 @@ export const tasks = {
     window.addEventListener('online', () => void tasks.refresh())
     void tasks.refresh()
   },
-  async refresh(): Promise<void> {
-    clearTimeout(timer)
-    await answered(async () => {
-      const before = all.loaded ? all.list : null
-      await Promise.all([all.refresh(), wanted?.refresh()])
-      if (before) announce(before, all.list)
-      found = wanted
-    })
-    const busy = problem !== null || all.list.some((task) => task.state === 'running' || task.state === 'queued')
-    clearTimeout(timer)
-    timer = setTimeout(() => void tasks.refresh(), document.hidden ? HIDDEN_MS : busy ? BUSY_MS : CALM_MS)
+  /** One at a time: an older answer that came later would undo a newer one. Whoever asks meanwhile gets what is asked for next. */
+  refresh(): Promise<void> {
+    if (!asked) return (asked = ask().finally(() => (asked = null)))
+    return (next ??= asked.catch(() => undefined).then(() => ((next = null), tasks.refresh())))
   },
   /** Shows only such tasks, of all there are; null shows them all. */
   async look(filter: TaskFilter | null): Promise<void> {
@@ -72,6 +68,19 @@ export const tasks = {
     all.forget(id)
     found?.forget(id)
   }
+}
+
+async function ask(): Promise<void> {
+  clearTimeout(timer)
+  await answered(async () => {
+    const before = all.loaded ? all.list : null
+    await Promise.all([all.refresh(), wanted?.refresh()])
+    if (before) announce(before, all.list)
+    found = wanted
+  })
+  const busy = problem !== null || all.list.some((task) => task.state === 'running' || task.state === 'queued')
+  clearTimeout(timer)
+  timer = setTimeout(() => void tasks.refresh(), document.hidden ? HIDDEN_MS : busy ? BUSY_MS : CALM_MS)
 }
 
 /** A refusal, or that there was no answer, is kept for the page to tell; the next refresh heals it. */

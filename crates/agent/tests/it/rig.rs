@@ -14,8 +14,8 @@ use model::{Client, Endpoint, Price, Settings};
 use testkit::ModelServer;
 use tokio::sync::mpsc;
 
-/// How long the model may be silent here.
-const IDLE: Duration = Duration::from_millis(150);
+/// How long the model may be silent here: longer than a busy machine keeps one that answers waiting.
+const IDLE: Duration = Duration::from_millis(1500);
 
 pub(crate) struct Rig {
     setup: Setup,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{Console, WORLD};
+use super::{Console, Hand, WORLD};
 use crate::limits::{ADDRESS_CHARS_MAX, FETCHES_MAX, FRAMES_KNOWN_MAX, TITLE_CHARS_MAX};
 
 /// Frames within frames.
@@ -22,8 +22,7 @@ pub(crate) struct Tab {
     pub(crate) frames: HashMap<String, Frame>,
     pub(crate) dialog: Option<Dialog>,
     pub(crate) chooser: Option<Chooser>,
-    /// What of it is being dragged, once it was asked for.
-    pub(crate) dragged: Option<Value>,
+    pub(crate) hand: Hand,
     pub(crate) console: Console,
     pub(crate) crashed: bool,
     /// Documents that the page itself has had.
@@ -92,7 +91,7 @@ impl Tab {
             frames: HashMap::from([(target.to_owned(), root)]),
             dialog: None,
             chooser: None,
-            dragged: None,
+            hand: Hand::default(),
             console: Console::default(),
             crashed: false,
             navigations: 0,
@@ -177,7 +176,6 @@ impl Tab {
                 }
             }
             "Page.javascriptDialogClosed" => self.dialog = None,
-            "Input.dragIntercepted" => self.dragged = Some(params["data"].clone()),
             "Page.fileChooserOpened" => {
                 let node = params["backendNodeId"].as_i64();
                 let many = params["mode"] == "selectMultiple";
