@@ -95,6 +95,11 @@ def listed(seen):
     return " ".join(f"{name}={said}" for name, said in sorted(seen.items()))
 
 
+def proved(control, wanted, said):
+    """What came of it, if the same attack, made where it may succeed, does; else the probe proves nothing."""
+    return said if control == wanted else f"proves nothing: {control}"
+
+
 def at_once(said):
     """Tells it and ends: memory whose address was taken cannot be closed in the ordinary way."""
     os.write(FACTS["told"], said.encode())
@@ -150,13 +155,17 @@ def p03_make_files_in_the_system():
         if said == "opened":
             os.unlink(path)
         return said
-    return none_of(["/", "/usr", "/usr/bin", "/etc", "/dev", "/run", "/var", "/opt", "/mnt", "/home"], make)
+    folders = ["/", "/usr", "/usr/bin", "/etc", "/dev", "/run", "/var", "/opt", "/mnt", "/home"]
+    return proved(make(FACTS["scratch"]), "opened", none_of(folders, make))
 
 
 @probe
 def p03_write_what_commands_put_out():
     outputs = [os.path.join("/run/thenar/output", name) for name in os.listdir("/run/thenar/output")]
-    return refused({path: opened(path, os.O_WRONLY) for path in outputs}) if outputs else "there are none"
+    own = os.path.join(FACTS["scratch"], "output")
+    os.close(os.open(own, os.O_WRONLY | os.O_CREAT, 0o600))
+    seen = refused({path: opened(path, os.O_WRONLY) for path in outputs}) if outputs else "there are none"
+    return proved(opened(own, os.O_WRONLY), "opened", seen)
 
 
 @probe
@@ -172,10 +181,13 @@ def check(result):
 @probe
 def p04_move_the_mounts():
     seen = {}
+    own = os.path.join(FACTS["scratch"], "folder")
+    os.makedirs(own)
+    control = all_of({"renamed": attempt(os.rename, own, own + "-moved"), "removed": attempt(os.rmdir, own + "-moved")})
     for path in ["/workspace", "/tmp", "/proc", "/usr"]:
         seen[path + " renamed"] = attempt(os.rename, path, path + "-moved")
         seen[path + " removed"] = attempt(os.rmdir, path)
-    return "refused" if "works" not in seen.values() else all_of(seen)
+    return proved(control, "works", "refused" if "works" not in seen.values() else all_of(seen))
 
 
 # What the kernel tells.
@@ -193,7 +205,8 @@ def tells(paths):
 
 @probe
 def p05_kernel_memory():
-    return tells(["/proc/kcore", "/proc/kmsg", "/dev/mem", "/dev/kmem", "/dev/port"])
+    seen = tells(["/proc/kcore", "/proc/kmsg", "/dev/mem", "/dev/kmem", "/dev/port"])
+    return proved(tells(["/proc/self/status"]), "/proc/self/status", seen)
 
 
 @probe
@@ -356,11 +369,20 @@ def p14_signal_the_host():
 @probe
 def p14_end_the_computer():
     """PID 1 is our own, and takes no signal from what it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP):
+    ends = (signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP)
+    for number in ends:
         attempt(os.kill, 1, number)
+    control = set()
+    for number in ends[:3]:
+        child = os.fork()
+        if child == 0:
+            while True:
+                signal.pause()
+        attempt(os.kill, child, number)
+        control.add(os.WIFSIGNALED(os.waitpid(child, 0)[1]))
     with open("/proc/1/status") as file:
         state = next(line.split()[1] for line in file if line.startswith("State:"))
-    return "stands" if state in "SR" else state
+    return proved(control, {True}, "stands" if state in "SR" else state)
 
 
 @probe
@@ -518,7 +540,12 @@ def p29_sockets():
              "netfilter": (16, 3, 12), "audit": (16, 3, 9), "uevent": (16, 2, 15), "diagnosis": (16, 3, 4), "crypto": (16, 3, 21),
              "sctp": (2, 1, 132), "mptcp": (2, 1, 262), "dccp": (2, 6, 33), "udplite": (2, 2, 136),
              "wide number": ((1 << 32) | 17, 3, 3)}
-    return all_of({name: call(41 if X86 else 198, *arguments) for name, arguments in kinds.items()})
+    return proved(plain_sockets(), "works", all_of({name: call(41 if X86 else 198, *arguments) for name, arguments in kinds.items()}))
+
+
+def plain_sockets():
+    """What programs need, by the same call."""
+    return all_of({str(one): call(41 if X86 else 198, *one) for one in [(1, 1, 0), (2, 1, 0), (2, 2, 0), (10, 1, 0), (16, 3, 0)]})
 
 
 def connected(family, address, kind=socket.SOCK_STREAM):
@@ -538,7 +565,8 @@ def p29_every_family():
     left = [family for family in range(64) if family not in (1, 2, 10, 16)]
     seen = {f"{family}.{kind}": call(41 if X86 else 198, family, kind, 0) for family in left for kind in (1, 2, 3, 5)}
     pairs = {f"{family} pair": call(53 if X86 else 199, family, 1, 0, ctypes.create_string_buffer(8)) for family in left + [2, 10, 16]}
-    return all_of(seen | pairs)
+    control = {"pair": call(53 if X86 else 199, 1, 1, 0, ctypes.create_string_buffer(8)), "socket": plain_sockets()}
+    return proved(all_of(control), "works", all_of(seen | pairs))
 
 
 @probe
@@ -548,7 +576,8 @@ def p29_every_protocol():
     asked += [(16, kind, other) for kind in (2, 3) for other in range(1, 32)]
     seen = {str(one): call(41 if X86 else 198, *one) for one in asked}
     # A socket of streams for a protocol of datagrams and the like, which the kernel itself does not know.
-    return all_of({name: said for name, said in seen.items() if said not in ("EPROTONOSUPPORT", "EPROTOTYPE", "ESOCKTNOSUPPORT")})
+    said = {name: said for name, said in seen.items() if said not in ("EPROTONOSUPPORT", "EPROTOTYPE", "ESOCKTNOSUPPORT")}
+    return proved(plain_sockets(), "works", all_of(said))
 
 
 @probe
@@ -570,26 +599,33 @@ def p30_by_other_spellings():
 
 @probe
 def p31_metadata_and_outside():
-    return all_of({address: connected(family, (address, 80)) for family, address in [
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        control = connected(socket.AF_INET, own.getsockname())
+    return proved(control, "connected", all_of({address: connected(family, (address, 80)) for family, address in [
         (socket.AF_INET, "169.254.169.254"), (socket.AF_INET, "100.100.100.200"), (socket.AF_INET6, "fd00:ec2::254"),
-        (socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"), (socket.AF_INET, "10.0.0.1")]})
+        (socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"), (socket.AF_INET, "10.0.0.1")]}))
 
 
 @probe
 def p31_datagrams():
-    def work():
+    def work(address):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-            one.sendto(b"x", ("192.0.2.1", 53))
-    return attempt(work)
+            one.sendto(b"x", address)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind(("127.0.0.1", 0))
+        control = attempt(work, own.getsockname())
+    return proved(control, "works", attempt(work, ("192.0.2.1", 53)))
 
 
 @probe
 def p32_names():
-    try:
-        socket.getaddrinfo("example.com", 80)
-        return "resolved"
-    except socket.gaierror:
-        return "no answer"
+    def look(name):
+        try:
+            socket.getaddrinfo(name, 80)
+            return "resolved"
+        except socket.gaierror:
+            return "no answer"
+    return proved(look("localhost"), "resolved", look("example.com"))
 
 
 @probe
@@ -604,9 +640,14 @@ def p33_socket_file_of_the_host():
 
 @probe
 def p33_sockets_of_the_system():
-    return none_of(["/run/docker.sock", "/var/run/docker.sock", "/run/dbus/system_bus_socket", "/run/systemd/private",
-                    "/run/containerd/containerd.sock", "/run/udev/control", "/tmp/.X11-unix/X0"],
-                   lambda path: connected(socket.AF_UNIX, path))
+    path = os.path.join(FACTS["scratch"], "own.sock")
+    with socket.socket(socket.AF_UNIX) as own:
+        own.bind(path)
+        own.listen()
+        control = connected(socket.AF_UNIX, path)
+    paths = ["/run/docker.sock", "/var/run/docker.sock", "/run/dbus/system_bus_socket", "/run/systemd/private", "/run/containerd/containerd.sock",
+             "/run/udev/control", "/tmp/.X11-unix/X0"]
+    return proved(control, "connected", none_of(paths, lambda path: connected(socket.AF_UNIX, path)))
 
 
 @probe
@@ -761,11 +802,15 @@ def p44_give_files_away():
 
 @probe
 def p45_hard_links():
-    path = os.path.join(FACTS["scratch"], "hard")
-    said = attempt(os.link, "/etc/passwd", path)
-    if said == "works":
-        os.unlink(path)
-    return said
+    def link(to):
+        path = os.path.join(FACTS["scratch"], "hard")
+        said = attempt(os.link, to, path)
+        if said == "works":
+            os.unlink(path)
+        return said
+    own = os.path.join(FACTS["scratch"], "linked")
+    with open(own, "w"):
+        return proved(link(own), "works", link("/etc/passwd"))
 
 
 @probe
@@ -853,7 +898,7 @@ def p68_type_into_a_terminal():
         seen = set()
         for request in [0x5412, 0x541C, (1 << 32) | 0x5412]:
             ctypes.set_errno(0)
-            result = libc.syscall(ctypes.c_long(16 if X86 else 29), ctypes.c_long(0), ctypes.c_long(request), b"\x03x")
+            result = libc.syscall(ctypes.c_long(16 if X86 else 29), ctypes.c_long(0), ctypes.c_long(request), b"x")
             seen.add("works" if result >= 0 else named(ctypes.get_errno()))
         os.write(1, (" ".join(sorted(seen)) + "\n").encode())
         os._exit(0)

@@ -20,10 +20,14 @@ enum Canary {
     Anybody,
     /// An ordinary user is refused outside, too.
     Root,
-    /// Outside it would do harm, or depend on the machine.
+    /// Root, in a network of its own: in the machine's it would do harm.
+    Apart,
+    /// The probe, within the computer: it makes the same attack where it may succeed (`proved` in `probes.py`).
+    Itself,
+    /// Outside it would do harm, or depend on the machine; or nothing is refused.
     No,
 }
-use Canary::{Anybody, No, Root};
+use Canary::{Anybody, Apart, Itself, No, Root};
 
 /// A probe, what it comes to in a computer, and who proves it.
 const TABLE: &[(&str, &str, Canary)] = &[
@@ -31,14 +35,14 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p01_secrets_of_the_system", "ENOENT", Anybody),
     ("p01_planted_file", "ENOENT", Anybody),
     ("p02_folders_of_others", "ENOENT", Anybody),
-    ("p02_home", "agent", No),
+    ("p02_home", "agent", Anybody),
     ("p02_top", "bin dev etc home mnt opt proc run sbin tmp usr var workspace", Anybody),
     ("p03_write_the_system", "refused", Root),
-    ("p03_make_files_in_the_system", "EROFS", No),
-    ("p03_write_what_commands_put_out", "refused", No),
-    ("p04_mount_again_for_writing", "EPERM", No),
-    ("p04_move_the_mounts", "refused", No),
-    ("p05_kernel_memory", "nothing", No),
+    ("p03_make_files_in_the_system", "EROFS", Itself),
+    ("p03_write_what_commands_put_out", "refused", Itself),
+    ("p04_mount_again_for_writing", "EPERM", Root),
+    ("p04_move_the_mounts", "refused", Itself),
+    ("p05_kernel_memory", "nothing", Itself),
     ("p05_sysrq", "nothing", No),
     ("p06_addresses_of_the_kernel", "none", No),
     ("p07_devices", "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero", Anybody),
@@ -48,11 +52,11 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p10_doors_of_our_processes", "closed", Root),
     ("p10_up_and_out", "ENOENT", Anybody),
     ("p11_planted_variable", "not seen", Anybody),
-    ("p12_inherited_descriptors", "none", No),
+    ("p12_inherited_descriptors", "none", Anybody),
     ("p13_paths_of_the_host", "none", Anybody),
     ("p13_mounts_that_can_be_written", "/dev/pts /dev/shm /home/agent /proc /tmp /workspace", Anybody),
     ("p14_signal_the_host", "ESRCH", Anybody),
-    ("p14_end_the_computer", "stands", No),
+    ("p14_end_the_computer", "stands", Itself),
     ("p14_signal_by_a_descriptor", "ESRCH", Anybody),
     ("p14_open_a_process_of_the_host", "ESRCH", Anybody),
     ("p15_look_into_others", "EPERM", Anybody),
@@ -69,36 +73,36 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p24_rings", "EPERM", Anybody),
     ("p25_keys", "EPERM", Anybody),
     ("p27_clock_and_power", "EPERM", Root),
-    ("p29_sockets", "EPERM", No),
-    ("p29_every_family", "EPERM", No),
-    ("p29_every_protocol", "EPERM", No),
+    ("p29_sockets", "EPERM", Itself),
+    ("p29_every_family", "EPERM", Itself),
+    ("p29_every_protocol", "EPERM", Itself),
     ("p29_code_of_the_kernel_on_a_connection", "EPERM", Anybody),
     ("p30_a_service_of_the_host", "ECONNREFUSED", Anybody),
     ("p30_by_other_spellings", "ECONNREFUSED", Anybody),
-    ("p31_metadata_and_outside", "ENETUNREACH", No),
-    ("p31_datagrams", "ENETUNREACH", No),
-    ("p32_names", "no answer", No),
+    ("p31_metadata_and_outside", "ENETUNREACH", Itself),
+    ("p31_datagrams", "ENETUNREACH", Itself),
+    ("p32_names", "no answer", Itself),
     ("p33_hidden_socket_of_the_host", "ECONNREFUSED", Anybody),
     ("p33_socket_file_of_the_host", "ENOENT", Anybody),
-    ("p33_sockets_of_the_system", "ENOENT", No),
-    ("p36_change_the_network", "EPERM", No),
-    ("p36_routes", "EPERM", No),
+    ("p33_sockets_of_the_system", "ENOENT", Itself),
+    ("p36_change_the_network", "EPERM", Apart),
+    ("p36_routes", "EPERM", Apart),
     ("p36_interfaces", "lo", No),
     ("p43_programs_that_lend_rights", "refused", Root),
     ("p43_become_root", "EINVAL", Anybody),
     ("p43_groups", "EPERM", Root),
     ("p43_capabilities", "none", Anybody),
     ("p43_take_capabilities", "EPERM", Root),
-    ("p43_switches_of_a_process", "refused", No),
+    ("p43_switches_of_a_process", "refused", Root),
     ("p43_map_users", "refused", No),
     ("p44_bits_that_lend_rights", "EPERM", Anybody),
     ("p44_capabilities_of_a_file", "EPERM", Root),
-    ("p44_files_that_cannot_go", "EPERM", No),
+    ("p44_files_that_cannot_go", "EPERM", Root),
     ("p44_where_files_lie_on_the_disk", "EPERM", Root),
     ("p44_marks_of_the_system", "refused", Root),
     ("p44_freeze_the_disk", "EPERM", Root),
     ("p44_give_files_away", "EINVAL", Anybody),
-    ("p45_hard_links", "EXDEV", No),
+    ("p45_hard_links", "EXDEV", Itself),
     ("p50_priority", "refused", Root),
     ("p50_limits", "refused", Root),
     ("p50_go_last_when_memory_is_used_up", "EACCES", No),
@@ -107,8 +111,8 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p57_segments_of_the_host", "ENOENT", Anybody),
     ("p57_what_the_machine_has_once", "ENOSYS", Anybody),
     ("p63_programs_of_the_computer", "refused", No),
-    ("p63_read_the_launcher", "refused", No),
-    ("p68_type_into_a_terminal", "EPERM", No),
+    ("p63_read_the_launcher", "refused", Root),
+    ("p68_type_into_a_terminal", "EPERM", Anybody),
     ("p68_what_drives_a_terminal", "EPERM", Anybody),
     ("p68_output_of_the_console", "EPERM", No),
     ("p69_weaker_layout", "EPERM", Anybody),
@@ -121,7 +125,7 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p70_rhythm_of_the_keyboard", "stat", No),
     ("p80_settings_of_the_kernel", "closed", Root),
     ("p81_groups_of_control", "/", No),
-    ("p82_filters_stay", "EPERM", No),
+    ("p82_filters_stay", "EPERM", Root),
     ("p83_work_goes_on", "works", No),
 ];
 
@@ -271,23 +275,20 @@ fn no_probe_finds_a_way_out_with_one_lock_only() {
     check(SecondLock::Off);
 }
 
-/// Without this a green run of the others would mean nothing: each probe that can be run here safely finds something.
-#[test]
+/// Runs those probes outside of any computer, and gives the ones that found nothing there either. Root's go in these namespaces of
+/// their own, so that none can touch the machine's by a mistake.
 #[expect(clippy::disallowed_methods, reason = "the probes once more, outside of any computer")]
-fn outside_the_probes_find_something() {
+fn blind(canaries: &[Canary], apart: &[&str]) -> Vec<String> {
     let desk = Desk::new();
     let bait = Bait::new(&desk);
     let scratch = desk.path().join("scratch");
     std::fs::create_dir(&scratch).unwrap();
     bait.write(desk.path(), &scratch);
-    let is_root = rustix::process::geteuid().is_root();
-    let may = |canary: &Canary| *canary == Anybody || is_root && *canary == Root;
-    let rows = TABLE.iter().filter(|(_, _, canary)| may(canary));
-    // Root's go with mounts of their own, so that none can touch the machine's by a mistake.
-    let mut command = std::process::Command::new(if is_root { "/usr/bin/unshare" } else { "/usr/bin/env" });
-    let output = command
-        .args(is_root.then_some("--mount"))
-        .arg("/usr/bin/python3")
+    let rows = TABLE.iter().filter(|(_, _, canary)| canaries.contains(canary));
+    let output = std::process::Command::new(if apart.is_empty() { "/usr/bin/env" } else { "/usr/bin/unshare" })
+        .args(apart)
+        // A descriptor that nobody closed.
+        .args(["/bin/sh", "-c", "exec 7</dev/zero; exec \"$@\"", "sh", "/usr/bin/python3"])
         .arg(desk.path().join("probes.py"))
         .arg(desk.path().join("facts.json"))
         .args(rows.clone().map(|(name, _, _)| name))
@@ -298,9 +299,18 @@ fn outside_the_probes_find_something() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let seen = said(&text);
-    let blind: Vec<_> = rows
-        .filter(|(name, inside, _)| seen.get(*name).is_none_or(|seen| seen == inside || seen.starts_with("broke")))
+    rows.filter(|(name, inside, _)| seen.get(*name).is_none_or(|seen| seen == inside || seen.starts_with("broke")))
         .map(|(name, _, _)| format!("{name}: {:?}", seen.get(*name)))
-        .collect();
-    assert!(blind.is_empty(), "outside these found nothing either:\n{}\n", blind.join("\n"));
+        .collect()
+}
+
+/// Without this a green run of the others would mean nothing: each probe that can be run here safely finds something.
+#[test]
+fn outside_the_probes_find_something() {
+    let found_nothing = if rustix::process::geteuid().is_root() {
+        [blind(&[Anybody, Root], &["--mount"]), blind(&[Apart], &["--mount", "--net"])].concat()
+    } else {
+        blind(&[Anybody], &[])
+    };
+    assert!(found_nothing.is_empty(), "outside these found nothing either:\n{}\n", found_nothing.join("\n"));
 }
