@@ -148,13 +148,15 @@ it('Chinese by the browser’s language', async () => {
 })
 
 it('what the server finds and refuses is said in Chinese, too', async () => {
-  const page = await open(server, '/settings/about', { locale: 'zh-CN' })
+  const page = await open(server, '/settings/about', { ...PHONE, locale: 'zh-CN' })
   await page.getByRole('button', { name: '检查' }).click()
   await page.getByText('可以在此运行任务').waitFor()
   const findings = await page.locator('.card li').allTextContents()
   expect(findings.length).toBeGreaterThan(20)
   expect(findings.filter((text) => !/\p{Script=Han}/u.test(text))).toEqual([])
   await page.getByText('给文件设置属主权限的调用被拒绝').waitFor()
+  // However long the page gets, the ways to the others stay whole.
+  expect((await page.getByRole('navigation', { name: '设置' }).boundingBox())?.height).toBeGreaterThan(36)
   await page.goto(`${server.url}/settings/network`)
   await page.locator('#usual-hosts').fill('a_b/c')
   await page.getByRole('button', { name: '保存', exact: true }).click()

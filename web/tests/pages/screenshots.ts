@@ -129,6 +129,11 @@ const pictures: [name: string, path: () => string, options: BrowserContextOption
     await page.getByRole('button', { name: 'Examine' }).click()
     await page.getByText(/Tasks can(not)? be run here/).waitFor()
   }],
+  ['settings-about-zh-phone-dark', () => '/settings/about', { ...PHONE, ...DARK, ...CHINESE }, async (page) => {
+    await page.getByRole('button', { name: '检查' }).click()
+    await page.getByText(/在此运行任务/).waitFor()
+  }],
+  ['tasks-zh-dark', () => '/', { ...DARK, ...CHINESE }],
   ['settings', () => '/settings/models', {}],
   ['settings-dark', () => '/settings/appearance', DARK]
 ]

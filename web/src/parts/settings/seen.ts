@@ -1,7 +1,7 @@
 // What the doctor saw, in the person's language; what this page does not know is shown in the server's words.
 
 import type { Finding } from '../../api/client'
-import { t, tMaybe, type Key } from '../../i18n/index.svelte'
+import { language, t, tMaybe, type Key } from '../../i18n/index.svelte'
 
 type Seen = NonNullable<Finding['seen']>
 type Limits = Extract<Seen, { code: 'limits' }>
@@ -30,7 +30,8 @@ export function seenIn(finding: Finding): string {
 }
 
 function known(key: Key, values: Record<string, string | number> = {}): string | null {
-  const text = t(key, values)
+  const written = ([name, value]: [string, string | number]) => [name, typeof value === 'number' ? value.toLocaleString(language.locale) : value]
+  const text = t(key, Object.fromEntries(Object.entries(values).map(written)) as Record<string, string>)
   return text === key ? null : text
 }
 
