@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::ledger::{self, Entry};
@@ -95,11 +95,18 @@ pub(crate) fn check_id(call: &str) -> Result<()> {
 
 /// Makes the folders of a computer.
 pub(crate) fn prepare(dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    make_folder(dir, 0o700)?;
     // Seen read-only from inside by a foreign user; the folder above is closed to everybody else.
-    fs::DirBuilder::new().recursive(true).create(dir.join(OUTPUT))?;
-    fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    fs::set_permissions(dir.join(OUTPUT), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+    make_folder(&dir.join(OUTPUT), 0o755)
+}
+
+/// Makes a folder with these rights, whatever the caller's mask. One that has them already is not written to.
+fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(mode).create(path)?;
+    if fs::metadata(path)?.mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 /// The lock that the living keeper holds, or nothing if another one does.

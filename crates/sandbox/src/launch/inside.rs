@@ -13,7 +13,7 @@ use super::mounts::{self, Plan};
 use super::owner::Owner;
 use super::{INSIDE_ID, init_name, lockdown};
 use crate::spec::{ComputerSpec, Limits};
-use crate::sys::{self, mount_attr};
+use crate::sys;
 
 /// The control socket in PID 1.
 pub(crate) const CONTROL_FD: i32 = 3;
@@ -213,18 +213,23 @@ fn scratch(root: BorrowedFd<'_>, limits: &Limits, flags: MountAttrFlags) -> io::
     Ok(())
 }
 
-/// Covers what of `/proc` tells about the host.
+/// Covers what of `/proc` tells about the host. The first of each kind is locked, the others are copies of it.
 fn hide(root: BorrowedFd<'_>) -> io::Result<()> {
-    let exists = |name: &str| rustix::fs::statat(root, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok();
-    for name in PROC_HIDDEN_FILES.iter().map(|name| format!("proc/{name}")).filter(|name| exists(name)) {
-        let nothing = mounts::copy(root, "dev/null", mount_attr::READ_ONLY)?;
-        mounts::attach(nothing.as_fd(), root, &name)?;
+    for (names, nothing) in [(PROC_HIDDEN_FILES, "dev/null"), (PROC_HIDDEN_FOLDERS, "mnt")] {
+        let mut locked: Option<String> = None;
+        for name in names.iter().map(|name| format!("proc/{name}")) {
+            if rustix::fs::statat(root, &*name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_err() {
+                continue;
+            }
+            let cover = match &locked {
+                Some(first) => mounts::copy(root, first)?,
+                None => mounts::copy_read_only(root, nothing)?,
+            };
+            mounts::attach(cover.as_fd(), root, &name)?;
+            locked.get_or_insert(name);
+        }
     }
-    for name in PROC_HIDDEN_FOLDERS.iter().map(|name| format!("proc/{name}")).filter(|name| exists(name)) {
-        let nothing = mounts::copy(root, "mnt", mount_attr::READ_ONLY)?;
-        mounts::attach(nothing.as_fd(), root, &name)?;
-    }
-    let locked = mounts::copy(root, "proc/sys", mount_attr::READ_ONLY)?;
+    let locked = mounts::copy_read_only(root, "proc/sys")?;
     mounts::attach(locked.as_fd(), root, "proc/sys")
 }
 

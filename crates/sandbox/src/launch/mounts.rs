@@ -200,31 +200,42 @@ pub(super) fn make(kind: &str, options: &[(&str, &str)], flags: MountAttrFlags) 
     Ok(rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)?)
 }
 
-/// Copies a mount that exists inside already, to lay it over something else.
-pub(super) fn copy(root: BorrowedFd<'_>, from: &str, attributes: u64) -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let mount = rustix::mount::open_tree(root, from, flags)?;
-    sys::mount_attributes(mount.as_fd(), attributes, None)?;
+/// Copies a mount that exists inside already, with its locks, to lay it over something else.
+pub(super) fn copy(root: BorrowedFd<'_>, from: &str) -> io::Result<OwnedFd> {
+    Ok(rustix::mount::open_tree(root, from, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?)
+}
+
+/// The same, closed for writing as well.
+pub(super) fn copy_read_only(root: BorrowedFd<'_>, from: &str) -> io::Result<OwnedFd> {
+    let mount = copy(root, from)?;
+    sys::mount_attributes(mount.as_fd(), mount_attr::READ_ONLY, None)?;
     Ok(mount)
 }
 
 pub(super) fn make_folders(root: BorrowedFd<'_>, path: &str) -> io::Result<()> {
-    for (end, _) in path.match_indices('/').chain([(path.len(), "")]) {
-        match rustix::fs::mkdirat(root, &path[..end], Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let make = |path: &str| match rustix::fs::mkdirat(root, path, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(error),
+    };
+    // Mostly only the last one is missing.
+    match make(path) {
+        Err(rustix::io::Errno::NOENT) => {}
+        made => return Ok(made?),
     }
-    Ok(())
+    Ok(path.match_indices('/').map(|(end, _)| &path[..end]).chain([path]).try_for_each(make)?)
 }
 
 pub(super) fn make_file(root: BorrowedFd<'_>, path: &str, content: &[u8]) -> io::Result<()> {
-    if let Some((folder, _)) = path.rsplit_once('/') {
-        make_folders(root, folder)?;
-    }
     let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::openat(root, path, flags, Mode::from_raw_mode(0o644))?;
-    io::Write::write_all(&mut std::fs::File::from(file), content)
+    let open = || rustix::fs::openat(root, path, flags, Mode::from_raw_mode(0o644));
+    let file = match (open(), path.rsplit_once('/')) {
+        (Err(rustix::io::Errno::NOENT), Some((folder, _))) => {
+            make_folders(root, folder)?;
+            open()?
+        }
+        (opened, _) => opened?,
+    };
+    if content.is_empty() { Ok(()) } else { io::Write::write_all(&mut std::fs::File::from(file), content) }
 }
 
 fn is_folder(mount: &OwnedFd) -> io::Result<bool> {
