@@ -65,15 +65,23 @@ impl Browser {
         let (state, posts) = State::standing(&start.standing);
         let line = Line::open(reader, writer, &start, state)?;
         let browser = Self { line, mine: Mutex::new(Mine { next: 1, ..Mine::default() }) };
-        browser.ask_browser("Browser.getVersion", json!({}), START)?;
-        posts.iter().try_for_each(|post| browser.line.post(post))?;
-        if start.standing.is_empty() {
-            // Off first: that ends what a caller before this one had attached to, and answers what pages ask.
-            browser.ask_browser("Target.setAutoAttach", auto_attach(false), ANSWER)?;
-        }
-        browser.ask_browser("Target.setAutoAttach", auto_attach(true), ANSWER)?;
+        let ask = |method, params, within| Ask { session: None, method, params, within, tab: None };
         let keep = json!({ "behavior": "allowAndName", "downloadPath": start.downloads, "eventsEnabled": true });
-        browser.ask_browser("Browser.setDownloadBehavior", keep, ANSWER)?;
+        let attach = ask("Target.setAutoAttach", auto_attach(true), ANSWER);
+        let keep = ask("Browser.setDownloadBehavior", keep, ANSWER);
+        let version = ask("Browser.getVersion", json!({}), START);
+        if start.fresh {
+            // Nobody was there before: all is said at once, to be heard as soon as it is up.
+            browser.line.ask_all(&[version, attach, keep])?;
+        } else {
+            browser.line.ask(version)?;
+            posts.iter().try_for_each(|post| browser.line.post(post))?;
+            if start.standing.is_empty() {
+                // Off first: that ends what a caller before this one had attached to, and answers what pages ask.
+                browser.ask_browser("Target.setAutoAttach", auto_attach(false), ANSWER)?;
+            }
+            browser.line.ask_all(&[attach, keep])?;
+        }
         browser.page()?;
         browser.recover()?;
         if !start.fresh {

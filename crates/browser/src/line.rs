@@ -96,7 +96,7 @@ impl Line {
         self.answer(id, &ask)
     }
 
-    /// Asks several things of one page at once, and waits for all answers in turn.
+    /// Asks several things at once, and waits for all answers in turn.
     pub(crate) fn ask_all(&self, asks: &[Ask<'_>]) -> Result<Vec<Value>, Error> {
         let mut ids = Vec::with_capacity(asks.len());
         for ask in asks {
