@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build web screenshots install uninstall setup demo test test-escape test-api test-model chaos bench miniwob fmt clean packages
+.PHONY: help build web screenshots install uninstall setup demo test test-escape test-api test-model test-vm chaos bench miniwob fmt clean packages
 
 CARGO ?= cargo
 # /usr/local for root, ~/.local for everybody else.
@@ -13,6 +13,7 @@ NEXTEST = 0.9.143
 POINTS ?= 300
 SEED ?=
 SEEDS ?= 1-5
+SUITE ?=
 
 help: ## What can be done here
 	@echo 'Thenar: an agent that its operator owns. Try it: make demo (no key and no network needed once it is built).'
@@ -92,6 +93,9 @@ test-api: packages ## Attack the HTTP API by its own document, docs/openapi.json
 
 test-model: build ## Run Thenar against a real, very small model on this machine (minutes; 98 MB)
 	@sh scripts/test-model.sh target/release/thenar
+
+test-vm: ## Run Thenar in a guest with systemd, control groups v2 and AppArmor (QEMU; minutes, without KVM most of an hour)
+	@SUITE='$(SUITE)' sh scripts/test-vm.sh
 
 chaos: build ## Kill the engine at POINTS random moments of real tasks; nothing may be lost or done twice
 	@$(CARGO) build --release --locked --package testkit --bins

@@ -130,7 +130,7 @@ hold() { (head -c 32000000 /dev/zero; sleep 3) | tail -c 32000000 >/dev/null; }
 hold & hold & hold & hold & wait
 "#;
 /// The first one ends while the shell waits for room: it gives up then, with all others still there to be counted.
-const CROWD: &str = "sleep 1.5 & for i in $(seq 100); do sleep 4 & done";
+const CROWD: &str = "sleep 1.5 & for i in $(seq 100); do sleep 90 & done";
 
 /// Which limits hold, and by whom; proved by meeting them.
 fn limits(spec: &ComputerSpec) -> Result<Capability> {

@@ -1,5 +1,5 @@
-//! The files for a service and a container: what must stand in them, and what must never. Whether a live systemd or a
-//! container runtime takes them is not tried here: tests start neither.
+//! The files for a service and a container: what must stand in them, and what must never. A live systemd is `make test-vm`'s;
+//! a container runtime is not tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,6 +22,7 @@ fn the_service_keeps_what_computers_need_and_gives_up_the_rest() {
     for needed in [
         "KillMode=process",
         "Delegate=cpu memory pids",
+        "OOMPolicy=continue",
         "NoNewPrivileges=yes",
         "CapabilityBoundingSet=",
         "ProtectSystem=strict",
