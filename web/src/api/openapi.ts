@@ -4578,7 +4578,10 @@ export interface operations {
     };
     getSharedPage: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description So many bytes from its beginning, up to the end of a tag; without it all of it. */
+                first?: number;
+            };
             header?: never;
             path: {
                 /** @description The last part of the link. */
@@ -4619,6 +4622,15 @@ export interface operations {
                 };
             };
             421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `too-many-requests`: Too many requests. */
             429: {
                 headers: {
@@ -6043,6 +6055,15 @@ export interface operations {
                 };
             };
             421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["busy"];
@@ -6407,7 +6428,10 @@ export interface operations {
     };
     getPage: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description So many bytes from its beginning, up to the end of a tag; without it all of it. */
+                first?: number;
+            };
             header?: never;
             path: {
                 id: components["schemas"]["TaskId"];
@@ -6448,6 +6472,15 @@ export interface operations {
                 };
             };
             421: components["responses"]["wrong-host"];
+            /** @description `invalid`: The request is understood, and not right. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["too-many-requests"];
             500: components["responses"]["internal"];
             503: components["responses"]["busy"];

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::extract::{Said, task_id};
 use super::hands::{Hand, Handed, Whose};
-use super::problem::{Answer, OfTask, Problem, TakingOver, WithBodyOfTask};
+use super::problem::{Answer, Problem, TakingOver, WithBodyOfTask, WithQueryOfTask};
 use super::say::{Heard, tell};
 use super::tasks::summary;
 use super::{Shared, browser, terminals};
@@ -109,7 +109,7 @@ pub(super) struct InHands {
 /// Several windows can look at a task whose browser or terminal was taken over; one of them has it (`Thenar-Hand`).
 #[utoipa::path(get, path = "/v1/tasks/{id}/hand", operation_id = "whoseHand", tag = "control",
     params(("id" = TaskId, Path), Handed),
-    responses((status = 200, description = "Whose it is.", body = InHands), OfTask))]
+    responses((status = 200, description = "Whose it is.", body = InHands), WithQueryOfTask))]
 pub(super) async fn whose(State(shared): State<Shared>, Path(name): Path<String>, hand: Hand) -> Answer<Json<InHands>> {
     let id = task_id(&name)?;
     summary(&shared, &id).await?;
