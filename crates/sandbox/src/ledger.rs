@@ -102,7 +102,8 @@ impl Ledger {
     /// Records that a call is accepted and opens its spool.
     pub(crate) fn write_order(&mut self, call: &str) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        let spool = options.write(true).create(true).truncate(true).mode(0o644).open(spool_path(&self.dir, call))?;
+        let spool =
+            options.read(true).write(true).create(true).truncate(true).mode(0o644).open(spool_path(&self.dir, call))?;
         spool.set_permissions(std::fs::Permissions::from_mode(0o644))?;
         self.append(&Entry::Ordered { call: call.to_owned() })?;
         self.ordered.insert(call.to_owned());

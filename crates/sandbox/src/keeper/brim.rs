@@ -140,6 +140,11 @@ impl Brim {
         occasions
     }
 
+    /// The limit of open files, met once.
+    pub(super) fn out_of_files(&self) -> Met {
+        Met::OpenFiles { max: self.open_files.most(), times: 1 }
+    }
+
     /// What was met since a moment.
     pub(super) fn met(&self, before: Occasions, exit: Exit) -> Vec<Met> {
         let failed = exit != Exit::Code(0);

@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 use super::screen::{self, Drawn};
@@ -15,6 +16,9 @@ use crate::request::{CallResult, Exit};
 const CHUNK: usize = 64 * 1024;
 /// Bytes moved before the others get their turn.
 const TURN_BYTES: usize = 4 * 1024 * 1024;
+/// Where a program says why it fails.
+const LAST_WORDS_BYTES: usize = 4096;
+const EMFILE_WORDS: &str = "too many open files";
 /// Typed input that waits to be read by the command.
 pub(super) const INPUT_BYTES_MAX: usize = 1024 * 1024;
 /// Times that input can be typed into one call.
@@ -135,9 +139,14 @@ impl Call {
         self.spool.put(text.as_bytes(), left);
     }
 
-    /// The result of a call that is over now. What it had written before is in the spool.
-    pub(super) fn end(&mut self, exit: Exit, mut limits: Vec<Met>, left: &mut u64) -> CallResult {
+    /// The result of a call that is over now. What it had written before is in the spool. A program that dies at once of its
+    /// open files is gone before anybody looks: then the words that it failed with tell.
+    pub(super) fn end(&mut self, exit: Exit, mut limits: Vec<Met>, out_of_files: Met, left: &mut u64) -> CallResult {
         self.pump(left);
+        let known = limits.iter().any(|met| matches!(met, Met::OpenFiles { .. }));
+        if exit != Exit::Code(0) && !self.is_file && !known && self.spool.ends_out_of_files() {
+            limits.push(out_of_files);
+        }
         if self.spool.full {
             limits.push(Met::Disk);
         } else if self.spool.dropped && *left == 0 {
@@ -160,6 +169,15 @@ impl Call {
 }
 
 impl Spool {
+    /// Whether what was written last holds the system's words for EMFILE. Those for the whole machine's files go on after them.
+    fn ends_out_of_files(&self) -> bool {
+        let mut tail = [0; LAST_WORDS_BYTES];
+        let from = self.bytes.saturating_sub(LAST_WORDS_BYTES as u64);
+        let Ok(read) = self.file.read_at(&mut tail, from) else { return false };
+        let words = String::from_utf8_lossy(&tail[..read]).to_ascii_lowercase();
+        words.split(EMFILE_WORDS).skip(1).any(|rest| !rest.starts_with(" in system"))
+    }
+
     /// Takes what a source has, but no more than for one turn, and tells how much that was.
     fn take(
         &mut self,

@@ -382,7 +382,8 @@ impl Table {
         let mut limits: Vec<Met> = limit.or(call.ended_for.take()).into_iter().collect();
         limits.extend(self.warden.met(call.standing, exit));
         self.told = self.warden.standing();
-        let result = call.end(exit, limits, &mut self.output_left);
+        let out_of_files = self.warden.out_of_files();
+        let result = call.end(exit, limits, out_of_files, &mut self.output_left);
         self.warden.ends();
         if self.ledger.write_result(id, &result).is_ok() {
             self.unsynced.push(id.to_owned());

@@ -60,6 +60,11 @@ impl Warden {
         Counts { oom_kills, refused_forks, ..counts }
     }
 
+    /// The limit of open files, met once.
+    pub(super) fn out_of_files(&self) -> Met {
+        self.brim.out_of_files()
+    }
+
     /// The limits that a call met from a moment to its end.
     pub(super) fn met(&mut self, before: Standing, exit: Exit) -> Vec<Met> {
         self.brim.look_at_places();

@@ -203,6 +203,18 @@ input()'"#;
 }
 
 #[test]
+fn a_program_that_dies_at_once_of_its_open_files_is_told_by_its_last_words() {
+    let mut desk = Desk::new();
+    desk.spec.limits.open_files = 64;
+    let computer = desk.open();
+    let dies = result(&computer, "dies", "python3 -c 'held = [open(\"/dev/null\") for one in range(100)]'");
+    assert_eq!(dies.limits, [Met::OpenFiles { max: 64, times: 1 }]);
+    let machine = result(&computer, "machine", "echo Too many open files in system; false");
+    let said = result(&computer, "said", "echo Too many open files");
+    assert_eq!((machine.limit, said.limit), (None, None), "neither the machine's, nor what did not fail");
+}
+
+#[test]
 fn half_of_the_open_files_is_no_limit() {
     let mut desk = Desk::new();
     desk.spec.limits.open_files = 64;
