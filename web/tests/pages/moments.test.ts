@@ -74,7 +74,12 @@ it('a picture, a PDF, a spreadsheet and code are shown as what they are', async 
   const pane = page.getByRole('tabpanel')
   await pane.getByRole('button', { name: 'birds.xlsx' }).click()
   await pane.getByRole('cell', { name: 'Grey heron' }).waitFor()
-  await pane.getByRole('button', { name: 'heron.pdf' }).click()
+  // As a person does who sees nothing come of a click.
+  const opened = async () => {
+    await pane.getByRole('button', { name: 'heron.pdf' }).click()
+    return await pane.locator('canvas').first().waitFor({ timeout: 10_000 }).then(() => true, () => false)
+  }
+  await expect.poll(opened, { timeout: 60_000 }).toBe(true)
   await expect.poll(() => isDrawn(pane.locator('canvas').first()), { timeout: PATIENCE }).toBe(true)
   await done(page)
 })
