@@ -35,6 +35,13 @@ export interface Said {
   files: string[]
 }
 
+/** What the person chose to look at. */
+export interface Look {
+  tab: Tab
+  step: Step | null
+  file: string | null
+}
+
 /** One tool call, from asked for to finished. */
 export interface Step {
   kind: 'step'

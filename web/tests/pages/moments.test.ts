@@ -1,5 +1,7 @@
 // Time, and what a person is told who is not looking: moments by key and by sight, every kind of file, notices, a line that broke.
 
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { isDrawn, pdf, PICTURE, sheet } from './samples'
 import { closeBrowser, done, open, PATIENCE, plan, Server, sh } from './stage'
@@ -74,13 +76,41 @@ it('a picture, a PDF, a spreadsheet and code are shown as what they are', async 
   const pane = page.getByRole('tabpanel')
   await pane.getByRole('button', { name: 'birds.xlsx' }).click()
   await pane.getByRole('cell', { name: 'Grey heron' }).waitFor()
-  // As a person does who sees nothing come of a click.
-  const opened = async () => {
-    await pane.getByRole('button', { name: 'heron.pdf' }).click()
-    return await pane.locator('canvas').first().waitFor({ timeout: 10_000 }).then(() => true, () => false)
-  }
-  await expect.poll(opened, { timeout: 60_000 }).toBe(true)
+  // One that takes its time: what was shown before is not taken for it.
+  await page.route('**/files/heron.pdf', async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    await route.continue()
+  })
+  await pane.getByRole('button', { name: 'heron.pdf' }).click()
+  await pane.locator('canvas').first().waitFor()
   await expect.poll(() => isDrawn(pane.locator('canvas').first()), { timeout: PATIENCE }).toBe(true)
+  await done(page)
+})
+
+it('a file that the person chose stays while the agent writes others, and the agent is followed again on demand', async () => {
+  const write = (path: string, content: string) => ({ name: 'file_write', arguments: { path, content } })
+  const id = await server.task(
+    server.script(
+      { calls: [sh('echo High water at nine > tide.txt'), write('first.md', 'The first note')] },
+      { calls: [sh('until [ -e go ]; do sleep 0.1; done')] },
+      { calls: [write('second.md', 'The second note')] },
+      { say: 'Two notes.', calls: [{ name: 'idle' }] }
+    ),
+    'Write two notes'
+  )
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByRole('tab', { name: 'Files' }).click()
+  const pane = page.getByRole('tabpanel')
+  await pane.getByText('The first note').waitFor()
+  await pane.getByRole('button', { name: 'tide.txt' }).click()
+  await pane.getByText('High water at nine').waitFor()
+  writeFileSync(join(server.home, 'data', 'tasks', id, 'workspace', 'go'), '')
+  await page.getByText('Two notes.').waitFor()
+  await pane.getByRole('button', { name: 'second.md' }).waitFor()
+  expect(await pane.getByText('High water at nine').isVisible()).toBe(true)
+  await page.getByRole('button', { name: 'Follow the agent' }).click()
+  await page.getByRole('tab', { name: 'Files' }).click()
+  await pane.getByText('The second note').waitFor()
   await done(page)
 })
 
