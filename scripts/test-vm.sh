@@ -1,6 +1,7 @@
 #!/bin/sh
 # `make test-vm`: a guest of this machine's own distribution in QEMU, with systemd, control groups v2 and AppArmor, and in it
-# Thenar as an ordinary user, as root and as a service. SUITE=trixie takes another release of the same distribution.
+# Thenar as an ordinary user, as root and as a service. SUITE=trixie takes another release of the same distribution; ONLY='service
+# doctors' tries some of the parts that test-vm-guest.sh has.
 set -eu
 cd "$(dirname "$0")/.."
 here=$PWD
@@ -75,6 +76,7 @@ echo "$tests" | while read -r name path; do strip --strip-debug -o "$load/tests/
 cp scripts/test-vm-guest.sh "$load/guest.sh"
 cp scripts/test_vm_guest.py "$load/guest.py"
 echo "$here" >"$load/where"
+echo "${ONLY:-apparmor service doctors suites}" >"$load/only"
 rm -f "$guest/load.img"
 truncate -s 1G "$guest/load.img"
 mkfs.ext4 -q -d "$load" "$guest/load.img"

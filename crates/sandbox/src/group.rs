@@ -1,6 +1,7 @@
 //! The kernel's control groups of one computer: what all its processes together may take of memory, processes and processor.
 //! Made before anything runs in it and gone with it. Where no group can be made it says why, and others hold the limits.
 
+mod beside;
 mod manager;
 mod place;
 mod sweep;
@@ -73,6 +74,11 @@ pub(crate) struct Counts {
     pub(crate) refused_forks: u64,
     /// Most processes at one time.
     pub(crate) processes_peak: u64,
+}
+
+/// Goes where the groups of this process's computer are to be made, before it makes one or starts anything.
+pub(crate) fn settle() {
+    beside::enter();
 }
 
 impl Group {

@@ -144,6 +144,7 @@ struct Made {
 fn make(spec: &ComputerSpec) -> Result<Made, Failure> {
     record::prepare(&spec.dir).map_err(Failure::at("make the computer's folder"))?;
     let program = launch::own_program().map_err(Failure::at("open the keeper's own program"))?;
+    crate::group::settle();
     let mut group = Group::make(&spec.limits);
     let launched = launch::launch(spec, &program, &mut group)?;
     // While PID 1 makes itself ready; nothing runs in there before.

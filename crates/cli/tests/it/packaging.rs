@@ -44,6 +44,29 @@ fn the_service_keeps_what_computers_need_and_gives_up_the_rest() {
     assert!(lines.iter().any(|line| line.starts_with("ExecStart=/usr/local/bin/thenar serve --addr 127.0.0.1:")));
 }
 
+/// A keeper is put there only where both units are of one user and systemd leaves the group to it.
+#[test]
+fn the_unit_of_the_computers_is_of_the_same_user_and_is_left_to_it() {
+    let unit = text("systemd/thenar-computers.service");
+    let lines = lines(&unit);
+    for needed in [
+        "User=thenar",
+        "Delegate=cpu memory pids",
+        "DelegateSubgroup=thenar-engine",
+        "OOMPolicy=continue",
+        "ExecStart=/bin/sleep infinity",
+        "NoNewPrivileges=yes",
+        "CapabilityBoundingSet=",
+    ] {
+        assert!(lines.contains(&needed), "{needed} is missing");
+    }
+    let service = text("systemd/thenar.service");
+    for needed in ["Wants=", "After="] {
+        let starts_it = |line: &&str| line.starts_with(needed) && line.ends_with(" thenar-computers.service");
+        assert!(service.lines().any(|line| starts_it(&line)), "{needed} does not name it");
+    }
+}
+
 /// Where systemd is installed, its own parser reads the unit.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the other reader of the file")]
@@ -52,11 +75,13 @@ fn systemd_knows_every_line_of_the_service() {
     let unit = text("systemd/thenar.service").replace("/usr/local/bin/thenar serve", "/bin/true serve");
     let file = folder.path().join("thenar.service");
     std::fs::write(&file, unit).unwrap();
+    std::fs::write(folder.path().join("thenar-computers.service"), text("systemd/thenar-computers.service")).unwrap();
     let Ok(said) = Command::new("systemd-analyze").arg("verify").arg(&file).output() else { return };
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     // The one line that an older systemd ignores.
     let is_newer = |line: &&str| line.contains("DelegateSubgroup");
-    let about_us: Vec<&str> = said.lines().filter(|line| line.contains("thenar.service:") && !is_newer(line)).collect();
+    let of_ours = |line: &&str| line.contains("thenar.service") || line.contains("thenar-computers.service");
+    let about_us: Vec<&str> = said.lines().filter(|line| of_ours(line) && !is_newer(line)).collect();
     assert!(about_us.is_empty(), "{about_us:#?}");
 }
 

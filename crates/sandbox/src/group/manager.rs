@@ -1,4 +1,4 @@
-//! What systemd's manager of a user leaves to others: it puts no mark on a group, as that of the system does, so it is asked.
+//! What systemd leaves to others. Its manager of the system puts a mark on a group; that of a user does not, so it is asked.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -6,6 +6,13 @@ use std::process::{Command, Stdio};
 const ASKED: &str = "/usr/bin/systemctl";
 /// Seconds that a manager which does not answer is waited for.
 const PATIENCE: &str = "5";
+
+/// Whether a group bears the mark.
+pub(super) fn has_marked(folder: &Path) -> bool {
+    let mut value = [0; 8];
+    let mut says_one = |name| rustix::fs::getxattr(folder, name, &mut value[..]).is_ok_and(|bytes| value[..bytes] == *b"1");
+    says_one("user.delegate") || says_one("trusted.delegate")
+}
 
 /// Whether a group is a unit of this user's manager, and that one says that it has left it to whoever runs there.
 pub(super) fn has_left(folder: &Path) -> bool {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 /// Where the engine's own processes go where a group with limits may not hold processes and groups at the same time.
-const ENGINE: &str = "thenar-engine";
+pub(super) const ENGINE: &str = "thenar-engine";
 /// Rounds of moving processes out of the way; each meets those that were started during the one before.
 const ROUNDS: usize = 10;
 /// Its presence says that systemd keeps the tree of groups, and that others may only work where it says so.
@@ -49,11 +49,20 @@ pub(super) struct Places {
     pub(super) reasons: Vec<String>,
 }
 
+/// This process's own group of the unified kind, where that kind limits anything.
+pub(super) fn own_unified() -> Option<PathBuf> {
+    let tree = own_trees().ok()?.into_iter().find(|tree| tree.unified)?;
+    offered(&tree.top).is_ok_and(|controllers| !controllers.is_empty()).then_some(tree.own)
+}
+
+fn own_trees() -> io::Result<Vec<Tree>> {
+    Ok(trees(&fs::read_to_string("/proc/self/mountinfo")?, &fs::read_to_string("/proc/self/cgroup")?))
+}
+
 /// Looks for them. Changes nothing.
 pub(super) fn find() -> io::Result<Places> {
-    let trees = trees(&fs::read_to_string("/proc/self/mountinfo")?, &fs::read_to_string("/proc/self/cgroup")?);
     let mut places = Places::default();
-    for tree in trees {
+    for tree in own_trees()? {
         if !tree.unified {
             let Tree { own: folder, controllers, .. } = tree;
             places.found.push(Place { folder, controllers, unified: false });
@@ -169,12 +178,6 @@ fn trees(mounts: &str, own: &str) -> Vec<Tree> {
 
 /// The place in the unified tree, which belongs to whom it is delegated.
 fn unified(tree: &Tree) -> Result<Place, String> {
-    let at = |folder: &Path, error: io::Error| format!("{}: {error}", folder.display());
-    let offered = |folder: &Path| -> Result<Vec<Controller>, String> {
-        let names = fs::read_to_string(folder.join("cgroup.controllers")).map_err(|error| at(folder, error))?;
-        let offers = |controller: &Controller| names.split_whitespace().any(|name| name == controller.name());
-        Ok(Controller::ALL.into_iter().filter(offers).collect())
-    };
     let own = &tree.own;
     let folder = if offered(&tree.top)?.is_empty() {
         // Its controllers are of the earlier kind: only what each group has by itself is of use.
@@ -194,7 +197,15 @@ fn unified(tree: &Tree) -> Result<Place, String> {
     Ok(Place { controllers: offered(&folder)?, folder, unified: true })
 }
 
-fn may_write(folder: &Path) -> bool {
+/// What groups below a folder of the unified kind can limit.
+fn offered(folder: &Path) -> Result<Vec<Controller>, String> {
+    let file = folder.join("cgroup.controllers");
+    let names = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let offers = |controller: &Controller| names.split_whitespace().any(|name| name == controller.name());
+    Ok(Controller::ALL.into_iter().filter(offers).collect())
+}
+
+pub(super) fn may_write(folder: &Path) -> bool {
     let may = |path: &Path| rustix::fs::access(path, Access::WRITE_OK).is_ok();
     may(folder) && may(&folder.join("cgroup.procs"))
 }
@@ -202,11 +213,7 @@ fn may_write(folder: &Path) -> bool {
 /// Whether whoever keeps the tree has left this part of it to us.
 fn is_delegated(folder: &Path) -> bool {
     if Path::new(SYSTEMD).exists() {
-        let mut value = [0; 8];
-        let is_marked = ["user.delegate", "trusted.delegate"]
-            .iter()
-            .any(|name| rustix::fs::getxattr(folder, *name, &mut value[..]).is_ok_and(|bytes| value[..bytes] == *b"1"));
-        return is_marked || super::manager::has_left(folder);
+        return super::manager::has_marked(folder) || super::manager::has_left(folder);
     }
     // Nobody keeps it. What is in it may be moved aside if it is ours or began us.
     let ancestors = ancestors();

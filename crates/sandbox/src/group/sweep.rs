@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ABOVE, place};
+use super::{ABOVE, beside, place};
 
 /// What the name of a browser's group ends with.
 pub(super) const OF_BROWSER: &str = ".browser";
@@ -41,7 +41,8 @@ pub(crate) fn left() -> usize {
 }
 
 fn all_above() -> Vec<PathBuf> {
-    place::find().into_iter().flat_map(|places| places.found).map(|place| place.folder.join(ABOVE)).collect()
+    let own = place::find().into_iter().flat_map(|places| places.found).map(|place| place.folder);
+    own.chain(beside::find().map(|beside| beside.folder)).map(|folder| folder.join(ABOVE)).collect()
 }
 
 fn left_below(above: &Path) -> Vec<PathBuf> {
