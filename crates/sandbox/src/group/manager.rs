@@ -10,7 +10,8 @@ const PATIENCE: &str = "5";
 /// Whether a group bears the mark.
 pub(super) fn has_marked(folder: &Path) -> bool {
     let mut value = [0; 8];
-    let mut says_one = |name| rustix::fs::getxattr(folder, name, &mut value[..]).is_ok_and(|bytes| value[..bytes] == *b"1");
+    let mut says_one =
+        |name| rustix::fs::getxattr(folder, name, &mut value[..]).is_ok_and(|bytes| value[..bytes] == *b"1");
     says_one("user.delegate") || says_one("trusted.delegate")
 }
 
