@@ -24,14 +24,14 @@ says() { # file, words: a line of it has them
     grep -q -- "$2" "$1" || { cat "$1"; echo "nowhere: $2"; return 1; }
 }
 
-as_agent() { su agent -c "cd && XDG_RUNTIME_DIR=/run/user/$(id -u agent) NO_COLOR=1 $1"; }
+as_user() { su guest -c "cd && XDG_RUNTIME_DIR=/run/user/$(id -u guest) NO_COLOR=1 $1"; }
 delegated="systemd-run -q --user --scope -p Delegate=yes --"
 
 mkdir -p "$here"
 mount --bind /payload/tree "$here"
 [ "${here#/root/}" = "$here" ] || chmod o+x /root
 install -m 755 "$here/target/debug/thenar" "$here/target/debug/thenar-keeper" /usr/local/bin/
-loginctl enable-linger agent
+loginctl enable-linger guest
 echo "kernel $(uname -r), $(systemctl --version | head -n 1), $(. /etc/os-release && echo "$PRETTY_NAME")"
 echo "controllers: $(cat /sys/fs/cgroup/cgroup.controllers); AppArmor: $(cat /sys/module/apparmor/parameters/enabled 2>&1)"
 
@@ -48,24 +48,24 @@ apparmor() {
         echo 'not tried: this kernel has no rule against user namespaces of unprivileged users'
         return
     fi
-    as_agent 'thenar doctor' >/run/refused 2>&1
+    as_user 'thenar doctor' >/run/refused 2>&1
     try 'the doctor names the rule of AppArmor' says /run/refused 'AppArmor lets only programs that it has a profile for'
     # What it prints to paste; there is no sudo here, and no need of it.
     sed -n 's/^ *fix: \(.*apparmor_parser.*\)$/\1/p' /run/refused | head -n 1 | sed 's/sudo //g' >/run/fix
     try 'its fix can be pasted' sh -e -c '[ -s /run/fix ] && . /run/fix'
-    try 'then the user has computers' as_agent 'thenar doctor'
+    try 'then the user has computers' as_user 'thenar doctor'
     # shellcheck disable=SC2016 # expanded in the guest's own shell
-    try 'and other programs still have no namespaces' as_agent '! unshare -Urm true'
+    try 'and other programs still have no namespaces' as_user '! unshare -Urm true'
     install -m 644 "$profile" /etc/apparmor.d/
     try 'the packaged profile loads in its place' apparmor_parser -r /etc/apparmor.d/thenar-keeper
 }
 
 doctors() {
-    as_agent 'thenar doctor' >/run/plain 2>&1
+    as_user 'thenar doctor' >/run/plain 2>&1
     try 'a user has computers' says /run/plain 'computer .*a command ran in a fresh one'
     try 'without delegation the doctor says who may not make groups' says /run/plain 'this account may not make control groups'
     try 'and how they come' says /run/plain 'fix: systemd-run --user --scope -p Delegate=yes'
-    as_agent "$delegated thenar doctor" >/run/delegated 2>&1
+    as_user "$delegated thenar doctor" >/run/delegated 2>&1
     try 'with it, a user has all limits by groups (v2)' says /run/delegated 'memory, processes, processor by control groups (v2)$'
     systemd-run -q --scope -p Delegate=yes thenar doctor >/run/root 2>&1
     try 'and root, too' says /run/root 'memory, processes, processor by control groups (v2)$'
@@ -105,8 +105,8 @@ tests() {
     shift 2
     case $who in
     root) try "tests $program $*, root in its own scope" systemd-run -q --scope -p Delegate=yes timeout 1800 "/payload/tests/$program" --test-threads=2 "$@" ;;
-    user) try "tests $program $*, a user in one" as_agent "$delegated timeout 1800 /payload/tests/$program --test-threads=2 $*" ;;
-    alone) try "tests $program $*, a user without" as_agent "timeout 1800 /payload/tests/$program --test-threads=2 $*" ;;
+    user) try "tests $program $*, a user in one" as_user "$delegated timeout 1800 /payload/tests/$program --test-threads=2 $*" ;;
+    alone) try "tests $program $*, a user without" as_user "timeout 1800 /payload/tests/$program --test-threads=2 $*" ;;
     esac
     grep '^test result' "$out" | sed 's/^/        /'
 }

@@ -23,9 +23,9 @@ place="${XDG_CACHE_HOME:-$HOME/.cache}/thenar/test-vm"
 guest="$place/$suite"
 mkdir -p "$guest"
 
-# A file system with a kernel, made once. Where packages come from is what this machine's apt is set to.
+# A file system with a kernel. Where packages come from is what this machine's apt is set to.
 make_guest() {
-    echo "making a guest of $maker $suite in $guest (once, some minutes, 1.5 GB)"
+    echo "making a guest of $maker $suite in $guest (once, a minute or some, 1.5 GB)"
     kernel=linux-image-cloud-amd64 browser=,chromium-headless-shell,fonts-liberation
     [ "$maker" = Debian ] || kernel=linux-image-virtual browser=
     apt-get indextargets --format 'deb $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' "Origin: $maker" |
@@ -37,7 +37,7 @@ make_guest() {
         --customize-hook='echo MODULES=list >"$1/etc/initramfs-tools/conf.d/small"' \
         --customize-hook='printf "virtio_pci\nvirtio_blk\next4\n" >"$1/etc/initramfs-tools/modules"' \
         --customize-hook='chroot "$1" update-initramfs -u >/dev/null' \
-        --customize-hook='chroot "$1" useradd -m -s /bin/bash agent' \
+        --customize-hook='chroot "$1" useradd -m -s /bin/bash guest' \
         --customize-hook='chroot "$1" useradd --system --home-dir /var/lib/thenar --shell /usr/sbin/nologin thenar' \
         --customize-hook='chroot "$1" systemctl --quiet enable guest.service' \
         --setup-hook='mkdir -p "$1/etc/systemd/system" "$1/payload"' \
@@ -49,9 +49,11 @@ make_guest() {
     $as_root mkfs.ext4 -q -d "$tree" "$guest/root.img"
     $as_root sh -c "cp $tree/boot/vmlinuz-* '$guest/vmlinuz' && cp $tree/boot/initrd.img-* '$guest/initrd' && chmod a+r '$guest'/*"
     $as_root rm -rf "$tree"
-    : >"$guest/ready"
+    echo "$recipe" >"$guest/ready"
 }
-[ -f "$guest/ready" ] || make_guest
+# Made anew where what it is made by has changed.
+recipe=$(sed -n '/^make_guest()/,/^}/p' scripts/test-vm.sh | cat - scripts/test-vm.service | cksum)
+[ "$(cat "$guest/ready" 2>/dev/null)" = "$recipe" ] || make_guest
 
 echo 'building programs and tests'
 cargo=${CARGO:-cargo}
