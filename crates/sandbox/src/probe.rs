@@ -155,9 +155,7 @@ fn limits(spec: &ComputerSpec) -> Result<Capability> {
     let fix = if unmet.is_empty() { fix_of(&confinement) } else { "report this: a limit does not hold".to_owned() };
     let undivided = match confinement.driver {
         Driver::Native => "",
-        Driver::Bwrap => {
-            "; what the kernel counts per user (terminals, file watches) and files in /tmp have no limit of their own"
-        }
+        Driver::Bwrap => "; what the kernel counts per user (terminals, file watches) has no limit of its own",
     };
     let why = match NoGroups::of(&confinement.reason).in_words() {
         "" => String::new(),

@@ -286,6 +286,16 @@ pub(crate) fn part_from_mounts() -> io::Result<()> {
     check(c_long::from(unsafe { libc::unshare(libc::CLONE_NEWNS) })).map(drop)
 }
 
+/// The namespace of users that another namespace belongs to.
+pub(crate) fn users_of(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    const NS_GET_USERNS: c_uint = 0xb701;
+    // SAFETY: this request takes no argument and answers with a descriptor that nobody else knows of.
+    unsafe {
+        let users = check(c_long::from(libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS.into())))?;
+        Ok(OwnedFd::from_raw_fd(i32::try_from(users).unwrap_or(-1)))
+    }
+}
+
 /// Takes over the orphans below this process.
 pub(crate) fn adopt_orphans() -> io::Result<()> {
     // SAFETY: takes integers only.

@@ -2,6 +2,7 @@
 //! runs as the computer's user, never as root; nothing of the host reaches it but by descriptor or by the paths of [`Plan`].
 //! It has no box for a browser, and what the kernel counts per user (terminals, watches) it does not divide.
 
+mod files;
 mod words;
 
 use std::convert::Infallible;
@@ -126,7 +127,11 @@ pub(super) fn launch(spec: &ComputerSpec, program: &File, group: &mut Group) -> 
     };
     drop((parts, go_inside));
     group.join(maker, In { born, entered: has_entered(&mut info) });
-    let started = go.write_all(b"g").map_err(Failure::at("start bubblewrap")).and_then(|()| found(info, &control));
+    let started = go.write_all(b"g").map_err(Failure::at("start bubblewrap"));
+    let started = started.and_then(|()| found(info, &control)).and_then(|(init, init_fd)| {
+        // Nothing of the agent's has run yet.
+        files::limit(init, spec.limits.tmp_files).map(|()| (init, init_fd))
+    });
     started.map(|(init, init_fd)| Launched { init, init_fd, control, shared: None }).map_err(|failure| {
         let _ = wait_for(maker_fd.as_fd(), LEAVE_WAIT);
         let _ = rustix::process::pidfd_send_signal(&maker_fd, Signal::KILL);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sandbox::{CallResult, Computer, Confinement, Depict, Driver, Exit, Hold, Met, Size, Status, Until};
+use sandbox::{CallResult, Computer, Confinement, Depict, Exit, Hold, Met, Size, Status, Until};
 
-use crate::desk::{Desk, PATIENCE, driver, ended, init_pid, keeper_pid, run, shell, until};
+use crate::desk::{Desk, PATIENCE, ended, init_pid, keeper_pid, run, shell, until};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -159,17 +159,19 @@ fn so_far(computer: &Computer, call: &str) -> Vec<Met> {
 
 #[test]
 fn a_folder_in_memory_that_takes_no_more_files_is_told() {
-    if driver() == Driver::Bwrap {
-        // It sets no such limit, and the threat model says so.
-        return;
-    }
     let mut desk = Desk::new();
     desk.spec.limits.tmp_files = 50;
     let computer = desk.open();
-    let full = result(&computer, "many", "for i in $(seq 100); do : > /tmp/$i; done 2>/dev/null; true");
-    told(&full, "scratch files: /tmp was full, it takes 50 files and folders and no more");
-    assert_eq!(result(&computer, "rm", "rm /tmp/*").limit, None);
-    assert_eq!(result(&computer, "fine", "false").limit, None);
+    for place in ["/tmp", "/home/agent", "/dev/shm"] {
+        let name = |what: &str| format!("{what}{}", place.replace('/', "-"));
+        let many = format!("for i in $(seq 100); do true > {place}/$i; done 2>/dev/null; ls {place} | wc -l");
+        let full = result(&computer, &name("many"), &many);
+        // The folder itself is one of them.
+        assert_eq!(crate::desk::output(&computer, &name("many")), "49\n", "{place}");
+        told(&full, &format!("scratch files: {place} was full, it takes 50 files and folders and no more"));
+        assert_eq!(result(&computer, &name("rm"), &format!("rm {place}/*")).limit, None);
+        assert_eq!(result(&computer, &name("fine"), "false").limit, None);
+    }
 }
 
 #[test]
