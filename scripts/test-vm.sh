@@ -78,7 +78,7 @@ echo "$tests" | while read -r name path; do strip --strip-debug -o "$load/tests/
 cp scripts/test-vm-guest.sh "$load/guest.sh"
 cp scripts/test_vm_guest.py "$load/guest.py"
 echo "$here" >"$load/where"
-echo "${ONLY:-apparmor service doctors suites}" >"$load/only"
+echo "${ONLY:-apparmor service doctors limits escapes others}" >"$load/only"
 rm -f "$guest/load.img"
 truncate -s 1G "$guest/load.img"
 mkfs.ext4 -q -d "$load" "$guest/load.img"
