@@ -59,6 +59,11 @@ impl TaskFolder {
         self.root.join("checkpoints")
     }
 
+    /// How much passed to and from each place of its network, for the case that its engine is killed.
+    pub(crate) fn passed(&self) -> PathBuf {
+        self.root.join("passed")
+    }
+
     /// The folder in which the holder's control socket lies.
     pub fn control(&self) -> PathBuf {
         self.root.join("control")

@@ -107,6 +107,8 @@ impl Network {
             Event::ConnectionsCounted { counted } => {
                 self.count((counted.host.clone(), counted.port), counted.bytes_up, counted.bytes_down);
             }
+            // What passed before is the other task's.
+            Event::Forked { .. } => self.passed.clear(),
             _ => {}
         }
     }
@@ -159,5 +161,33 @@ impl Asked {
             Stage::Granted { answer } => *answer,
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::{Counted, TaskOptions};
+
+    use super::*;
+
+    #[test]
+    fn what_passed_at_the_most_counts_and_a_fork_begins_at_nothing() {
+        let mut network = Network::default();
+        let counted = |bytes_up, at_most| Event::ConnectionsCounted {
+            counted: Counted {
+                host: "shop.test".to_owned(),
+                port: 80,
+                opened: 0,
+                refused: 0,
+                bytes_up,
+                bytes_down: 1,
+                at_most,
+            },
+        };
+        network.apply(&counted(5, false), 0);
+        network.apply(&counted(7, true), 0);
+        assert_eq!(network.passed, BTreeMap::from([(("shop.test".to_owned(), 80), (12, 2))]));
+        network.apply(&Event::Forked { options: TaskOptions::default() }, 0);
+        assert_eq!(network.passed, BTreeMap::new());
     }
 }

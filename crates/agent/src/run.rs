@@ -104,7 +104,7 @@ impl Instance {
         let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
         let _door = Door::open(&folder.control(), sender)?;
         let keeping = Keeping::new(Keeper::of(&folder, &record.state), record.state.kept.last);
-        let traffic = Traffic::new(self.secrets(), folder.root());
+        let traffic = Traffic::new(self.secrets(), &folder, &record.state.network)?;
         let place = self.place(&folder, &record.state).with_gate(traffic.gate());
         let place = Arc::new(place.with_album(record.album()).with_pages(record.pages()));
         self.shows(id, &place);

@@ -87,4 +87,8 @@ pub struct Counted {
     pub refused: u64,
     pub bytes_up: u64,
     pub bytes_down: u64,
+    /// The bytes are what passed at the most on connections whose ends do not say, or stand on no record: whoever carried them was
+    /// killed. They count towards what may pass.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_most: bool,
 }

@@ -23,6 +23,7 @@ mod opening;
 mod relay;
 mod secret;
 mod socks;
+mod tally;
 mod tunnel;
 
 use std::fmt;
@@ -36,6 +37,7 @@ pub use dial::never_open;
 pub use grant::{Ceilings, Grant};
 pub use host::Host;
 pub use secret::Secret;
+pub use tally::{Count, STEP, Tallied, Tally};
 
 /// Where an HTTP proxy listens in every computer that has a way out.
 pub const PROXY_PORT: u16 = 3128;

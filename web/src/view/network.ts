@@ -8,7 +8,7 @@ type NetworkEvent = Extract<Event, { event: 'connection_opened' | 'connection_cl
 type Part = Partial<Contact> & Pick<Contact, 'host' | 'port' | 'state'>
 
 function add(view: TaskView, seq: number, atMs: number, part: Part): number {
-  const line = { key: String(seq), seq, atMs, way: null, count: 1, refusals: 0, by: null, rule: '', address: '', up: 0, down: 0, ms: null, reason: '', why: [], ...part }
+  const line = { key: String(seq), seq, atMs, way: null, count: 1, refusals: 0, by: null, rule: '', address: '', up: 0, down: 0, atMost: false, ms: null, reason: '', why: [], ...part }
   return view.contacts.push(line) - 1
 }
 
@@ -113,8 +113,8 @@ export function contact(view: TaskView, seq: number, atMs: number, event: Networ
       return true
     }
     case 'connections_counted': {
-      const { host, port, opened, refused, bytes_up, bytes_down } = event.counted
-      add(view, seq, atMs, { host, port, state: 'counted', count: opened + refused, refusals: refused, up: bytes_up, down: bytes_down })
+      const { host, port, opened, refused, bytes_up, bytes_down, at_most = false } = event.counted
+      add(view, seq, atMs, { host, port, state: 'counted', count: opened + refused, refusals: refused, up: bytes_up, down: bytes_down, atMost: at_most })
       return true
     }
     case 'grant_ended': {

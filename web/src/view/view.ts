@@ -166,6 +166,8 @@ export interface Contact {
   /** Bytes each way; null where nobody knows. */
   up: number | null
   down: number | null
+  /** They are what passed at the most, on lines whose end nobody knows. */
+  atMost: boolean
   ms: number | null
   reason: string
   /** The same in parts, where policy said it. */

@@ -163,6 +163,12 @@ it('what passed on a connection that was cut with its server is unknown, also in
   expect(view.contacts.map(({ state, up, down, ms }) => [state, up, down, ms])).toEqual([['cut', null, null, null], ['cut', null, null, null]])
 })
 
+it('what passed at the most on connections that were cut with their server is a line of its own, and says so', () => {
+  const counted = { host: 'example.org', port: 443, opened: 0, refused: 0, bytes_up: 4096, bytes_down: 0 }
+  const view = viewOf(created, { event: 'connections_counted', counted: { ...counted, at_most: true } }, { event: 'connections_counted', counted })
+  expect(view.contacts.map(({ state, up, atMost }) => [state, up, atMost])).toEqual([['counted', 4096, true], ['counted', 4096, false]])
+})
+
 it('a host that is asked for says which', () => {
   const digest = 'd'.repeat(64)
   const view = viewOf(

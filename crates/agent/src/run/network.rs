@@ -3,22 +3,23 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use event::{Connection, Counted, Effect, EffectId, Event, Outcome, Reach};
-use sandbox::egress::{Admitted, Attempt, Closed, Grant, Host, Refusal, Way};
+use sandbox::egress::{Admitted, Attempt, Closed, Count, Grant, Host, Refusal, Tally, Way};
 use tokio::sync::mpsc;
 
 use super::{Run, Start};
 use crate::Error;
 use crate::egress::{Answer, Gate, Heard};
+use crate::home::TaskFolder;
 use crate::limits::{
     APPROVAL_VALID_MS, CONNECTIONS_NAMED_MAX, GRANT, NETWORK_QUEUED_MAX, NETWORK_REST_MS, NETWORK_REST_TURN_MS,
     PLACES_MAX, QUESTIONS_MAX, REFUSALS_NAMED_MAX, TASK_BYTES_UP_MAX,
 };
-use crate::network::{Place, Stage};
+use crate::network::{Network, Place, Stage};
 use crate::secrets::Secrets;
 use crate::watch::Patience;
 
@@ -37,18 +38,56 @@ pub(crate) struct Traffic {
     unnamed: BTreeMap<u64, Place>,
     /// Numbers of connections that stand on no record; the others are counted from 1.
     next_unnamed: u64,
+    /// How much passed, by place, also before this engine; and where that is written down for the next one.
+    counts: BTreeMap<Place, Arc<Count>>,
+    tally: Tally,
     secrets: Secrets,
-    /// The task's folder.
-    task: PathBuf,
+    folder: TaskFolder,
 }
 
 impl Traffic {
-    pub(crate) fn new(secrets: Secrets, task: &Path) -> Self {
-        let task = task.to_owned();
+    /// Goes on with what is on the record, and with what an engine that was killed had counted and not recorded.
+    pub(crate) fn new(secrets: Secrets, folder: &TaskFolder, network: &Network) -> Result<Self, Error> {
+        let path = folder.passed();
+        let written = Tally::read(&path).map_err(failed(path.clone()))?;
+        let mut passed = network.passed.clone();
+        let known = |key: u64| network.place(EffectId(key));
+        for (place, one) in written.iter().filter_map(|one| known(one.key).map(|place| (place, one))) {
+            let (up, down) = passed.entry(place.clone()).or_default();
+            (*up, *down) = ((*up).max(one.up), (*down).max(one.down));
+        }
+        let sent = passed.values().fold(0, |sum: u64, (up, _)| sum.saturating_add(*up));
         let (sender, heard) = mpsc::channel(NETWORK_QUEUED_MAX);
-        let (grants, waiting, named) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (counted, unnamed) = (BTreeMap::new(), BTreeMap::new());
-        Self { sender, heard, grants, waiting, named, counted, unnamed, next_unnamed: u64::MAX, secrets, task }
+        let mut traffic = Self {
+            sender,
+            heard,
+            grants: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            named: BTreeMap::new(),
+            counted: BTreeMap::new(),
+            unnamed: BTreeMap::new(),
+            next_unnamed: u64::MAX,
+            counts: BTreeMap::new(),
+            tally: Tally::new(path, &written, sent, TASK_BYTES_UP_MAX),
+            secrets,
+            folder: folder.clone(),
+        };
+        for one in written {
+            if let Some(place) = known(one.key) {
+                traffic.count_of(place, one.key, passed.get(place).copied().unwrap_or_default())?;
+            }
+        }
+        Ok(traffic)
+    }
+
+    /// The one count of a place, over all its grants; of which so much has passed, where there is none yet.
+    fn count_of(&mut self, place: &Place, key: u64, (up, down): (u64, u64)) -> Result<Arc<Count>, Error> {
+        if let Some(count) = self.counts.get(place) {
+            return Ok(Arc::clone(count));
+        }
+        let count = self.tally.count(key, up, down).map_err(failed(self.folder.passed()))?;
+        self.counts.insert(place.clone(), Arc::clone(&count));
+        Ok(count)
     }
 
     /// The gate of this task's computer.
@@ -62,15 +101,28 @@ impl Traffic {
     }
 
     fn count(&mut self, place: &Place) -> &mut Counted {
-        self.counted.entry(place.clone()).or_insert_with(|| Counted {
-            host: place.0.clone(),
-            port: place.1,
-            opened: 0,
-            refused: 0,
-            bytes_up: 0,
-            bytes_down: 0,
-        })
+        self.counted.entry(place.clone()).or_insert_with(|| nothing(place))
     }
+
+    /// What was counted of each place and is on no record.
+    fn unrecorded(&self, network: &Network) -> Vec<Event> {
+        let missing = |(place, count): (&Place, &Arc<Count>)| {
+            let ((up, down), known) = (count.passed(), network.passed.get(place).copied().unwrap_or_default());
+            let (bytes_up, bytes_down) = (up.saturating_sub(known.0), down.saturating_sub(known.1));
+            let counted = Counted { bytes_up, bytes_down, at_most: true, ..nothing(place) };
+            (bytes_up > 0 || bytes_down > 0).then_some(Event::ConnectionsCounted { counted })
+        };
+        self.counts.iter().filter_map(missing).collect()
+    }
+}
+
+fn nothing((host, port): &Place) -> Counted {
+    let (host, port) = (host.clone(), *port);
+    Counted { host, port, opened: 0, refused: 0, bytes_up: 0, bytes_down: 0, at_most: false }
+}
+
+fn failed(path: PathBuf) -> impl FnOnce(std::io::Error) -> Error {
+    move |source| Error::Io { doing: "keep count of what passes in", path, source }
 }
 
 impl Run<'_> {
@@ -192,17 +244,13 @@ impl Run<'_> {
                 let reach = permit.redeem();
                 events.push(Event::EffectStarted { id, boot: self.boot.to_owned() });
                 self.append(events)?;
-                let spent = self.record.state.network.passed.get(&place).copied().unwrap_or_default();
-                let all_up: u64 = self.record.state.network.passed.values().map(|passed| passed.0).sum();
-                let mut ceilings = GRANT;
-                let left_up = ceilings.bytes_up.saturating_sub(spent.0);
-                ceilings.bytes_up = left_up.min(TASK_BYTES_UP_MAX.saturating_sub(all_up));
-                ceilings.bytes_down = ceilings.bytes_down.saturating_sub(spent.1);
-                let mut grant = Grant::new(reach.id.0, named.flatten(), ceilings);
+                let passed = self.record.state.network.passed.get(&place).copied().unwrap_or_default();
+                let count = self.traffic.count_of(&place, reach.id.0, passed)?;
+                let mut grant = Grant::new(reach.id.0, named.flatten(), GRANT).counting(count);
                 let secrets = self.traffic.secrets.bound(&self.record.state.options.secrets, &host, place.1);
                 if !secrets.is_empty() {
                     // Without its authority the program would be refused by the server; with a placeholder it is.
-                    match crate::secrets::authority(&self.traffic.task) {
+                    match crate::secrets::authority(self.traffic.folder.root()) {
                         Ok(authority) => grant = grant.with_secrets(secrets, authority),
                         Err(error) => tracing::warn!(%error, "no secret can be used: the task has no authority"),
                     }
@@ -411,7 +459,8 @@ impl Run<'_> {
             let closed = event::Closed { number, address, tls_name, bytes_up, bytes_down, ms, refused };
             Event::ConnectionClosed { closed }
         };
-        let ends: Vec<Event> = self.record.state.network.open.iter().map(end).collect();
+        let mut ends: Vec<Event> = self.record.state.network.open.iter().map(end).collect();
+        ends.extend(self.traffic.unrecorded(&self.record.state.network));
         if ends.is_empty() { Ok(()) } else { self.append(ends) }
     }
 }

@@ -4,6 +4,7 @@
 
 mod attach;
 mod backup;
+mod caps;
 mod checkpoints;
 mod choosing;
 mod computer;

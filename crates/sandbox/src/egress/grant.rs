@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Authority, Refusal, Secret};
+use super::{Authority, Count, Refusal, Secret};
 
 /// What a grant is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ceilings {
-    /// Bytes from the computer, over all connections together.
+    /// Bytes from the computer, over all connections together, and those of the grants that it had before.
     pub bytes_up: u64,
     /// Bytes to the computer.
     pub bytes_down: u64,
@@ -27,8 +26,7 @@ pub struct Grant {
     at: Option<SocketAddr>,
     ceilings: Ceilings,
     until: Instant,
-    up: AtomicU64,
-    down: AtomicU64,
+    count: Arc<Count>,
     ended: OnceLock<Refusal>,
     live: Mutex<BTreeMap<u64, Arc<TcpStream>>>,
     secrets: Vec<Secret>,
@@ -45,14 +43,12 @@ impl Grant {
     /// A grant that leads to `at` whatever the name resolves to, or where there is none, to an address of the open internet.
     pub fn new(id: u64, at: Option<SocketAddr>, ceilings: Ceilings) -> Self {
         let until = Instant::now() + ceilings.holds;
-        let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));
         Self {
             id,
             at,
             ceilings,
             until,
-            up,
-            down,
+            count: Arc::default(),
             ended: OnceLock::new(),
             live: Mutex::default(),
             secrets: Vec::new(),
@@ -64,6 +60,13 @@ impl Grant {
     #[must_use]
     pub fn with_secrets(mut self, secrets: Vec<Secret>, authority: Arc<Authority>) -> Self {
         (self.secrets, self.authority) = (secrets, Some(authority));
+        self
+    }
+
+    /// The same, going on with what was counted of its place before.
+    #[must_use]
+    pub fn counting(mut self, count: Arc<Count>) -> Self {
+        self.count = count;
         self
     }
 
@@ -116,28 +119,33 @@ impl Grant {
     }
 
     pub(crate) fn leave(&self, number: u64) {
-        self.streams().remove(&number);
+        let mut live = self.streams();
+        live.remove(&number);
+        if live.is_empty() {
+            self.count.settle();
+        }
     }
 
     /// Counts bytes from the computer before they pass.
     pub(crate) fn pass_up(&self, bytes: usize) -> Result<(), Refusal> {
-        self.pass(&self.up, bytes, self.ceilings.bytes_up, "sent to")
+        self.pass(|| self.count.pass_up(whole(bytes), self.ceilings.bytes_up))
     }
 
     /// Counts bytes to the computer.
     pub(crate) fn pass_down(&self, bytes: usize) -> Result<(), Refusal> {
-        self.pass(&self.down, bytes, self.ceilings.bytes_down, "received from")
+        self.pass(|| self.count.pass_down(whole(bytes), self.ceilings.bytes_down))
     }
 
-    fn pass(&self, so_far: &AtomicU64, bytes: usize, most: u64, how: &str) -> Result<(), Refusal> {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if so_far.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > most {
-            self.end(Refusal::new("egress.bytes", format!("more than {most} bytes would be {how} it")));
-        }
-        self.ended().map_or(Ok(()), |why| Err(why.clone()))
+    fn pass(&self, counted: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal> {
+        self.ended().map_or(Ok(()), |why| Err(why.clone()))?;
+        counted().inspect_err(|why| self.end(why.clone()))
     }
 
     fn streams(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<TcpStream>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn whole(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
