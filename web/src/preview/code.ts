@@ -57,7 +57,8 @@ const look = EditorView.theme({
   '.cm-collapsedLines': { background: 'var(--sunken)', color: 'var(--ink-2)' }
 })
 
-export async function show(root: ShadowRoot, text: string, name: string, before: string | undefined): Promise<() => void> {
+/** Makes ready what shows a text; what comes of it puts it into a place, and gives what takes it out. */
+export async function show(text: string, name: string, before: string | undefined): Promise<(root: ShadowRoot) => () => void> {
   const ending = endingOf(name)
   const language = LANGUAGES[SAME_AS[ending] ?? ending]
   const extensions: Extension[] = [
@@ -71,9 +72,9 @@ export async function show(root: ShadowRoot, text: string, name: string, before:
   else extensions.push(EditorView.lineWrapping)
   if (before !== undefined)
     extensions.push(unifiedMergeView({ original: before, mergeControls: false, gutter: true, collapseUnchanged: { margin: 3, minSize: 6 } }))
-  const view = new EditorView({ root, parent: root, state: EditorState.create({ doc: text.slice(0, CHARS_MAX), extensions }) })
-  return () => {
-    view.destroy()
-    root.replaceChildren()
+  const state = EditorState.create({ doc: text.slice(0, CHARS_MAX), extensions })
+  return (root) => {
+    const view = new EditorView({ root, parent: root, state })
+    return () => view.destroy()
   }
 }

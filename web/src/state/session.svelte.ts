@@ -90,6 +90,8 @@ export class Session {
       this.over = this.timeline.over
       if (this.phases.length !== this.timeline.phases.length) this.phases = this.timeline.phases.slice()
       this.ready = true
+      // A moment that never was, once all of it is there.
+      if (this.at !== null && this.at > this.last && this.connection.state === 'live') this.at = null
       if (this.at === null) this.view = this.timeline.head()
       else if (this.view.seq !== this.at) this.view = this.timeline.at(this.at)
     })

@@ -40,6 +40,8 @@ export interface Look {
   tab: Tab
   step: Step | null
   file: string | null
+  /** A terminal; null is the record of the commands, and nothing follows the agent. */
+  terminal?: string | null
 }
 
 /** One tool call, from asked for to finished. */
