@@ -135,3 +135,25 @@ it('at every moment of the past the page is seen as it was, by the one who ran i
     await done(page)
   }
 })
+
+it('what was answered to one question of a page is not the answer to the next', async () => {
+  const twice = served.replace(/onclick="[^"]*"/, `onclick="document.title = [prompt('Name?'), prompt('Name?')].join(' and ')"`)
+  const model = server.script({ calls: [sh(twice)] }, { calls: [{ name: 'browser_navigate', arguments: { url: 'http://127.0.0.1:8000/' } }] }, { calls: [{ name: 'message_ask_user', arguments: { text: 'Shall I go on?' } }] })
+  const id = await server.task(model, 'Work in the browser')
+  await server.until(id, 'waiting')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByRole('tab', { name: 'Browser' }).click()
+  await page.getByRole('button', { name: 'Take over' }).click()
+  const area = page.getByRole('textbox', { name: 'Keys for the page' })
+  await area.waitFor()
+  const at = (await area.boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 }
+  await page.mouse.click(at.x + (at.width * 100) / 1280, at.y + (at.height * 500) / 800)
+  const answer = page.getByRole('textbox', { name: 'Your answer', exact: true })
+  await answer.fill('Ada')
+  await page.getByRole('button', { name: 'OK', exact: true }).click()
+  await expect.poll(() => answer.inputValue()).toBe('')
+  await answer.fill('Grace')
+  await page.getByRole('button', { name: 'OK', exact: true }).click()
+  await page.getByRole('img', { name: /: Ada and Grace$/ }).waitFor()
+  await done(page)
+})

@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BrowserContextOptions, Page } from 'playwright-core'
-import { closeBrowser, done, open, overflowing, plan, serious, Server, sh } from './stage'
+import { closeBrowser, done, open, overflowing, plan, serious, Server, sh, small } from './stage'
 
 const server = new Server()
 let finished = ''
@@ -77,6 +77,7 @@ describe.each([
     expect(await serious(page)).toEqual([])
     expect(await page.evaluate(() => [document.documentElement.scrollWidth > window.innerWidth, document.documentElement.scrollHeight > window.innerHeight])).toEqual([false, false])
     expect(await overflowing(page)).toEqual([])
+    if (options.isMobile) expect(await small(page)).toEqual([])
     await done(page)
   })
 })
@@ -225,5 +226,44 @@ it('on a phone: the tasks lie over the rest, the computer is one touch away', as
   await page.getByRole('button', { name: 'Show the tasks' }).tap()
   await page.getByRole('link', { name: /^.*Ask/ }).first().tap()
   await page.getByText('Which one?').first().waitFor()
+  await done(page)
+})
+
+it('on a phone: each pane of the computer, the list of tasks and a file are made for fingers, and an earlier moment is told in words', async () => {
+  const page = await open(server, `/tasks/${finished}`, PHONE)
+  await page.getByText('1 file for you').waitFor()
+  await page.getByRole('button', { name: 'Open notes.md' }).tap()
+  await page.getByRole('dialog').getByRole('heading', { name: 'Notes', exact: true }).waitFor()
+  expect(await small(page)).toEqual([])
+  await page.getByRole('button', { name: 'Close' }).tap()
+  await page.getByRole('button', { name: 'Computer' }).tap()
+  for (const name of ['Browser', 'Files', 'Network', 'Terminal']) {
+    await page.getByRole('tab', { name }).tap()
+    expect([name, await small(page), await overflowing(page)]).toEqual([name, [], []])
+  }
+  // Time has the width of the screen.
+  expect((await page.getByRole('slider', { name: 'Moment' }).boundingBox())?.width).toBeGreaterThan(300)
+  await page.getByRole('button', { name: 'Step back' }).tap()
+  await page.getByRole('button', { name: 'Conversation' }).tap()
+  const past = page.getByText('You are looking at an earlier moment.')
+  await past.waitFor()
+  expect((await past.boundingBox())?.height).toBeLessThan(50)
+  expect(await small(page)).toEqual([])
+  await page.getByRole('button', { name: 'Show the tasks' }).tap()
+  await page.getByRole('link', { name: 'New task' }).waitFor()
+  expect(await small(page)).toEqual([])
+  await done(page)
+})
+
+it('a table with many columns keeps its words whole, and is moved by keys', async () => {
+  const row = (cell: string) => `| ${Array.from({ length: 14 }, () => cell).join(' | ')} |`
+  const id = await server.task(server.script({ say: [row('column'), row('---'), row('value')].join('\n'), calls: [{ name: 'idle' }] }), 'Make a wide table')
+  await server.until(id, 'done')
+  const page = await open(server, `/tasks/${id}`, PHONE)
+  const cell = page.getByRole('cell', { name: 'value' }).first()
+  await cell.waitFor()
+  expect((await cell.boundingBox())?.height).toBeLessThan(45)
+  await expect.poll(() => page.locator('.markdown table').getAttribute('tabindex')).toBe('0')
+  expect(await serious(page)).toEqual([])
   await done(page)
 })

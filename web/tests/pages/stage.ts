@@ -219,3 +219,19 @@ export async function overflowing(page: Page): Promise<string[]> {
     return [...sideways, ...beyond].map((node) => `${node.tagName.toLowerCase()}.${node.className.toString()}`)
   })
 }
+
+/** A finger's width, in points. */
+const FINGER = 40
+
+/** What is too small for a finger: each with its size. Words in a text, and the parts of a slider or a field, have their own. */
+export async function small(page: Page): Promise<string[]> {
+  return await page.evaluate((least) => {
+    const controls = [...document.querySelectorAll<HTMLElement>('button, a[href], select, summary, [role=tab], input[type=range]')]
+    const seen = controls.filter((node) => node.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && !node.closest('[inert], .markdown, .skip, p'))
+    return seen.flatMap((node) => {
+      const { width, height, right, left } = node.getBoundingClientRect()
+      const off = right <= 0 || left >= window.innerWidth
+      return off || (width > least - 1 && height > least - 1) ? [] : [`${node.getAttribute('aria-label') ?? node.textContent.trim().slice(0, 40)}: ${Math.round(width)} × ${Math.round(height)}`]
+    })
+  }, FINGER)
+}
