@@ -38,7 +38,12 @@ afterAll(async () => {
 it('comes in by the link that the terminal prints, and not without', async () => {
   const page = await open(Object.create(server, { token: { value: '' } }) as Server)
   await page.getByRole('heading', { name: 'The door is locked' }).waitFor()
-  await page.getByLabel('Access token').fill(server.token)
+  await page.getByLabel('Access token').fill('not the token')
+  await page.getByRole('button', { name: 'Enter' }).click()
+  await page.getByRole('alert').getByText('This token is not valid.').waitFor()
+  expect(page.url()).toBe(`${server.url}/`)
+  // The whole link does, too.
+  await page.getByLabel('Access token').fill(`  open  ${server.url}/?token=${server.token} `)
   await page.getByRole('button', { name: 'Enter' }).click()
   await page.getByRole('heading', { name: 'What should be done?' }).waitFor()
   expect(page.url()).toBe(`${server.url}/`)
@@ -298,6 +303,10 @@ it('a model is put into the settings, tried, and taken out; its key is kept and 
   await page.keyboard.press('Escape')
   await page.getByRole('button', { name: 'More about openai:little' }).click()
   await page.getByRole('button', { name: 'Take it out' }).click()
+  // Asked once more: the key goes with it.
+  await dialog.getByText('The key cannot be had again from here.').waitFor()
+  expect(await page.getByRole('radio', { name: /openai:little/ }).count()).toBe(1)
+  await dialog.getByRole('button', { name: 'Take it out' }).click()
   await expect.poll(() => page.getByRole('radio', { name: /openai:little/ }).count()).toBe(0)
   expect(readFileSync(file, 'utf8')).not.toContain('sk-page')
 

@@ -260,3 +260,16 @@ it('a moment that never was is the end, and the task’s place in the list leads
   expect(new URL(page.url()).search).toBe('')
   await done(page)
 })
+
+it('a task whose events are long in coming says so', async () => {
+  const page = await open(server, '/settings/about')
+  const events = await hold(page, /\/events\?/, 'GET')
+  await page.getByRole('link', { name: /Write some files/ }).click()
+  await events.comes()
+  const loading = page.getByRole('log').getByText('Loading…')
+  await loading.waitFor()
+  await events.release()
+  await page.getByText('Written.').waitFor()
+  expect(await loading.count()).toBe(0)
+  await done(page)
+})
