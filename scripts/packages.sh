@@ -3,9 +3,10 @@
 set -eu
 
 # compiling · the toolset's interpreter · looking into PDF files · looking at processes and mounts ·
-# the other maker of computers · the agent's browser (the quick one, and the whole, which the page tests use too) · letters and signs that pages need, and what keeps their list
+# the other maker of computers · the agent's browser (the quick one, and the whole, which the page tests use too) · letters and signs that pages need, and what keeps their list ·
+# what tests call in computers
 wanted="gcc libc6-dev make ca-certificates python3 python3-venv python3-pip poppler-utils procps util-linux bubblewrap \
-chromium-headless-shell chromium fontconfig fonts-liberation fonts-noto-cjk fonts-noto-color-emoji"
+chromium-headless-shell chromium fontconfig fonts-liberation fonts-noto-cjk fonts-noto-color-emoji curl less"
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "Rust is missing: install it from https://rustup.rs or your distribution, then run make again" >&2
@@ -14,7 +15,7 @@ fi
 
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
     missing=
-    for program in cc make python3 pdftotext ps unshare bwrap chromium; do
+    for program in cc make python3 pdftotext ps unshare bwrap chromium curl less; do
         command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
     done
     if [ -n "$missing" ]; then

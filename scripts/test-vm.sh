@@ -33,7 +33,7 @@ make_guest() {
     tree=$(mktemp -d "${TMPDIR:-/var/tmp}/thenar-guest.XXXXXX")
     # shellcheck disable=SC2016 # $1 is the guest's tree, in the hook
     $as_root mmdebstrap --quiet --variant=apt --aptopt='APT::Install-Recommends "false"' \
-        --include="systemd-sysv,dbus-user-session,libpam-systemd,udev,kmod,initramfs-tools,$kernel,apparmor,bubblewrap,python3,procps,e2fsprogs,ca-certificates$browser" \
+        --include="systemd-sysv,dbus-user-session,libpam-systemd,udev,kmod,initramfs-tools,$kernel,apparmor,bubblewrap,python3,procps,e2fsprogs,ca-certificates,curl,less$browser" \
         --customize-hook='echo MODULES=list >"$1/etc/initramfs-tools/conf.d/small"' \
         --customize-hook='printf "virtio_pci\nvirtio_blk\next4\n" >"$1/etc/initramfs-tools/modules"' \
         --customize-hook='chroot "$1" update-initramfs -u >/dev/null' \

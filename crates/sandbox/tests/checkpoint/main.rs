@@ -85,6 +85,7 @@ impl Drop for Shelf {
 #[test]
 fn trees_come_back_and_traps_hold_for_an_ordinary_user_too() {
     desk::again_as_an_ordinary_user(&[
+        "archive::",
         "conform::a_wild",
         "conform::only",
         "conform::any",
