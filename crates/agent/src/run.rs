@@ -391,12 +391,12 @@ impl Run<'_> {
                 FailureKind::Transient if attempt > 1 => format!("{} (after {attempt} tries)", failure.reason),
                 FailureKind::Transient | FailureKind::WindowExceeded | FailureKind::Rejected => failure.reason,
             };
-            return Event::ModelFailed { id, kind: failure.kind, reason };
+            return Event::ModelFailed { id, kind: failure.kind, reason, charged: failure.charged };
         }
         self.watcher.withdrawn(id);
         let retry_in = model::retry_delay(attempt, failure.retry_after, crate::record::jitter());
         let retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
-        Event::ModelAttemptFailed { id, attempt, reason: failure.reason, retry_in_ms }
+        Event::ModelAttemptFailed { id, attempt, reason: failure.reason, retry_in_ms, charged: failure.charged }
     }
 
     /// Whether what is under way has to end now.

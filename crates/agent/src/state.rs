@@ -240,15 +240,16 @@ impl State {
                 self.stage(*id, |call| Stage::Answered { call, digest, allowed, note, at_ms: time_ms });
             }
             Event::EffectStarted { id, boot } => self.started(*id, boot.clone()),
-            Event::ModelAttemptFailed { retry_in_ms, .. } => {
+            Event::ModelAttemptFailed { retry_in_ms, charged, .. } => {
+                self.tried(*charged);
                 if let Some(open) = &mut self.model_call {
-                    open.in_flight = false;
                     open.attempts_failed += 1;
                     open.retry_at_ms = time_ms.saturating_add(*retry_in_ms);
                 }
             }
             Event::ModelReplied { reply, cost, .. } => self.replied(reply, *cost),
-            Event::ModelFailed { kind, reason, .. } => {
+            Event::ModelFailed { kind, reason, charged, .. } => {
+                self.tried(*charged);
                 self.model_call = None;
                 self.model_failure = Some((*kind, reason.clone()));
             }
@@ -362,10 +363,18 @@ impl State {
         self.hand_over = None;
         if let Some(open) = &mut self.model_call {
             (open.attempts_failed, open.retry_at_ms, open.refused) = (0, 0, None);
-            // Its server may have answered, and charged for it.
-            if std::mem::take(&mut open.in_flight) {
-                self.unaccounted = self.unaccounted.plus(open.call.reserved.unwrap_or_default());
-            }
+        }
+        // Its server may have answered.
+        self.tried(true);
+    }
+
+    /// A try that was under way gave nothing. Where its server may have charged for it, it is counted as if it had.
+    fn tried(&mut self, charged: bool) {
+        if let Some(open) = &mut self.model_call
+            && std::mem::take(&mut open.in_flight)
+            && charged
+        {
+            self.unaccounted = self.unaccounted.plus(open.call.reserved.unwrap_or_default());
         }
     }
 

@@ -46,7 +46,15 @@ pub enum Event {
     /// About to happen: from here on the effect is attached to, never started anew.
     EffectStarted { id: EffectId, boot: String },
     /// One try of a model call failed and another follows.
-    ModelAttemptFailed { id: EffectId, attempt: u32, reason: String, retry_in_ms: u64 },
+    ModelAttemptFailed {
+        id: EffectId,
+        attempt: u32,
+        reason: String,
+        retry_in_ms: u64,
+        /// Its server may charge for it: what was reserved counts towards a cap. Absent where it may not, and in older records.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        charged: bool,
+    },
     /// A model call gave a reply. The cost is absent where the price or the usage is not known.
     ModelReplied {
         id: EffectId,
@@ -55,7 +63,14 @@ pub enum Event {
         cost: Option<MicroUsd>,
     },
     /// A model call gave nothing.
-    ModelFailed { id: EffectId, kind: FailureKind, reason: String },
+    ModelFailed {
+        id: EffectId,
+        kind: FailureKind,
+        reason: String,
+        /// Its server may charge for it: what was reserved counts towards a cap. Absent where it may not, and in older records.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        charged: bool,
+    },
     /// A tool call ended.
     ToolFinished { id: EffectId, result: ToolResult },
     /// A limit was reached.

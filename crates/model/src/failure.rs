@@ -15,11 +15,13 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Nothing at all came for the whole time-out.
     pub silent: bool,
+    /// Its server had the request and did not refuse it: it may charge for what it did.
+    pub charged: bool,
 }
 
 impl Failure {
     pub(crate) fn transient(reason: impl Into<String>) -> Self {
-        Self { kind: FailureKind::Transient, reason: reason.into(), retry_after: None, silent: false }
+        Self { kind: FailureKind::Transient, reason: reason.into(), retry_after: None, silent: false, charged: false }
     }
 
     pub(crate) fn rejected(reason: impl Into<String>) -> Self {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use event::Reply;
+use event::{FailureKind, Reply};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
@@ -70,8 +70,7 @@ pub(crate) async fn call(
     let url = address(endpoint, provider, path);
     let request = http.post(&url).header(CONTENT_TYPE, "application/json").body(body.into_bytes());
     let request = authorized(request, endpoint, provider)?;
-    let silence = || silent(idle);
-    let sent = tokio::time::timeout(idle, request.send()).await.map_err(|_| silence())?;
+    let sent = tokio::time::timeout(idle, request.send()).await.map_err(|_| silent(idle))?;
     let mut response = sent.map_err(|error| unreachable_server(&endpoint.base_url, &error))?;
     let status = response.status().as_u16();
     if status != 200 {
@@ -79,9 +78,21 @@ pub(crate) async fn call(
         let body = tokio::time::timeout(idle, read_error(&mut response)).await.unwrap_or_default();
         return Err(refused(provider, status, &headers, &body));
     }
-    let mut decoder = Decoder::of(dialect(provider));
+    let charged = |failure: Failure| Failure { charged: failure.kind != FailureKind::WindowExceeded, ..failure };
+    read(&mut response, Decoder::of(dialect(provider)), idle, on_delta).await.map_err(charged)
+}
+
+/// Reads an answer to its end.
+async fn read(
+    response: &mut reqwest::Response,
+    mut decoder: Decoder,
+    idle: Duration,
+    on_delta: &mut dyn FnMut(Delta),
+) -> Result<Reply, Failure> {
     let cut = |error: reqwest::Error| Failure::transient(format!("the model's answer was cut off: {}", root(&error)));
-    while let Some(chunk) = tokio::time::timeout(idle, response.chunk()).await.map_err(|_| silence())?.map_err(cut)? {
+    while let Some(chunk) =
+        tokio::time::timeout(idle, response.chunk()).await.map_err(|_| silent(idle))?.map_err(cut)?
+    {
         if decoder.push(&chunk, on_delta)? {
             break;
         }
@@ -126,7 +137,7 @@ fn authorized(
 
 fn silent(idle: Duration) -> Failure {
     let reason = format!("the model sent nothing for {} s", idle.as_secs_f32());
-    Failure { silent: true, ..Failure::transient(reason) }
+    Failure { silent: true, charged: true, ..Failure::transient(reason) }
 }
 
 fn unreachable_server(base_url: &str, error: &reqwest::Error) -> Failure {
@@ -134,7 +145,8 @@ fn unreachable_server(base_url: &str, error: &reqwest::Error) -> Failure {
     if error.is_builder() {
         return Failure::rejected(format!("{base_url} is not an address that can be called: {cause}"));
     }
-    Failure::transient(format!("cannot reach the model at {base_url}: {cause}"))
+    let reason = format!("cannot reach the model at {base_url}: {cause}");
+    Failure { charged: !error.is_connect(), ..Failure::transient(reason) }
 }
 
 /// reqwest's own text repeats the address; the cause is at the end of the chain.

@@ -1862,6 +1862,8 @@ export interface components {
         } | {
             /** Format: int32 */
             attempt: number;
+            /** @description Its server may charge for it: what was reserved counts towards a cap. Absent where it may not, and in older records. */
+            charged?: boolean;
             /** @enum {string} */
             event: "model_attempt_failed";
             id: components["schemas"]["EffectId"];
@@ -1875,6 +1877,8 @@ export interface components {
             id: components["schemas"]["EffectId"];
             reply: components["schemas"]["Reply"];
         } | {
+            /** @description Its server may charge for it: what was reserved counts towards a cap. Absent where it may not, and in older records. */
+            charged?: boolean;
             /** @enum {string} */
             event: "model_failed";
             id: components["schemas"]["EffectId"];

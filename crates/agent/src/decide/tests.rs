@@ -153,7 +153,7 @@ fn a_stop_comes_before_all_else() {
 fn back_off_waits_on_the_record() {
     let failed = |retry_in_ms| {
         let reason = "429".to_owned();
-        vec![Event::ModelAttemptFailed { id: event::EffectId(1), attempt: 1, reason, retry_in_ms }]
+        vec![Event::ModelAttemptFailed { id: event::EffectId(1), attempt: 1, reason, retry_in_ms, charged: false }]
     };
     check(vec![start(TaskOptions::default()), failed(60_000)], "wake at 64000");
     let later = vec![Event::TimeReached { at_ms: 5_000 }];

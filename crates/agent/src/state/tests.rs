@@ -186,3 +186,42 @@ fn a_hand_over_is_the_engines_own_call_even_where_the_models_wait() {
     assert_eq!(state.calls[0].stage, super::Stage::Pending);
     assert!(matches!(state.hand_over.unwrap().stage, super::Stage::Requested(_)));
 }
+
+#[test]
+fn a_try_that_its_server_may_charge_for_counts_with_what_was_reserved_over_any_number_of_kills() {
+    let reserved = |id| {
+        let mut events = model_call(id);
+        if let Event::EffectRequested { effect: Effect::Model(call) } = &mut events[0] {
+            call.reserved = Some(event::MicroUsd(5));
+        }
+        events
+    };
+    let check = |after: Vec<Vec<Event>>, committed: u64| {
+        let story = story([vec![created(TaskOptions::default())], reserved(1)].into_iter().chain(after));
+        assert_eq!(story.committed(), event::MicroUsd(committed));
+    };
+    let failed = |charged| {
+        let (id, reason) = (EffectId(1), "cut".to_owned());
+        vec![Event::ModelAttemptFailed { id, attempt: 1, reason, retry_in_ms: 0, charged }]
+    };
+    let gave_up = || {
+        let (id, reason) = (EffectId(1), "cut".to_owned());
+        vec![Event::ModelFailed { id, kind: event::FailureKind::Transient, reason, charged: true }]
+    };
+    check(vec![], 0);
+    check(vec![resumed(10)], 5);
+    check(vec![resumed(10), resumed(10)], 5);
+    check(vec![resumed(10), allowed(1), resumed(10), allowed(1), resumed(10)], 15);
+    check(vec![failed(false), allowed(1), failed(false), resumed(10)], 0);
+    check(vec![failed(true), allowed(1), failed(true)], 10);
+    check(vec![failed(true), resumed(10), allowed(1), resumed(10), allowed(1), gave_up()], 15);
+    check(vec![failed(true), allowed(1), vec![reply(1, "hi", &[])], resumed(10)], 10);
+}
+
+#[test]
+fn a_time_limit_and_steps_are_counted_from_the_first_engine_on() {
+    let options = TaskOptions { max_time_ms: Some(60 * SECOND), max_steps: Some(9), ..TaskOptions::default() };
+    let lives = || [resumed(10), allowed(1)].concat();
+    let state = story([vec![created(options)], model_call(1), lives(), lives(), vec![reply(1, "hi", &[])], lives()]);
+    assert_eq!((state.deadline_ms(), state.steps), (Some(60 * SECOND), 1));
+}

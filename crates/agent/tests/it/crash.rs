@@ -48,6 +48,24 @@ fn a_crash_anywhere_loses_nothing_and_repeats_nothing() {
     }
 }
 
+#[test]
+fn a_limit_of_steps_holds_wherever_the_engine_dies() {
+    for place in [Place::Decided, Place::Landed, Place::Recorded] {
+        for visit in 1.. {
+            let rig = Rig::new(ModelServer::playing(turns()).unwrap());
+            let id = rig.create(TaskOptions { max_steps: Some(2), ..TaskOptions::default() });
+            if rig.go(&id, Start::Fresh, &mut DieAt::new(place, visit)).is_ok() {
+                break;
+            }
+            let summary = rig.go(&id, Start::Resume, &mut NoFaults).unwrap();
+            let told = format!("died at {place:?}, visit {visit}");
+            assert_eq!(summary.cause, Some(StopCause::Limit(LimitKind::Steps)), "{told}: {}", summary.reason);
+            assert_eq!(rig.workspace_file(&id, "log"), "1\n2\n", "{told}");
+            rig.check(&id);
+        }
+    }
+}
+
 /// Dies at the n-th visit of any place, by turns of a generator whose seed names the whole story.
 struct Dice {
     state: u64,

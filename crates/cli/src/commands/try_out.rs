@@ -288,8 +288,13 @@ impl Trial {
 
     /// One call, by the same way and under the same rules as a task's.
     fn call(&self, words: &str, tools: &[Value], shape: &Shape, on_delta: impl FnMut(Delta)) -> Result<Reply, Failure> {
-        let failed =
-            |reason: String| Failure { kind: event::FailureKind::Rejected, reason, retry_after: None, silent: false };
+        let failed = |reason: String| Failure {
+            kind: event::FailureKind::Rejected,
+            reason,
+            retry_after: None,
+            silent: false,
+            charged: false,
+        };
         let tools = event::canonical(&tools);
         let mut conversation = Conversation::shaped(&self.chosen.name, &tools, Some(self.output_max), shape)
             .map_err(|error| failed(error.to_string()))?;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::Signal;
 use serde_json::json;
+use testkit::{Answer, ModelServer};
 
 use crate::desk::{Desk, call, exec, say, until};
 
@@ -78,4 +79,25 @@ fn no_more_is_sent_to_a_host_than_may_be_though_the_engine_is_killed_twice_meanw
     }
     assert!(at_most > SENT_MAX / 4 && sent >= come() && sent <= SENT_MAX, "{at_most} {sent} {}", come());
     desk.run(&["journal", "verify", "t-one"]).code(0);
+}
+
+#[test]
+fn a_cap_on_cost_holds_though_the_engine_is_killed_in_the_middle_of_each_call() {
+    let server = ModelServer::start(|_, _| Answer::Silence).unwrap();
+    let desk = Desk::new().with("OPENAI_BASE_URL", &server.base_url());
+    desk.config("[models.\"openai:scripted\"]\ninput_price = 1.0\noutput_price = 10.0\nmax_output = 100\n");
+    let killed = |arguments: &[&str], requests: usize| {
+        let running = desk.start(arguments);
+        assert!(server.wait_for(requests));
+        running.signal(Signal::KILL);
+        running.end().code(1_009);
+    };
+    killed(&["run", "--model", "openai:scripted", "--id", "t-one", "--max-cost", "1", "Work"], 1);
+    let reserved = desk.events("t-one").iter().find_map(|event| event["effect"]["reserved"].as_u64()).unwrap();
+    // Room for two calls and not for three: each may have been charged for.
+    let cap = format!("{:.6}", reserved as f64 * 2.5 / 1e6);
+    killed(&["task", "resume", "t-one", "--max-cost", &cap], 2);
+    let ran = desk.run(&["task", "resume", "t-one", "--json"]).code(3);
+    assert_eq!(ran.json()["cause"], json!({ "limit": "cost" }));
+    assert_eq!(server.seen().len(), 2, "a third call was made");
 }

@@ -30,7 +30,7 @@ fn status(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
 fn a_busy_server_says_how_long_to_wait() {
     let failure = check(status(429, &[("retry-after", "7")], "{}"), FailureKind::Transient, "429");
     assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
-    assert!(!failure.silent);
+    assert!(!failure.silent && !failure.charged);
 }
 
 #[test]
@@ -50,21 +50,23 @@ fn a_full_window_is_no_broken_server() {
 fn a_refusal_says_what_to_do_and_never_repeats_the_key() {
     let body = r#"{"error":{"message":"Incorrect API key provided: sk-not-a-real-key."}}"#;
     let failure = check(status(401, &[], body), FailureKind::Rejected, "Check OPENAI_API_KEY");
+    assert!(!failure.charged, "what was refused costs nothing");
     assert!(failure.reason.contains("[key]") && !failure.reason.contains("sk-not"), "{failure}");
     check(status(404, &[], ""), FailureKind::Rejected, "thenar models");
 }
 
 #[test]
 fn an_error_in_the_stream_is_no_reply() {
-    check(Answer::ErrorInStream("overloaded".into()), FailureKind::Transient, "overloaded");
+    assert!(check(Answer::ErrorInStream("overloaded".into()), FailureKind::Transient, "overloaded").charged);
 }
 
 #[test]
 fn a_connection_that_breaks_is_worth_another_try() {
-    check(Answer::Reset, FailureKind::Transient, "cannot reach the model");
+    let had_it = check(Answer::Reset, FailureKind::Transient, "cannot reach the model").charged;
+    assert!(had_it, "a server that had the request may charge for it");
     let turn = Turn::exec("echo half");
     for pieces in 0..4 {
-        check(Answer::Half(turn.clone(), pieces), FailureKind::Transient, "cut off");
+        assert!(check(Answer::Half(turn.clone(), pieces), FailureKind::Transient, "cut off").charged);
     }
 }
 
@@ -93,7 +95,8 @@ fn nobody_there_and_no_address_at_all() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let gone = format!("http://{}/v1", listener.local_addr().unwrap());
     drop(listener);
-    assert_eq!(call_at(settings(&gone)).0.unwrap_err().kind, FailureKind::Transient);
+    let failure = call_at(settings(&gone)).0.unwrap_err();
+    assert!(failure.kind == FailureKind::Transient && !failure.charged, "{failure}");
     let failure = call_at(settings("localhost/v1")).0.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Rejected, "{failure}");
 }
