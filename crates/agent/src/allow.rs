@@ -11,7 +11,9 @@ use crate::{Because, Error};
 /// Places that may be named for one task.
 pub const PLACES_NAMED_MAX: usize = 200;
 /// The ports that a host without one means.
-const WEB: [u16; 2] = [80, 443];
+const WEB: [u16; 2] = [80, HTTPS];
+/// Where nobody speaks in clear.
+const HTTPS: u16 = 443;
 
 /// One place, or many.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +161,13 @@ pub(crate) fn named(allowed: &[String], host: &Host, port: u16) -> Option<Option
     covering.first().map(|allowed| allowed.leads_to(port))
 }
 
+/// Whether the person named this very port of the host, and it is not the one of HTTPS: a secret may go there unsealed, because who
+/// decides what is spoken on a port that is open anyway is a program in the computer.
+pub(crate) fn named_in_clear(allowed: &[String], host: &Host, port: u16) -> bool {
+    let mut all = allowed.iter().filter_map(|text| Allowed::parse(text).ok());
+    port != HTTPS && all.any(|one| one.port == Some(port) && one.covers(host, port))
+}
+
 /// The list in its one form, each place once.
 pub fn allow_list(texts: &[String]) -> Result<Vec<String>, Error> {
     if texts.len() > PLACES_NAMED_MAX {
@@ -215,6 +224,23 @@ mod tests {
         let both = ["*".to_owned(), "a.example=10.0.0.1".to_owned()];
         let at = named(&both, &Host::parse("a.example").unwrap(), 443);
         assert_eq!(at, Some(Some("10.0.0.1:443".parse().unwrap())));
+    }
+
+    #[test]
+    fn a_secret_goes_in_clear_only_to_a_port_that_was_named() {
+        for (list, host, port, clear) in [
+            ("api.example", "api.example", 80, false),
+            ("api.example", "api.example", 443, false),
+            ("api.example:443", "api.example", 443, false),
+            ("api.example:80", "api.example", 80, true),
+            ("api.example:8080=10.0.0.1", "api.example", 8080, true),
+            ("api.example:8080", "api.example", 80, false),
+            ("*.example:80", "api.example", 80, true),
+            ("other.example:80", "api.example", 80, false),
+        ] {
+            let found = named_in_clear(&[list.to_owned()], &Host::parse(host).unwrap(), port);
+            assert_eq!(found, clear, "{list} for {host}:{port}");
+        }
     }
 
     #[test]

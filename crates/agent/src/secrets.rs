@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use sandbox::egress::{Authority, Host, Secret};
 use serde_json::{Value, json};
 
-use crate::allow::named;
+use crate::allow::{named, named_in_clear};
 use crate::{Because, Error};
 
 /// Its name in the data folder.
@@ -123,7 +123,8 @@ impl Secrets {
             let entry = all.get(name)?;
             let kept = kept(name, entry)?;
             named(&kept.hosts, host, port)?;
-            Secret::new(&kept.placeholder, entry.get("value")?.as_str()?)
+            let secret = Secret::new(&kept.placeholder, entry.get("value")?.as_str()?)?;
+            Some(if named_in_clear(&kept.hosts, host, port) { secret.in_clear_too() } else { secret })
         };
         names.iter().filter_map(one).collect()
     }

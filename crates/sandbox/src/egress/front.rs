@@ -11,6 +11,7 @@ use super::head::{self, After, Bad, Head};
 use super::hello::{self, HELLO_BYTES_MAX, Hello};
 use super::intercept::{self, Between};
 use super::relay::{self, Parting, Passed, Upward};
+use super::secret::Going;
 use super::socks::{self, Reply};
 use super::tunnel::Tunnel;
 use super::{Admitted, Attempt, Closed, EgressGate, Host, Refusal, Way, dial};
@@ -142,7 +143,7 @@ impl Front<'_> {
             Err(refusal) => return self.say(403, &refusal),
         };
         let authority = if attempt.port == 80 { attempt.host.alone() } else { attempt.host.with_port(attempt.port) };
-        head.fill_in(open.admitted.grant.secrets());
+        head.fill_in(open.admitted.grant.secrets(), Going::InClear);
         let mut first = head.written(&authority, path, After::Close);
         first.extend_from_slice(&rest[..own]);
         self.pass(open, first, Upward::Rest(body))?;
@@ -253,6 +254,7 @@ impl Front<'_> {
             grant: &grant,
             authority,
             until: Instant::now() + FIRST_WAIT,
+            patience: FIRST_WAIT,
         };
         let passed = intercept::pass(&between, heard);
         self.close(&open.admitted, Some(open.address), passed);

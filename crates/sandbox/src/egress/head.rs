@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::time::Instant;
 
 use super::body::Body;
+use super::secret::Going;
 use super::{Host, Refusal, Secret};
 
 /// The longest head.
@@ -201,10 +202,10 @@ impl Head {
         }
     }
 
-    /// Puts secrets in the place of their placeholders.
-    pub(crate) fn fill_in(&mut self, secrets: &[Secret]) {
+    /// Puts secrets in the place of their placeholders, those that may go like this.
+    pub(crate) fn fill_in(&mut self, secrets: &[Secret], going: Going) {
         for (_, value) in &mut self.headers {
-            for secret in secrets {
+            for secret in secrets.iter().filter(|secret| secret.may_go(going)) {
                 if let Some(filled) = secret.put_into(value) {
                     *value = filled;
                 }

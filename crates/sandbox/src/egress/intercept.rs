@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::ops::DerefMut;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
@@ -14,6 +14,7 @@ use rustls::{ClientConnection, ConnectionCommon, ServerConnection, SideData};
 use super::authority::Authority;
 use super::head::{self, After, Bad};
 use super::relay::{self, Passed, Side, Upward};
+use super::secret::Going;
 use super::{Grant, Host, Refusal};
 
 /// What is handed to TLS at one time.
@@ -29,6 +30,8 @@ pub(crate) struct Between<'a> {
     pub(crate) authority: &'a Authority,
     /// When the program must have said what it wants.
     pub(crate) until: Instant,
+    /// How long the server may take to prove who it is.
+    pub(crate) patience: Duration,
 }
 
 /// Passes one request. `heard` is what the program has said already.
@@ -55,7 +58,7 @@ fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>)
     let config = between.authority.speaking_for(&name).map_err(&with_program)?;
     let session = ServerConnection::new(config).map_err(io::Error::other).map_err(&with_program)?;
     let mut client = Tls { session, stream: Arc::clone(between.client), before: io::Cursor::new(heard) };
-    client.shake_hands().map_err(&with_program)?;
+    client.shake_hands(between.until).map_err(&with_program)?;
     *tls_name = client.session.server_name().map(str::to_owned);
     if tls_name.as_deref().is_some_and(|name| Host::parse(name).as_ref() != Ok(between.host)) {
         let why = format!("its TLS asks for another name, and {} was permitted", between.host);
@@ -69,7 +72,7 @@ fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>)
     let authority = head.asks_for(between.host, between.port)?;
     let mut body = head.body().map_err(wrong)?;
     let own = body.feed(&rest).map_err(wrong)?;
-    head.fill_in(between.grant.secrets());
+    head.fill_in(between.grant.secrets(), Going::Sealed);
     let mut first = head.written(&authority, &head.target, After::Close);
     first.extend_from_slice(&rest[..own]);
 
@@ -78,7 +81,7 @@ fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>)
     let session = ClientConnection::new(between.authority.towards_servers(), name);
     let session = session.map_err(io::Error::other).map_err(&with_server)?;
     let mut server = Tls { session, stream: Arc::clone(between.server), before: io::Cursor::default() };
-    server.shake_hands().map_err(&with_server)?;
+    server.shake_hands(Instant::now() + between.patience).map_err(&with_server)?;
     let ready = relay::unwaiting(between.client).and_then(|()| relay::unwaiting(between.server));
     ready.map_err(failed("egress.tls", "use the connection"))?;
     Ok((client, server, first, Upward::Rest(body)))
@@ -97,8 +100,12 @@ where
     S: DerefMut<Target = ConnectionCommon<D>>,
     D: SideData,
 {
-    fn shake_hands(&mut self) -> io::Result<()> {
+    /// Each byte may come in time, and the whole never: it has an end of its own.
+    fn shake_hands(&mut self, until: Instant) -> io::Result<()> {
         while self.session.is_handshaking() {
+            if Instant::now() >= until {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             self.push()?;
             if self.session.wants_read() {
                 self.take_in()?;
@@ -186,5 +193,79 @@ struct Waiting<'a, T>(&'a mut T);
 impl<T: Side> Read for Waiting<'_, T> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.0.read(into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
+    use super::*;
+    use crate::egress::Ceilings;
+
+    /// Two ends of a connection.
+    fn line() -> (Arc<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Arc::new(one), listener.accept().unwrap().0)
+    }
+
+    /// Says the beginning of a record of TLS, byte by byte, for as long as it is heard.
+    fn drip(mut to: TcpStream) {
+        let said = [0x16, 3, 3, 0x3f, 0xff].into_iter().chain(std::iter::repeat(0));
+        for byte in said {
+            if to.write_all(&[byte]).is_err() {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn whoever_shakes_hands_for_ever_is_left_on_either_side() {
+        let authority = Arc::new(Authority::of_key(&Authority::new_key().unwrap(), Vec::new()).unwrap());
+        let hour = Duration::from_secs(3_600);
+        let ceilings = Ceilings { bytes_up: 1 << 20, bytes_down: 1 << 20, connections: 1, holds: hour };
+        let grant = Grant::new(1, None, ceilings);
+        let host = Host::parse("api.test").unwrap();
+        let a_little = Duration::from_millis(200);
+        for slow_program in [true, false] {
+            let ((client, program), (server, far)) = (line(), line());
+            let (until, patience) = if slow_program { (a_little, hour) } else { (hour, a_little) };
+            let until = Instant::now() + until;
+            let (client, server, authority) = (&client, &server, &*authority);
+            let between = Between { client, server, host: &host, port: 443, grant: &grant, authority, until, patience };
+            let passed = std::thread::scope(|scope| {
+                if slow_program {
+                    scope.spawn(|| drip(program));
+                } else {
+                    scope.spawn(|| ask(program, authority));
+                    scope.spawn(|| drip(far));
+                }
+                let passed = pass(&between, Vec::new());
+                // Neither is heard any more.
+                for end in [client, server] {
+                    let _ = end.shutdown(std::net::Shutdown::Both);
+                }
+                passed
+            });
+            let rule = if slow_program { "egress.tls" } else { "egress.certificate" };
+            assert_eq!(passed.refused.map(|refusal| refusal.rule).as_deref(), Some(rule));
+        }
+    }
+
+    /// A program that believes this authority and asks for a page.
+    fn ask(line: TcpStream, authority: &Authority) {
+        let certificate = CertificateDer::from_pem_slice(authority.certificate().as_bytes()).unwrap();
+        let config = Authority::of_key(&Authority::new_key().unwrap(), vec![certificate]).unwrap().towards_servers();
+        let name = ServerName::try_from("api.test").unwrap();
+        let mut session = ClientConnection::new(config, name).unwrap();
+        let mut line = line;
+        let mut stream = rustls::Stream::new(&mut session, &mut line);
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n");
+        let _ = stream.read(&mut [0]);
     }
 }

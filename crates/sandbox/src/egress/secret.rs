@@ -28,14 +28,36 @@
 pub struct Secret {
     placeholder: Vec<u8>,
     value: Vec<u8>,
+    in_clear: bool,
+}
+
+/// How a request travels on from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Going {
+    /// Inside TLS to a server that proved who it is.
+    Sealed,
+    /// As it is, for everybody on the way to read.
+    InClear,
 }
 
 impl Secret {
-    /// A value for the headers of requests; one that could end a header is none.
+    /// A value for the headers of requests inside TLS; one that could end a header is none.
     pub fn new(placeholder: &str, value: &str) -> Option<Self> {
         let sound = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
         let (placeholder_bytes, value_bytes) = (placeholder.as_bytes().to_vec(), value.as_bytes().to_vec());
-        (sound(placeholder) && sound(value)).then_some(Self { placeholder: placeholder_bytes, value: value_bytes })
+        let secret = Self { placeholder: placeholder_bytes, value: value_bytes, in_clear: false };
+        (sound(placeholder) && sound(value)).then_some(secret)
+    }
+
+    /// The same for plain requests too: its owner said so of the place it is for. What runs in the computer must not be the one who says.
+    #[must_use]
+    pub fn in_clear_too(self) -> Self {
+        Self { in_clear: true, ..self }
+    }
+
+    /// Whether it may go like this.
+    pub(crate) fn may_go(&self, going: Going) -> bool {
+        self.in_clear || going == Going::Sealed
     }
 
     /// A header's value with the secret in its place, if the placeholder is in it.

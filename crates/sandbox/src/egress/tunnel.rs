@@ -5,6 +5,7 @@ use super::body::Body;
 use super::head::{self, After, HEAD_BYTES_MAX, Head};
 use super::hello::{self, Hello};
 use super::opening::{self, Opening};
+use super::secret::Going;
 use super::{Host, Refusal, Secret};
 
 /// A program's side of a tunnel.
@@ -71,11 +72,13 @@ impl Tunnel {
     pub(crate) fn answered(&mut self, answer: &[u8]) -> bool {
         let Phase::Switching(heard) = &mut self.phase else { return false };
         heard.extend_from_slice(&answer[..answer.len().min(HEAD_BYTES_MAX)]);
-        match switched(heard) {
+        self.phase = match switched(heard) {
+            Some(true) => Phase::Beginning,
+            Some(false) => Phase::Head,
+            // Whoever announces an answer without end gives none: it is not kept, nor read anew with every piece.
+            None if heard.len() > HEAD_BYTES_MAX => Phase::Head,
             None => return false,
-            Some(true) => self.phase = Phase::Beginning,
-            Some(false) => self.phase = Phase::Head,
-        }
+        };
         true
     }
 
@@ -219,7 +222,7 @@ impl Tunnel {
         let body = head.body().map_err(wrong)?;
         // Only the answer to a first request is sure to be the first answer.
         let switches = self.first && body.is_over() && head.switches();
-        head.fill_in(secrets);
+        head.fill_in(secrets, Going::InClear);
         let written = head.written(&authority, &head.target, if switches { After::Switch } else { After::AsSaid });
         if !written.starts_with(&self.held[..self.passed]) {
             return Err(wrong("the request line holds signs that it must not"));

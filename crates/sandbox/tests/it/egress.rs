@@ -279,7 +279,7 @@ fn a_secret_is_put_in_on_the_way_and_is_nowhere_inside() {
     let (gate, plain, secure, other) = (TestGate::new(), Site::plain(), Site::secure("api.test"), Site::plain());
     let key = Authority::new_key().unwrap();
     let authority = Arc::new(Authority::of_key(&key, vec![secure.certificate()]).unwrap());
-    let secrets = || vec![Secret::new("thenar-secret-x", "the-value").unwrap()];
+    let secrets = || vec![Secret::new("thenar-secret-x", "the-value").unwrap().in_clear_too()];
     for (place, at) in [("api.test:80", plain.address), ("api.test:443", secure.address)] {
         let grant = Grant::new(1, Some(at), PLENTY).with_secrets(secrets(), Arc::clone(&authority));
         gate.put(place, grant);
@@ -300,6 +300,29 @@ fn a_secret_is_put_in_on_the_way_and_is_nowhere_inside() {
     }
     assert_eq!((plain.heads().len(), secure.heads().len()), (1, 3));
     assert!(other.heads()[0].contains("Bearer thenar-secret-x\r\n"), "another host gets the placeholder");
+}
+
+#[test]
+fn a_secret_that_is_for_tls_goes_out_in_no_other_way() {
+    let (gate, site) = (TestGate::new(), Site::plain());
+    let authority = Arc::new(Authority::of_key(&Authority::new_key().unwrap(), Vec::new()).unwrap());
+    for place in ["api.test:80", "api.test:443"] {
+        let secrets = vec![Secret::new("thenar-secret-x", "the-value").unwrap()];
+        gate.put(place, Grant::new(1, Some(site.address), PLENTY).with_secrets(secrets, Arc::clone(&authority)));
+    }
+    let (_desk, computer, _egress) = computer(&gate);
+    // As a hostile program would: in plain HTTP, also in tunnels, also to where TLS is spoken.
+    for way in [
+        "http://api.test/a",
+        &format!("{PROXY} http://api.test/a"),
+        &format!("{PROXY} -p http://api.test:443/a"),
+        "--socks5-hostname 127.0.0.1:1080 http://api.test:443/a",
+    ] {
+        let said = curl(&computer, &format!("-H 'X: thenar-secret-x' {way}"));
+        assert_eq!(said, "this is /a, and 0 bytes came\n200", "{way}");
+    }
+    let heads = site.heads();
+    assert!(heads.len() == 4 && heads.iter().all(|head| head.contains("X: thenar-secret-x\r\n")), "{heads:#?}");
 }
 
 #[test]

@@ -175,7 +175,7 @@ line.sendall(b'\\nb\\n'); print(hear(6))";
 fn a_secret_is_put_into_plain_requests_in_a_tunnel_too() {
     let (gate, site) = (TestGate::new(), Site::plain());
     let authority = Arc::new(Authority::of_key(&Authority::new_key().unwrap(), Vec::new()).unwrap());
-    let secrets = vec![Secret::new("thenar-secret-x", "the-value").unwrap()];
+    let secrets = vec![Secret::new("thenar-secret-x", "the-value").unwrap().in_clear_too()];
     let grant = Grant::new(1, Some(site.address), PLENTY).with_secrets(secrets, authority);
     gate.put("api.test:80", grant);
     let (_desk, computer, _egress) = computer(&gate);

@@ -201,6 +201,18 @@ fn where_the_server_changes_nothing_requests_go_on_being_read() {
 }
 
 #[test]
+fn an_answer_that_is_announced_without_end_is_not_waited_for() {
+    let announced = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(20);
+    let mut tunnel = tunnel();
+    tunnel.said(UPGRADE.into(), &[]).unwrap();
+    let pieces = (0..10_000).position(|_| tunnel.answered(&announced));
+    assert!(pieces.is_some_and(|pieces| pieces * announced.len() <= 2 * HEAD_BYTES_MAX), "{pieces:?}");
+    // What the program says goes on being read, and a change that comes later is none.
+    assert_eq!(tunnel.said(GET.into(), &[]).unwrap(), GET.as_bytes());
+    assert!(!tunnel.answered(b"HTTP/1.1 101 Switching Protocols\r\n\r\n") && !tunnel.is_free());
+}
+
+#[test]
 fn only_a_first_request_may_change_the_protocol_and_none_to_plain_http_2() {
     let without = "GET /chat HTTP/1.1\r\nHost: shop.test\r\nX: 1\r\n\r\n";
     passes(&[GET, UPGRADE].concat(), &[GET, without].concat());
@@ -209,8 +221,10 @@ fn only_a_first_request_may_change_the_protocol_and_none_to_plain_http_2() {
 
 #[test]
 fn a_secret_is_put_into_each_request() {
-    let secrets = [Secret::new("holder-1", "value").unwrap()];
+    let secrets = || Secret::new("holder-1", "value").unwrap();
     let with = |value: &str| format!("GET / HTTP/1.1\r\nHost: shop.test\r\nX: {value}\r\n\r\n");
-    let passed = tunnel().said(with("holder-1").repeat(2).into_bytes(), &secrets).unwrap();
-    assert_eq!(String::from_utf8(passed).unwrap(), with("value").repeat(2));
+    for (secret, sent) in [(secrets().in_clear_too(), "value"), (secrets(), "holder-1")] {
+        let passed = tunnel().said(with("holder-1").repeat(2).into_bytes(), &[secret]).unwrap();
+        assert_eq!(String::from_utf8(passed).unwrap(), with(sent).repeat(2), "in clear only where its owner said so");
+    }
 }
