@@ -345,6 +345,22 @@ pub(crate) fn is_locked(file: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(c_int::from(lock.l_type) != libc::F_UNLCK)
 }
 
+/// Whether nobody has a file open for writing, or mapped so, whatever became of the descriptor; nothing where the system does not say.
+pub(crate) fn nobody_writes(file: BorrowedFd<'_>) -> Option<bool> {
+    /// Not in every libc.
+    const F_SETSIG: c_int = 10;
+    const F_SETLEASE: c_int = 1024;
+    // SAFETY: takes integers only, and sets what belongs to this descriptor alone.
+    let set = |what, value: c_int| check(c_long::from(unsafe { libc::fcntl(file.as_raw_fd(), what, value) }));
+    // Whoever opens it in the moment between is told of by a signal: one that ends nobody.
+    set(F_SETSIG, libc::SIGURG).ok()?;
+    match set(F_SETLEASE, libc::F_RDLCK) {
+        Ok(_) => set(F_SETLEASE, libc::F_UNLCK).ok().map(|_| true),
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Some(false),
+        Err(_) => None,
+    }
+}
+
 fn whole_file(kind: c_int) -> libc::flock {
     // SAFETY: all fields of this plain structure may be zero: from the start, to the end, whoever it is.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };

@@ -1,8 +1,8 @@
 //! What is remembered of the tree as the last checkpoint found it: enough to know a file again that nobody has touched, without opening it.
 //!
 //! A cache: lost or damaged, everything is read again. The time of the last change to a file's inode cannot be set by anybody, so
-//! nobody can hide a change from it; a file that was changed so shortly before it was read that another change might bear the same time
-//! (see [`super::times`]) is not remembered. After a loss of power contents may be older than their times say, so nothing is remembered beyond the machine's boot.
+//! nobody can hide a change from it; a file that was changed so shortly before it was read that another change might bear the same time,
+//! or that somebody may be writing to through a mapping (see [`super::times`]), is not remembered. After a loss of power contents may be older than their times say, so nothing is remembered beyond the machine's boot.
 
 use std::fs;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -13,7 +13,7 @@ use rustix::fs::Stat;
 use super::Id;
 use super::codec::{Garbled, Input};
 use super::listing::Moment;
-use super::times::Times;
+use super::times::{Times, Writers};
 use crate::Result;
 
 const FILE: &str = "remembered";
@@ -42,10 +42,10 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// An entry that was looked at no earlier than `looked`.
-    pub(super) fn of(stat: &Stat, times: Times, looked: Moment) -> Self {
+    /// An entry that was looked at no earlier than `looked`, and which these could change then.
+    pub(super) fn of(stat: &Stat, times: Times, looked: Moment, writers: Writers) -> Self {
         let changed = changed(stat);
-        if times.tell(changed, looked) { Self { number: stat.st_ino, changed } } else { Self::default() }
+        if times.tell(changed, looked, writers) { Self { number: stat.st_ino, changed } } else { Self::default() }
     }
 
     /// Whether the entry is provably as it was.

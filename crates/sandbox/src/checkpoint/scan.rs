@@ -13,7 +13,7 @@ use super::cut::{Cutter, Reading, Stopped};
 use super::listing::{Entries, Entry, Kind, Left, Listing, Moment, Part, order};
 use super::pack::{ChunkId, Packs, Writer};
 use super::remembered::{Row, Tree, changed};
-use super::times::Times;
+use super::times::{Times, Writers};
 use super::walk::{Met, TooMany, Walk, What};
 use super::{Bound, Bounds, Changes, Counts, garbled};
 use crate::{Error, Result};
@@ -253,7 +253,7 @@ impl Scan<'_, '_> {
                     Some(known) => known.attributes.clone(),
                     None => self.walk.opened().map(super::attributes::read).unwrap_or_default(),
                 };
-                let row = if known.is_some() { row } else { Row::of(&met.stat, self.times, looked) };
+                let row = if known.is_some() { row } else { Row::of(&met.stat, self.times, looked, Writers::None) };
                 Ok(Some((self.describe(met, &met.stat, Kind::Folder, attributes), row)))
             }
             What::Symlink => {
@@ -265,7 +265,7 @@ impl Scan<'_, '_> {
                         let target = target.into_bytes();
                         let fits = target.len() <= TARGET_BYTES_MAX;
                         let kind = if fits { Kind::Symlink { target } } else { Kind::Left(Left::TooMuch) };
-                        (kind, Row::of(&met.stat, self.times, looked))
+                        (kind, Row::of(&met.stat, self.times, looked, Writers::None))
                     }
                 };
                 Ok(Some((self.describe(met, &met.stat, kind, Vec::new()), row)))
@@ -352,6 +352,8 @@ impl Scan<'_, '_> {
         loop {
             let looked = Times::now();
             let before = stat_of(&file)?;
+            // Whoever comes after this to write is seen by the time that this leaves.
+            let writers = self.times.writers(&file);
             let kind = match self.content(&file, &before, known) {
                 Ok(kind) => kind,
                 Err(Stopped::TooTorn) => Kind::Left(Left::TooMuch),
@@ -369,7 +371,7 @@ impl Scan<'_, '_> {
             }
             self.seen.counts.disturbed += u64::from(!steady);
             self.room_for(kind.data_bytes())?;
-            let row = if steady { Row::of(&after, self.times, looked) } else { Row::default() };
+            let row = if steady { Row::of(&after, self.times, looked, writers) } else { Row::default() };
             return Ok(Some((self.describe(met, &after, kind, attributes), row)));
         }
     }

@@ -117,6 +117,35 @@ fn a_change_in_the_same_tick_and_of_the_same_size_is_seen() {
 }
 
 #[test]
+#[expect(unsafe_code, reason = "a mapping has no safe interface")]
+fn a_change_through_a_mapping_is_seen_though_it_leaves_no_time() {
+    use std::os::fd::AsRawFd;
+    let mut shelf = Shelf::new();
+    let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(shelf.at("mapped")).unwrap();
+    file.set_len(4096).unwrap();
+    let (number, shared) = (file.as_raw_fd(), libc::MAP_SHARED);
+    // SAFETY: a new mapping of a file of our own, at a place of the kernel's choice.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, shared, number, 0) };
+    assert_ne!(page, libc::MAP_FAILED);
+    // The mapping outlives the descriptor.
+    drop(file);
+    // SAFETY: within the mapping, which nobody else writes to.
+    let put = |byte: u8| unsafe { page.cast::<u8>().write_volatile(byte) };
+    for byte in 1..=20 {
+        put(byte);
+        let taken = shelf.take();
+        let kept = shelf.store.read_file(sandbox::checkpoint::Side::At(taken.id), "mapped".as_ref(), 0, 1).unwrap();
+        assert_eq!(kept.unwrap().bytes, [byte]);
+    }
+    let first = shelf.last.unwrap();
+    put(99);
+    assert_eq!(shelf.restore(first).differing, 0);
+    assert_eq!(fs::read(shelf.at("mapped")).unwrap()[0], 20, "and it is put back");
+    // SAFETY: the mapping of above, used no more.
+    assert_eq!(unsafe { libc::munmap(page, 4096) }, 0);
+}
+
+#[test]
 fn a_time_that_is_set_back_hides_nothing() {
     let mut shelf = Shelf::new();
     fs::write(shelf.at("file"), "before").unwrap();
