@@ -4,7 +4,7 @@
 
 use std::ffi::CStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -145,12 +145,40 @@ fn copy_entry(from: &OwnedFd, to: &OwnedFd, name: &CStr, path: &Path, copied: &m
 }
 
 /// The bytes of a file, then its mode, owner and time.
-fn copy_content(mut from: File, mut to: File) -> io::Result<u64> {
-    let bytes = io::copy(&mut from, &mut to)?;
+fn copy_content(from: File, to: File) -> io::Result<u64> {
+    let bytes = copy_data(&from, &to)?;
     let about = rustix::fs::fstat(&from)?;
     own(to.as_fd(), &about);
     rustix::fs::fchmod(&to, Mode::from_raw_mode(about.st_mode & MODE_BITS))?;
     rustix::fs::futimens(&to, &times(&about))?;
+    Ok(bytes)
+}
+
+/// What was there at first, and no more: a program may write without end. What was never written takes no room in the copy
+/// either: a file may say that it is larger than any disk.
+fn copy_data(mut from: &File, mut to: &File) -> io::Result<u64> {
+    let size = from.metadata()?.len();
+    let mut at = 0;
+    while at < size {
+        let begin = match rustix::fs::seek(from, rustix::fs::SeekFrom::Data(at)) {
+            Ok(begin) => begin,
+            // Nothing but a hole follows, or it is shorter by now.
+            Err(Errno::NXIO) => break,
+            // A file system without holes.
+            Err(Errno::INVAL | Errno::NOTSUP) => at,
+            Err(error) => return Err(error.into()),
+        };
+        let end = rustix::fs::seek(from, rustix::fs::SeekFrom::Hole(begin)).unwrap_or(size).min(size);
+        let Some(bytes) = end.checked_sub(begin).filter(|bytes| *bytes > 0) else { break };
+        from.seek(io::SeekFrom::Start(begin))?;
+        to.seek(io::SeekFrom::Start(begin))?;
+        if io::copy(&mut from.take(bytes), &mut to)? < bytes {
+            break;
+        }
+        at = end;
+    }
+    let bytes = size.min(from.metadata()?.len());
+    to.set_len(bytes)?;
     Ok(bytes)
 }
 
@@ -202,6 +230,34 @@ mod tests {
         assert!(copy_tree(&from, &to).is_err(), "nothing is copied over");
         fs::set_permissions(from.join("deep"), fs::Permissions::from_mode(0o700)).unwrap();
         fs::set_permissions(to.join("deep"), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn what_was_never_written_takes_no_room_in_the_copy() {
+        use std::os::unix::fs::FileExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir(&from).unwrap();
+        let huge = File::create(from.join("huge")).unwrap();
+        // Far more than there is room for on the disk.
+        huge.set_len(1 << 43).unwrap();
+        for (at, word) in [(0, "begin"), (1 << 42, "middle")] {
+            huge.write_all_at(word.as_bytes(), at).unwrap();
+        }
+        fs::write(from.join("plain"), vec![7; 300_000]).unwrap();
+        File::create(from.join("empty")).unwrap().set_len(5_000_000).unwrap();
+        let copied = copy_tree(&from, &to).unwrap();
+        assert_eq!((copied.files, copied.bytes, copied.left_out), (3, (1 << 43) + 5_300_000, 0));
+        let copy = File::open(to.join("huge")).unwrap();
+        let about = copy.metadata().unwrap();
+        assert!(about.len() == 1 << 43 && about.blocks() < 1_000, "{} blocks", about.blocks());
+        for (at, word) in [(0, "begin\0"), (1 << 42, "middle\0")] {
+            let mut read = vec![1; word.len()];
+            copy.read_exact_at(&mut read, at).unwrap();
+            assert_eq!(String::from_utf8(read).unwrap(), word);
+        }
+        assert!(fs::read(to.join("plain")).unwrap() == vec![7; 300_000]);
+        assert_eq!(fs::metadata(to.join("empty")).unwrap().len(), 5_000_000);
     }
 
     #[test]
