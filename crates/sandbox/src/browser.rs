@@ -19,6 +19,10 @@ const FULL: &[&str] = &[
     "/usr/lib64/chromium-browser/chromium-browser",
 ];
 
+/// The last words of a browser that was ended because pages had it keep too much.
+pub const TOO_MUCH_KEPT: &str = "pages had the browser keep more than it has room for on the disk: it was ended, and what it kept was removed \
+    (sign-ins and the like, downloads that were not brought in, copies of files given to pages)";
+
 /// What is read of the names of downloads.
 const NAMES_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
@@ -113,6 +117,8 @@ impl Computer {
 /// The folders of a computer's browser on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folders {
+    /// The one that they are all in.
+    all: PathBuf,
     /// Cookies, caches and the like: `/profile` inside.
     pub profile: PathBuf,
     /// What pages gave: `/downloads` inside.
@@ -135,7 +141,18 @@ impl Folders {
         let browser = dir.join("browser");
         let [profile, downloads, uploads, names] =
             ["profile", "downloads", "uploads", "names"].map(|name| browser.join(name));
-        Self { profile, downloads, uploads, names }
+        Self { all: browser, profile, downloads, uploads, names }
+    }
+
+    pub(crate) fn all(&self) -> &Path {
+        &self.all
+    }
+
+    /// Removes what a browser that has ended kept. What cannot be removed is in the way of the next one, which says so.
+    pub(crate) fn clear(&self) {
+        for folder in [&self.profile, &self.downloads, &self.uploads] {
+            let _ = crate::checkpoint::remove_tree(folder);
+        }
     }
 
     /// What the page called a file among the downloads, whoever listened when it came.

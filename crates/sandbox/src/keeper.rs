@@ -108,7 +108,7 @@ fn keep() -> io::Result<()> {
     let warden = Warden::new(&spec, group, (launched.init.as_raw_nonzero().get(), scratch));
     let mut keeper = Keeper {
         table: Table::new(&spec, ledger, launched.control, warden),
-        browsers: browser::Browsers::new(&spec.dir, launched.shared),
+        browsers: browser::Browsers::new(&spec, launched.shared),
         outlets,
         deadline_unix_ms: spec.deadline_unix_ms,
         idle: Duration::from_millis(spec.limits.idle_ms),

@@ -62,6 +62,10 @@ pub struct Limits {
     pub workspace_bytes: u64,
     /// Files and folders in the workspace; in a person's folder, those that are added.
     pub workspace_files: u64,
+    /// Room on the disk for what the browser keeps: its profile, downloads on their way, files given to pages.
+    pub browser_bytes: u64,
+    /// Files and folders of it.
+    pub browser_files: u64,
     /// Open descriptors of one process.
     pub open_files: u64,
     /// The largest file that can be written.
@@ -91,6 +95,8 @@ impl Default for Limits {
             cpu_percent: None,
             workspace_bytes: 16 * 1024 * MIB,
             workspace_files: 1_000_000,
+            browser_bytes: 8 * 1024 * MIB,
+            browser_files: 200_000,
             open_files: 4096,
             file_bytes: 4096 * MIB,
             tmp_bytes: 1024 * MIB,

@@ -21,6 +21,10 @@ use crate::{downloads, picture, process, shown};
 /// The folder for downloads, as the browser sees it.
 pub const DOWNLOADS_INSIDE: &str = "/downloads";
 
+/// What the model is told where pages had the browser keep too much.
+const TOO_MUCH_KEPT: &str = "The browser was ended and started anew: pages had it keep more than it has room for on the disk. What was open in it \
+    is gone, and so is what it kept: sign-ins, downloads not yet brought in.";
+
 /// The browser in an engine's hands.
 #[derive(Debug)]
 pub struct Held {
@@ -119,7 +123,11 @@ pub(crate) fn take(call: &Call<'_>, which: sandbox::Browser) -> Result<Taken, Ou
     };
     let browser = Browser::attach(reader, writer, start).map_err(|error| failed(&error))?;
     let started_anew = line.fresh && line.generation > 1;
-    let note = started_anew.then_some("The browser had ended and was started anew: what was open in it is gone.");
+    let note = match started_anew {
+        true if line.last_words == sandbox::TOO_MUCH_KEPT => Some(TOO_MUCH_KEPT),
+        true => Some("The browser had ended and was started anew: what was open in it is gone."),
+        false => None,
+    };
     let held = Arc::new(Held { browser, stream: line.stream, note: Mutex::new(note), calls: AtomicUsize::new(0) });
     let taken = Taken::new(Arc::clone(&held), computer);
     place.hold(held);

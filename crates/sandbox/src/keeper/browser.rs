@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -15,12 +15,13 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::connection::Connection;
 use super::overheard::Overheard;
-use crate::Browser;
-use crate::browser::Folders;
+use super::room::Room;
+use crate::browser::{Folders, TOO_MUCH_KEPT};
 use crate::group::Group;
 use crate::launch::browser::Started;
 use crate::launch::{self, Failure, Shared};
 use crate::wire::Answer;
+use crate::{Browser, ComputerSpec, Limits};
 
 /// Bytes moved at one time.
 const CHUNK: usize = 64 * 1024;
@@ -43,6 +44,7 @@ const END_WAIT: Duration = Duration::from_millis(700);
 /// The computer's browser, one after another.
 pub(super) struct Browsers {
     dir: PathBuf,
+    limits: Limits,
     /// Of a driver that can make a browser's box beside the shell's.
     shared: Option<Shared>,
     line: Option<Line>,
@@ -53,8 +55,15 @@ pub(super) struct Browsers {
 }
 
 impl Browsers {
-    pub(super) fn new(dir: &Path, shared: Option<Shared>) -> Self {
-        Self { dir: dir.to_owned(), shared, line: None, generation: 0, last_words: String::new() }
+    pub(super) fn new(spec: &ComputerSpec, shared: Option<Shared>) -> Self {
+        Self {
+            dir: spec.dir.clone(),
+            limits: spec.limits.clone(),
+            shared,
+            line: None,
+            generation: 0,
+            last_words: String::new(),
+        }
     }
 
     /// Whether there is one now.
@@ -95,8 +104,10 @@ impl Browsers {
             Failure::Launch { reason, hint } => format!("{reason} ({hint})"),
             Failure::Workspace { reason, .. } => reason,
         })?;
-        let overheard = Overheard::new(Folders::of(&self.dir).names);
-        Line::new(started, group, overheard).map_err(|error| format!("use the browser's pipes: {error}"))
+        let folders = Folders::of(&self.dir);
+        let overheard = Overheard::new(folders.names.clone());
+        let room = Room::of_browser(folders.all(), &self.limits, started.init.as_raw_nonzero().get());
+        Line::new(started, group, overheard, room).map_err(|error| format!("use the browser's pipes: {error}"))
     }
 
     pub(super) fn sources(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
@@ -117,11 +128,15 @@ impl Browsers {
         spoke
     }
 
-    /// Ends the browser if there is one.
+    /// Ends the browser if there is one. One that kept too much is parted from what it kept: the next would have no room either.
     pub(super) fn end(&mut self) {
         if let Some(line) = self.line.take() {
-            self.last_words = line.complaints();
+            self.last_words = if line.too_much { TOO_MUCH_KEPT.to_owned() } else { line.complaints() };
+            let too_much = line.too_much;
             line.end();
+            if too_much {
+                Folders::of(&self.dir).clear();
+            }
         }
     }
 }
@@ -142,7 +157,11 @@ struct Line {
     /// What the browser has written so far ends with a whole message.
     at_boundary: bool,
     complaints: Vec<u8>,
-    /// It ended by itself, or its pipes are closed.
+    /// Of what it keeps on the disk.
+    room: Option<Room>,
+    /// It kept more than that.
+    too_much: bool,
+    /// It ended by itself, or its pipes are closed, or it is to end.
     over: bool,
 }
 
@@ -158,7 +177,7 @@ struct Caller {
 }
 
 impl Line {
-    fn new(started: Started, group: Group, overheard: Overheard) -> io::Result<Self> {
+    fn new(started: Started, group: Group, overheard: Overheard, room: Option<Room>) -> io::Result<Self> {
         let (commands, answers, errors) = (File::from(started.commands), started.answers.into(), started.errors.into());
         for pipe in [&commands, &answers, &errors] {
             rustix::io::ioctl_fionbio(pipe, true)?;
@@ -175,6 +194,8 @@ impl Line {
             overheard,
             at_boundary: true,
             complaints: Vec::new(),
+            room,
+            too_much: false,
             over: false,
         })
     }
@@ -197,6 +218,7 @@ impl Line {
     /// What to wait for.
     fn sources(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
         let mut all = vec![(self.init_fd.as_fd(), PollFlags::IN)];
+        all.extend(self.room.as_ref().and_then(Room::source).map(|counted| (counted, PollFlags::IN)));
         all.extend(self.errors.as_ref().map(|errors| (errors.as_fd(), PollFlags::IN)));
         let waits = self.caller.as_ref().map_or(0, |caller| caller.backlog.len());
         if waits < BACKLOG_BYTES {
@@ -220,8 +242,9 @@ impl Line {
 
     /// The next moment at which [`Line::pump`] has something to do by itself.
     fn due(&self) -> Option<Instant> {
-        let caller = self.caller.as_ref().filter(|caller| !caller.backlog.is_empty())?;
-        Some(caller.took + CALLER_STALL)
+        let caller = self.caller.as_ref().filter(|caller| !caller.backlog.is_empty());
+        let stalled = caller.map(|caller| caller.took + CALLER_STALL);
+        stalled.into_iter().chain(self.room.as_ref().and_then(|room| room.due(true))).min()
     }
 
     /// Moves what can be moved. True if the caller said something.
@@ -234,6 +257,9 @@ impl Line {
         let mut died = [PollFd::new(&self.init_fd, PollFlags::IN)];
         if rustix::event::poll(&mut died, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
             self.over = true;
+        }
+        if self.room.as_mut().and_then(|room| room.look(true)).is_some() {
+            (self.too_much, self.over) = (true, true);
         }
         spoke
     }
@@ -354,6 +380,10 @@ impl Line {
         // What is not gone by now is collected by whoever adopts the keeper's children.
         let _ = rustix::process::waitpid(Some(self.init), WaitOptions::NOHANG);
         self.group.remove();
+        // The next box is made by a fork, for which there must be one thread only.
+        if let Some(room) = &mut self.room {
+            room.be_alone();
+        }
     }
 }
 

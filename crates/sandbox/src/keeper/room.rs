@@ -1,15 +1,16 @@
-//! The room of a workspace, where the file system itself keeps no account of it: counted from outside, as seldom as the free space of the disk allows. Over its limit everything that runs is ended, and nothing more can be written until something was removed.
+//! The room of a workspace, or of what a browser keeps, where the file system itself keeps no account of it: counted from outside, as seldom as the free space of the disk allows. Over its limit everything that runs is ended, and nothing more can be written until something was removed.
 
 mod count;
 
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::launch::open_folder;
 use crate::met::Met;
-use crate::spec::{ComputerSpec, Workspace};
+use crate::spec::{ComputerSpec, Limits, Workspace};
 use crate::{inside, sys};
 use count::{Used, count};
 
@@ -55,17 +56,28 @@ pub(super) struct Room {
 }
 
 impl Room {
+    /// That of a computer's workspace.
     pub(super) fn of(spec: &ComputerSpec, init: i32) -> Option<Self> {
         let (Workspace::Own(path) | Workspace::Folder(path)) = &spec.workspace;
+        let most = Used { bytes: spec.limits.workspace_bytes, files: spec.limits.workspace_files };
+        Self::in_folder(path, most, matches!(spec.workspace, Workspace::Folder(_)), init)
+    }
+
+    /// That of a computer's browser, whose processes are others.
+    pub(super) fn of_browser(folder: &Path, limits: &Limits, init: i32) -> Option<Self> {
+        let most = Used { bytes: limits.browser_bytes, files: limits.browser_files };
+        Self::in_folder(folder, most, false, init)
+    }
+
+    fn in_folder(path: &Path, most: Used, lent: bool, init: i32) -> Option<Self> {
         let folder = open_folder(path).ok()?;
         let free = free(&folder)?;
-        let most = Used { bytes: spec.limits.workspace_bytes, files: spec.limits.workspace_files };
         let now = Instant::now();
         Some(Self {
             folder,
             init,
             most,
-            lent: matches!(spec.workspace, Workspace::Folder(_)),
+            lent,
             before: Used::default(),
             used: None,
             ceiling: most,

@@ -174,6 +174,48 @@ fn it_ends_with_its_computer_and_when_asked() {
 }
 
 #[test]
+fn pages_that_keep_more_than_there_is_room_for_end_the_browser_and_keep_nothing() {
+    let mut desk = Desk::new();
+    desk.spec.limits.browser_bytes = 96 << 20;
+    let computer = desk.open();
+    let argv =
+        ["python3", "-c", "import http.server; http.server.test(http.server.SimpleHTTPRequestHandler, port=8000)"];
+    let argv = argv.map(str::to_owned).to_vec();
+    let site = sandbox::Request::Exec { argv, cwd: None, env: std::collections::BTreeMap::new() };
+    computer.start("site", &site).unwrap();
+    run(&computer, "until curl -s http://localhost:8000/ > page; do sleep 0.1; done");
+    let mut line = line(&computer);
+    let made = ask(&mut line.stream, 1, "Target.createTarget", r#"{"url":"http://localhost:8000/"}"#);
+    let word = |message: &str, name: &str| {
+        let after = message.split_once(&format!("\"{name}\":\"")).unwrap_or_else(|| panic!("no {name}: {message}")).1;
+        after.split('"').next().unwrap().to_owned()
+    };
+    let attach = format!(r#"{{"targetId":"{}","flatten":true}}"#, word(&made, "targetId"));
+    let session = word(&ask(&mut line.stream, 2, "Target.attachToTarget", &attach), "sessionId");
+    let mut id = 2;
+    let mut evaluate = |script: &str| {
+        id += 1;
+        let params = format!(r#"{{"expression":"{script}"}},"sessionId":"{session}""#);
+        ask(&mut line.stream, id, "Runtime.evaluate", &params)
+    };
+    // Until its page is there.
+    while !evaluate("location.href").contains("//localhost:8000/") {}
+    let fill = "(async () => { const root = await navigator.storage.getDirectory(); for (let n = 0;; n++) { \
+        const file = await (await root.getFileHandle('f' + n, { create: true })).createWritable(); \
+        await file.write(new Uint8Array(4 << 20).fill(7)); await file.close(); } })(); 1";
+    evaluate(fill);
+    line.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut rest = [0; 4096];
+    while line.stream.read(&mut rest).expect("the browser is ended in time") > 0 {}
+    let folders = computer.browser_folders();
+    until("what it kept is gone", || !folders.profile.exists());
+    let again = self::line(&computer);
+    assert_eq!((again.fresh, again.last_words.as_str()), (true, sandbox::TOO_MUCH_KEPT));
+    let mut stream = again.stream;
+    assert!(ask(&mut stream, 4, "Browser.getVersion", "{}").contains("Chrome"), "the next one has room");
+}
+
+#[test]
 fn a_mark_is_new_once_and_never_forgotten() {
     let desk = Desk::new();
     let computer = desk.open();
