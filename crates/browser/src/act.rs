@@ -210,7 +210,7 @@ impl Browser {
             }
             if let Some(cover) = &aim.cover {
                 let text = format!(
-                    "{what} is covered by {cover}: nothing was clicked. Close or move what covers it, or click at its x and y"
+                    "{what} is covered by {cover:?}: nothing was clicked. Close or move what covers it, or click at its x and y"
                 );
                 return Err(Error::Cannot(text));
             }

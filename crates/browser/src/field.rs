@@ -244,9 +244,9 @@ impl Browser {
         } else if chosen.single {
             "only one of its options can be chosen".to_owned()
         } else if !chosen.missing.is_empty() {
-            format!("it has no option {:?}. Its options: {}", chosen.missing.join(", "), chosen.options.join(" | "))
+            format!("it has no option {:?}. Its options: {}", chosen.missing.join(", "), quoted(&chosen.options, " | "))
         } else {
-            return self.after(&format!("Chosen in element {number}: {}.", chosen.chosen.join(" + ")));
+            return self.after(&format!("Chosen in element {number}: {}.", quoted(&chosen.chosen, " + ")));
         };
         Err(Error::Cannot(format!("nothing can be chosen in element {number}: {refusal}")))
     }
@@ -265,6 +265,11 @@ impl Browser {
             _ => Takes::Nothing,
         })
     }
+}
+
+/// What a page calls things, in a sentence of ours: nobody takes it for ours.
+fn quoted(names: &[String], between: &str) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(between)
 }
 
 /// The form that a field with a picker takes.

@@ -151,7 +151,7 @@ const nameOf = (element) => {
   if (text) return text;
   const title = squeeze(element.getAttribute('title')) || squeeze(element.getAttribute('placeholder'));
   if (title) return title;
-  const hint = element.id || element.getAttribute('data-testid') || element.querySelector?.('use')?.getAttribute('href') ||
+  const hint = element.getAttribute('id') || element.getAttribute('data-testid') || element.querySelector?.('use')?.getAttribute('href') ||
     (typeof element.className === 'string' ? element.className.split(/\s+/)[0] : '');
   return hint ? '(' + squeeze(hint) + ')' : '';
 };

@@ -26,6 +26,14 @@ class Markdown {
       return;
     }
     if (!(node instanceof Element)) return;
+    try {
+      this.inner(node, inside);
+    } catch {
+      this.line += ' (a form that cannot be read) ';
+    }
+  }
+
+  inner(node, inside) {
     const tag = node.localName;
     if (SKIPPED.has(tag) || tag === 'svg' || tag === 'iframe' || tag === 'select' || tag === 'nav' && inside.article) return;
     const style = getComputedStyle(node);

@@ -54,7 +54,12 @@ class Walk {
       else if (node.data.trim()) this.put(plainText(node.data), inside.top);
       else this.text += ' ';
     } else if (node instanceof Element) {
-      this.element(node, inside);
+      try {
+        this.element(node, inside);
+      } catch {
+        // A form whose fields are called like what is asked of it hides itself, and nothing beside it.
+        this.put(' (a form that cannot be read) ', inside.top);
+      }
     }
   }
 
