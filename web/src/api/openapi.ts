@@ -1701,8 +1701,10 @@ export interface components {
         Content: string;
         /** @description Connections to one place that were too many to be named one by one. */
         Counted: {
-            /** @description The bytes are what passed at the most on connections whose ends do not say, or stand on no record: whoever carried them was
-             *     killed. They count towards what may pass. */
+            /**
+             * @description The bytes are what passed at the most on connections whose ends do not say, or stand on no record: whoever carried them was
+             *     killed. They count towards what may pass.
+             */
             at_most?: boolean;
             /** Format: int64 */
             bytes_down: number;
