@@ -530,7 +530,10 @@ impl State {
                     self.deliverables.retain(|old| files.iter().all(|new| new.path != old.path));
                     self.deliverables.extend(files.iter().cloned());
                 }
-                ToolFact::Command { .. } | ToolFact::Picture { .. } | ToolFact::Page { .. } => {}
+                ToolFact::Command { .. }
+                | ToolFact::BrowserLimits { .. }
+                | ToolFact::Picture { .. }
+                | ToolFact::Page { .. } => {}
                 ToolFact::Idle { text } => self.idle = Some(text.clone()),
             }
         }

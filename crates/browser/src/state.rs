@@ -65,6 +65,10 @@ pub(crate) struct Cast {
     pub(crate) target: Option<String>,
 }
 
+/// What is told beside it. Why a process ended is nowhere to be read here; a limit that the whole browser met is told by whoever holds it.
+const CRASHED: &str = "its process ended, which is also what happens to one that wants too much memory. Navigate again or elsewhere, \
+    close other tabs, or restart the browser.";
+
 /// Which kinds of target are looked at: pages and the frames that have a process of their own.
 pub(crate) fn auto_attach(on: bool) -> Value {
     let mut params = json!({ "autoAttach": on, "waitForDebuggerOnStart": false, "flatten": true });
@@ -171,10 +175,14 @@ impl State {
                     .collect();
             }
             "Inspector.targetCrashed" => {
+                let mut what = "The page";
                 if let Some(tab) = self.tab_mut(target) {
                     tab.crashed = true;
+                    if tab.session != session {
+                        what = "A frame of the page";
+                    }
                 }
-                self.note("The page crashed. Navigate again, or restart the browser.");
+                self.note(format!("{what} crashed: {CRASHED}"));
             }
             _ => {
                 if let Some(tab) = self.tab_mut(target) {

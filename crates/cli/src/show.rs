@@ -94,6 +94,7 @@ impl Show {
                 | ToolFact::Question { .. }
                 | ToolFact::Delivered { .. }
                 | ToolFact::Command { .. }
+                | ToolFact::BrowserLimits { .. }
                 | ToolFact::Picture { .. }
                 | ToolFact::Page { .. }
                 | ToolFact::Idle { .. } => {}
@@ -109,6 +110,7 @@ impl Show {
             | ToolFact::Notice { .. }
             | ToolFact::Question { .. }
             | ToolFact::Delivered { .. }
+            | ToolFact::BrowserLimits { .. }
             | ToolFact::Picture { .. }
             | ToolFact::Page { .. }
             | ToolFact::Idle { .. } => None,
@@ -129,7 +131,10 @@ impl Show {
             self.screen.paint(look, mark),
             self.screen.paint(look, &note)
         ));
-        if let Some((.., Some(limit))) = exit {
+        let of_browser = result.facts.iter().find_map(|fact| {
+            if let ToolFact::BrowserLimits { limit, .. } = fact { Some(limit.as_str()) } else { None }
+        });
+        if let Some(limit) = exit.and_then(|(.., limit)| limit).or(of_browser) {
             self.dim(&format!("      limit reached: {}", clean::line(limit, FAILURE_CHARS)));
         }
         if !good {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A limit of its computer that a command met.
+/// A limit of its computer that a command, or the browser, met.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum ComputerLimit {
@@ -33,6 +33,32 @@ pub enum ComputerLimit {
     /// A folder in memory takes no more files.
     ScratchFiles {
         /// The folder, as commands see it.
+        place: String,
+        max: u64,
+        /// Occasions.
+        times: u64,
+    },
+    /// Memory of the browser and all its pages together.
+    BrowserMemory { max_bytes: u64 },
+    /// Processes and threads of the browser at one time.
+    BrowserProcesses { max: u64 },
+    /// Files that one process of the browser has open.
+    BrowserOpenFiles {
+        max: u64,
+        /// Occasions.
+        times: u64,
+    },
+    /// A folder in memory of the browser's own has no room left.
+    BrowserScratchBytes {
+        /// The folder, as the browser sees it.
+        place: String,
+        max_bytes: u64,
+        /// Occasions.
+        times: u64,
+    },
+    /// A folder in memory of the browser's own takes no more files.
+    BrowserScratchFiles {
+        /// The folder, as the browser sees it.
         place: String,
         max: u64,
         /// Occasions.

@@ -157,6 +157,13 @@ pub enum ToolFact {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         limits: Vec<ComputerLimit>,
     },
+    /// The browser met limits of its own since its last call.
+    BrowserLimits {
+        /// In words for the person.
+        limit: String,
+        /// The same one by one.
+        limits: Vec<ComputerLimit>,
+    },
     /// The agent says that it is finished.
     Idle { text: String },
     /// A picture was taken for the model: a JPEG among the blobs.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::Ask;
-use crate::{Computer, Result};
+use crate::{Computer, Met, Result};
 
 /// The programs that can be a browser, the first that is there; they are looked for where a box sees them too.
 const LEAN: &[&str] = &["/usr/lib/chromium/chromium-headless-shell", "/usr/lib64/chromium-browser/headless_shell"];
@@ -88,6 +88,14 @@ impl Computer {
     /// If the keeper cannot be spoken to.
     pub fn living_browser(&self) -> Result<Option<BrowserLine>> {
         self.ask_for_browser(Ask::Browser { which: Browser::default(), living: true })
+    }
+
+    /// The limits that the browser's box met since this was asked last, by whomever: each is told once.
+    ///
+    /// # Errors
+    /// If the keeper cannot be spoken to, or is of a version that looks at none.
+    pub fn browser_limits(&self) -> Result<Vec<Met>> {
+        self.ask_for_browser_limits()
     }
 
     /// Ends the browser with all its pages; its profile stays. None is as good.

@@ -122,6 +122,7 @@ impl Computer {
             | Answer::Terminals(_)
             | Answer::Look(_)
             | Answer::Egress
+            | Answer::Limits(_)
             | Answer::Marked { .. } => Ok(None),
         }
     }
@@ -238,6 +239,7 @@ impl Computer {
             | Answer::Look(_)
             | Answer::Egress
             | Answer::Browser { .. }
+            | Answer::Limits(_)
             | Answer::Marked { .. } => Ok((answer, stream)),
         }
     }
@@ -269,6 +271,13 @@ impl Computer {
         match self.ask(Ask::Mark { id: id.to_owned() }, ANSWER_WAIT)? {
             Answer::Marked { new } => Ok(new),
             other => Err(Error::Refused(format!("the keeper answered {other:?} to a mark"))),
+        }
+    }
+
+    pub(crate) fn ask_for_browser_limits(&self) -> Result<Vec<crate::Met>> {
+        match self.ask(Ask::BrowserLimits, ANSWER_WAIT)? {
+            Answer::Limits(met) => Ok(met),
+            other => Err(Error::Refused(format!("the keeper answered {other:?} when asked for the browser's limits"))),
         }
     }
 

@@ -355,6 +355,10 @@ impl Keeper {
                 self.outlets.lend(connection);
                 false
             }
+            Some(Ask::BrowserLimits) => {
+                connection.answer(&Answer::Limits(self.browsers.met()));
+                false
+            }
             Some(Ask::EndBrowser) => {
                 self.browsers.end();
                 connection.answer(&Answer::Done);

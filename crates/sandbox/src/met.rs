@@ -60,6 +60,41 @@ pub enum Met {
         /// Occasions.
         times: u64,
     },
+    /// Memory of the browser and all its pages together.
+    BrowserMemory {
+        /// What they may hold.
+        max_bytes: u64,
+    },
+    /// Processes and threads of the browser at one time.
+    BrowserProcesses {
+        /// How many there may be.
+        max: u64,
+    },
+    /// Files that one process of the browser has open.
+    BrowserOpenFiles {
+        /// How many it may have.
+        max: u64,
+        /// Occasions.
+        times: u64,
+    },
+    /// A folder in memory of the browser's own has no room left.
+    BrowserScratchBytes {
+        /// The folder, as the browser sees it.
+        place: String,
+        /// What it can hold.
+        max_bytes: u64,
+        /// Occasions.
+        times: u64,
+    },
+    /// A folder in memory of the browser's own takes no more files.
+    BrowserScratchFiles {
+        /// The folder, as the browser sees it.
+        place: String,
+        /// Files and folders that it can have.
+        max: u64,
+        /// Occasions.
+        times: u64,
+    },
     /// Output of one command.
     Output {
         /// What is kept of it.
@@ -122,6 +157,35 @@ impl fmt::Display for Met {
                  /workspace",
                 Times(*times)
             ),
+            Self::BrowserMemory { max_bytes } => write!(
+                out,
+                "memory: the browser and all its pages together may hold {}; the page or part of it that wanted more was ended: close \
+                 other tabs, and open a smaller page or less of this one",
+                size(*max_bytes)
+            ),
+            Self::BrowserProcesses { max } => write!(
+                out,
+                "processes: the browser and all its pages together may have {max} at one time, threads among them; more were \
+                 refused: close tabs"
+            ),
+            Self::BrowserOpenFiles { max, times } => write!(
+                out,
+                "open files: a process of the browser had {max} open{}, and none may have more: close tabs, or restart the browser",
+                Times(*times)
+            ),
+            Self::BrowserScratchBytes { place, max_bytes, times } => write!(
+                out,
+                "scratch room: the browser's own {place} was full{}, it holds {} and no more: close tabs, or restart the browser, \
+                 which empties it",
+                Times(*times),
+                size(*max_bytes)
+            ),
+            Self::BrowserScratchFiles { place, max, times } => write!(
+                out,
+                "scratch files: the browser's own {place} was full{}, it takes {max} files and folders and no more: close tabs, or \
+                 restart the browser, which empties it",
+                Times(*times)
+            ),
             Self::Output { max_bytes } => write!(
                 out,
                 "output: of one command {} are kept; the rest is lost: write long output to a file in /workspace",
@@ -151,6 +215,18 @@ impl fmt::Display for Times {
 }
 
 impl Met {
+    /// The same limit where the browser's box met it.
+    pub(crate) fn in_browser(self) -> Self {
+        match self {
+            Self::Memory { max_bytes } => Self::BrowserMemory { max_bytes },
+            Self::Processes { max } => Self::BrowserProcesses { max },
+            Self::OpenFiles { max, times } => Self::BrowserOpenFiles { max, times },
+            Self::ScratchBytes { place, max_bytes, times } => Self::BrowserScratchBytes { place, max_bytes, times },
+            Self::ScratchFiles { place, max, times } => Self::BrowserScratchFiles { place, max, times },
+            other => other,
+        }
+    }
+
     /// All of them as one line; nothing if there are none.
     pub fn in_words(all: &[Self]) -> Option<String> {
         let words: Vec<String> = all.iter().map(ToString::to_string).collect();

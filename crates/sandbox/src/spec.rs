@@ -82,6 +82,8 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Output kept of all calls together.
     pub outputs_bytes: u64,
+    /// Memory of the browser and all its pages together, and data that a single process of them may hold.
+    pub browser_memory_bytes: u64,
     /// How long an unused computer is kept.
     pub idle_ms: u64,
 }
@@ -105,6 +107,7 @@ impl Default for Limits {
             tmp_files: 100_000,
             output_bytes: 256 * MIB,
             outputs_bytes: 8 * 1024 * MIB,
+            browser_memory_bytes: 2048 * MIB,
             idle_ms: 60 * 60 * 1000,
         }
     }

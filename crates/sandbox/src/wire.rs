@@ -13,6 +13,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize};
 
 use crate::browser::Browser;
+use crate::met::Met;
 use crate::request::{Request, Status};
 use crate::terminal::{Depict, Look, Size, Terminal, Until};
 
@@ -76,6 +77,8 @@ pub(crate) enum Ask {
         #[serde(default)]
         living: bool,
     },
+    /// What the browser's box met since this was asked last; a keeper that does not know this refuses.
+    BrowserLimits,
     EndBrowser,
     /// Lends the listeners of the computer's network for as long as the connection lives.
     Egress,
@@ -103,6 +106,7 @@ pub(crate) enum Answer {
         #[serde(default)]
         standing: Vec<String>,
     },
+    Limits(Vec<Met>),
     /// The listeners follow, beside one byte.
     Egress,
     /// Whether the id was new.

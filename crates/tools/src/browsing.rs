@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use browser::{Browser, Destination, Error, Spot, Start};
 use event::{ToolFact, ToolStatus};
 use policy::ToolFacts;
-use sandbox::{Computer, Recorded};
+use sandbox::{Computer, Met, Recorded};
 
 use crate::call::{Call, lasting_facts};
 use crate::limits::OBSERVATION_CHARS_MAX;
 use crate::outcome::{Outcome, Words};
 use crate::world::Place;
-use crate::{downloads, picture, process, shown};
+use crate::{downloads, met, picture, process, shown};
 
 /// The folder for downloads, as the browser sees it.
 pub const DOWNLOADS_INSIDE: &str = "/downloads";
@@ -177,13 +177,27 @@ pub(crate) fn acted(call: &Call<'_>, what: &str) -> Result<Option<Outcome>, Outc
     }
 }
 
-/// What came of it, for the model: pages' words are marked as such by the browser's own quotation.
+/// What came of it, for the model: with the limits that the browser has met since the last call, and what helps.
 pub(crate) fn tell(
     call: &Call<'_>,
     taken: &Taken,
     what: &str,
     came: browser::Result<String>,
 ) -> Result<Outcome, Outcome> {
+    let told = tell_page(call, taken, what, came);
+    // A keeper of an earlier version knows none, and of a computer that is gone the next call tells.
+    let met = taken.computer.browser_limits().unwrap_or_default();
+    let Some(limit) = Met::in_words(&met) else { return told };
+    let with_limit = |outcome: Outcome| {
+        let text = capped(&format!("Limit reached: {limit}.\n{}", outcome.text));
+        let fact = ToolFact::BrowserLimits { limit: limit.clone(), limits: met::on_record(&met) };
+        Outcome { text, ..outcome }.with(fact)
+    };
+    told.map(with_limit).map_err(with_limit)
+}
+
+/// Pages' words are marked as such by the browser's own quotation.
+fn tell_page(call: &Call<'_>, taken: &Taken, what: &str, came: browser::Result<String>) -> Result<Outcome, Outcome> {
     let place = &call.world.place;
     let text = match came {
         Ok(text) => text,

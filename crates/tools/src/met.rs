@@ -24,6 +24,13 @@ fn one(met: Met) -> ComputerLimit {
         }
         Met::ScratchBytes { place, max_bytes, times } => ComputerLimit::ScratchBytes { place, max_bytes, times },
         Met::ScratchFiles { place, max, times } => ComputerLimit::ScratchFiles { place, max, times },
+        Met::BrowserMemory { max_bytes } => ComputerLimit::BrowserMemory { max_bytes },
+        Met::BrowserProcesses { max } => ComputerLimit::BrowserProcesses { max },
+        Met::BrowserOpenFiles { max, times } => ComputerLimit::BrowserOpenFiles { max, times },
+        Met::BrowserScratchBytes { place, max_bytes, times } => {
+            ComputerLimit::BrowserScratchBytes { place, max_bytes, times }
+        }
+        Met::BrowserScratchFiles { place, max, times } => ComputerLimit::BrowserScratchFiles { place, max, times },
         Met::Output { max_bytes } => ComputerLimit::Output { max_bytes },
         Met::Outputs { max_bytes } => ComputerLimit::Outputs { max_bytes },
         Met::Disk => ComputerLimit::Disk,

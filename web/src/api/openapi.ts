@@ -1580,7 +1580,7 @@ export interface components {
             /** @description The name that its TLS asked for, where it could be read. */
             tls_name?: string | null;
         };
-        /** @description A limit of its computer that a command met. */
+        /** @description A limit of its computer that a command, or the browser, met. */
         ComputerLimit: {
             /** @enum {string} */
             code: "memory";
@@ -1635,6 +1635,50 @@ export interface components {
             /** Format: int64 */
             max: number;
             /** @description The folder, as commands see it. */
+            place: string;
+            /**
+             * Format: int64
+             * @description Occasions.
+             */
+            times: number;
+        } | {
+            /** @enum {string} */
+            code: "browser_memory";
+            /** Format: int64 */
+            max_bytes: number;
+        } | {
+            /** @enum {string} */
+            code: "browser_processes";
+            /** Format: int64 */
+            max: number;
+        } | {
+            /** @enum {string} */
+            code: "browser_open_files";
+            /** Format: int64 */
+            max: number;
+            /**
+             * Format: int64
+             * @description Occasions.
+             */
+            times: number;
+        } | {
+            /** @enum {string} */
+            code: "browser_scratch_bytes";
+            /** Format: int64 */
+            max_bytes: number;
+            /** @description The folder, as the browser sees it. */
+            place: string;
+            /**
+             * Format: int64
+             * @description Occasions.
+             */
+            times: number;
+        } | {
+            /** @enum {string} */
+            code: "browser_scratch_files";
+            /** Format: int64 */
+            max: number;
+            /** @description The folder, as the browser sees it. */
             place: string;
             /**
              * Format: int64
@@ -3098,6 +3142,13 @@ export interface components {
             /** Format: int64 */
             output_bytes: number;
             running: boolean;
+        } | {
+            /** @enum {string} */
+            fact: "browser_limits";
+            /** @description In words for the person. */
+            limit: string;
+            /** @description The same one by one. */
+            limits: components["schemas"]["ComputerLimit"][];
         } | {
             /** @enum {string} */
             fact: "idle";

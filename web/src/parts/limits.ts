@@ -1,18 +1,20 @@
-// The limits of its computer that a command met, in the person's language; in the server's own words where this page does not
+// The limits of its computer that a command, or the browser, met, in the person's language; in the server's own words where this page does not
 // know one of them, or an earlier journal has nothing else.
 
 import type { ComputerLimit, ToolFact } from '../api/events'
 import { t, type Key } from '../i18n/index.svelte'
 import { room } from '../view/words'
 
-type Command = Extract<ToolFact, { fact: 'command' }>
-
 /** Each as a sentence. */
-export function limitsMet(command: Command | undefined): string[] {
-  const told = (command?.limits ?? []).map(sentence)
+export function limitsMet(facts: ToolFact[]): string[] {
+  return facts.flatMap((fact) => (fact.fact === 'command' || fact.fact === 'browser_limits' ? sentences(fact) : []))
+}
+
+function sentences({ limit, limits = [] }: { limit?: string | null; limits?: ComputerLimit[] }): string[] {
+  const told = limits.map(sentence)
   const known = told.filter((text) => text !== null)
   if (known.length > 0 && known.length === told.length) return known
-  return command?.limit ? [command.limit] : []
+  return limit ? [limit] : []
 }
 
 /** Null where the page does not know it. */
@@ -27,18 +29,23 @@ function sentence(limit: ComputerLimit): string | null {
 function values(limit: ComputerLimit): Record<string, string | number> {
   switch (limit.code) {
     case 'memory':
+    case 'browser_memory':
     case 'file_size':
     case 'output':
     case 'outputs':
       return { max: room(limit.max_bytes) }
     case 'processes':
     case 'open_files':
+    case 'browser_processes':
+    case 'browser_open_files':
       return { max: limit.max }
     case 'workspace':
       return { used: room(limit.bytes), files: limit.files, max: room(limit.max_bytes), maxFiles: limit.max_files }
     case 'scratch_bytes':
+    case 'browser_scratch_bytes':
       return { place: limit.place, max: room(limit.max_bytes) }
     case 'scratch_files':
+    case 'browser_scratch_files':
       return { place: limit.place, max: limit.max }
     case 'disk':
     case 'time':

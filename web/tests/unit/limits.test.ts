@@ -12,13 +12,13 @@ type Command = Extract<ToolFact, { fact: 'command' }>
 const met = (limits: ComputerLimit[], limit: string | null = 'in words'): Command => ({ fact: 'command', exit_code: 0, output_bytes: 0, running: false, limit, limits })
 
 it('each limit is a sentence with its size, and how often if it was more than once', () => {
-  const said = limitsMet(
+  const said = limitsMet([
     met([
       { code: 'scratch_bytes', place: '/tmp', max_bytes: 2 ** 30, times: 1 },
       { code: 'open_files', max: 4096, times: 3 },
       { code: 'workspace', bytes: 50_000_000, files: 1, max_bytes: 8 * 2 ** 20, max_files: 10 }
     ])
-  )
+  ])
   expect(said).toEqual([
     '/tmp was full: it holds 1 GiB. Files there can be removed, or the workspace used.',
     'A program ran out of open files: 4096 for each program. (3 times)',
@@ -27,10 +27,18 @@ it('each limit is a sentence with its size, and how often if it was more than on
 })
 
 it('what this page does not know, and what an earlier journal holds, is told in the words of the server', () => {
-  expect(limitsMet(met([{ code: 'newer' } as unknown as ComputerLimit, { code: 'disk' }]))).toEqual(['in words'])
-  expect(limitsMet(met([{ code: 'other', words: 'the computer did not take the order' }]))).toEqual(['the computer did not take the order'])
-  expect(limitsMet({ fact: 'command', exit_code: 0, output_bytes: 0, running: false, limit: 'in words' })).toEqual(['in words'])
-  expect([limitsMet(met([], null)), limitsMet(undefined)]).toEqual([[], []])
+  expect(limitsMet([met([{ code: 'newer' } as unknown as ComputerLimit, { code: 'disk' }])])).toEqual(['in words'])
+  expect(limitsMet([met([{ code: 'other', words: 'the computer did not take the order' }])])).toEqual(['the computer did not take the order'])
+  expect(limitsMet([{ fact: 'command', exit_code: 0, output_bytes: 0, running: false, limit: 'in words' }])).toEqual(['in words'])
+  expect([limitsMet([met([], null)]), limitsMet([])]).toEqual([[], []])
+})
+
+it('what the browser met is told as what a command met', () => {
+  const facts: ToolFact[] = [{ fact: 'browser_limits', limit: 'in words', limits: [{ code: 'browser_memory', max_bytes: 2 ** 31 }, { code: 'browser_scratch_bytes', place: '/tmp', max_bytes: 2 ** 26, times: 2 }] }]
+  expect(limitsMet(facts)).toEqual([
+    "The browser's memory was used up: it and all its pages together may hold 2 GiB. A page was ended. Fewer tabs or a smaller page help.",
+    "The browser's own /tmp was full: it holds 64 MiB. Fewer tabs or a restart of the browser help. (2 times)"
+  ])
 })
 
 it('the terminal shows the limit of a command that went well', () => {

@@ -191,13 +191,18 @@ impl Brim {
                 return;
             }
         }
-        let mut fast = self.look_at_places();
+        let fast = self.look_at_all();
+        self.pause = if fast { SOON } else { (2 * self.pause).min(LOOK) };
+        self.next = Some(Instant::now() + self.pause.max(began.elapsed() * DUTY));
+    }
+
+    /// True if something fills fast.
+    pub(super) fn look_at_all(&mut self) -> bool {
+        let fast = self.look_at_places();
         let most = self.open_files.look(self.init);
         let limit = self.open_files.most();
         self.out_of_files.see(most + SPARE_FILES >= limit, most < limit - limit / FAST);
-        fast |= most > limit / 2 && !self.out_of_files.met;
-        self.pause = if fast { SOON } else { (2 * self.pause).min(LOOK) };
-        self.next = Some(Instant::now() + self.pause.max(began.elapsed() * DUTY));
+        fast || most > limit / 2 && !self.out_of_files.met
     }
 
     /// True if one of them fills fast.

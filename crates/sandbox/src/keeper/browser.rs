@@ -16,10 +16,12 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use super::connection::Connection;
 use super::overheard::Overheard;
 use super::room::Room;
+use super::warden::{Standing, Warden};
 use crate::browser::{Folders, TOO_MUCH_KEPT};
 use crate::group::Group;
 use crate::launch::browser::Started;
 use crate::launch::{self, Failure, Shared};
+use crate::met::Met;
 use crate::wire::Answer;
 use crate::{Browser, ComputerSpec, Limits};
 
@@ -40,6 +42,8 @@ const NO_BROWSER: &str = "a browser needs a box of its own beside the computer's
     (`driver` under [computer] in config.toml, or THENAR_COMPUTER)";
 /// How long the last processes of its box are waited for.
 const END_WAIT: Duration = Duration::from_millis(700);
+/// How long after a caller's last word its box is still looked at for limits.
+const IN_USE: Duration = Duration::from_secs(10);
 
 /// The computer's browser, one after another.
 pub(super) struct Browsers {
@@ -52,6 +56,10 @@ pub(super) struct Browsers {
     generation: u32,
     /// What the one that ended last complained about.
     last_words: String,
+    /// What the box of each may take.
+    box_limits: Limits,
+    /// What the one that ended last met and nobody was told.
+    met: Vec<Met>,
 }
 
 impl Browsers {
@@ -59,11 +67,20 @@ impl Browsers {
         Self {
             dir: spec.dir.clone(),
             limits: spec.limits.clone(),
+            box_limits: launch::browser::limits(spec.limits.browser_memory_bytes),
+            met: Vec::new(),
             shared,
             line: None,
             generation: 0,
             last_words: String::new(),
         }
+    }
+
+    /// The limits that the browser's box met since this was asked last.
+    pub(super) fn met(&mut self) -> Vec<Met> {
+        self.pump();
+        let met = self.line.as_mut().map(Line::met).unwrap_or_default();
+        std::mem::take(&mut self.met).into_iter().chain(met).collect()
     }
 
     /// Whether there is one now.
@@ -97,8 +114,8 @@ impl Browsers {
     fn start(&self, which: Browser) -> Result<Line, String> {
         let shared = self.shared.as_ref().ok_or(NO_BROWSER)?;
         let program = launch::own_program().map_err(|error| format!("open the keeper's own program: {error}"))?;
-        let mut group = Group::make_for_browser(&launch::browser::limits());
-        let started = launch::browser::launch(which, &self.dir, shared, &program, &mut group);
+        let mut group = Group::make_for_browser(&self.box_limits);
+        let started = launch::browser::launch(which, &self.dir, shared, &program, (&mut group, &self.box_limits));
         let started = started.map_err(|failure| match failure {
             Failure::Launch { reason, hint } if hint.is_empty() => reason,
             Failure::Launch { reason, hint } => format!("{reason} ({hint})"),
@@ -106,8 +123,11 @@ impl Browsers {
         })?;
         let folders = Folders::of(&self.dir);
         let overheard = Overheard::new(folders.names.clone());
-        let room = Room::of_browser(folders.all(), &self.limits, started.init.as_raw_nonzero().get());
-        Line::new(started, group, overheard, room).map_err(|error| format!("use the browser's pipes: {error}"))
+        let init = started.init.as_raw_nonzero().get();
+        let scratch = launch::browser::scratch(started.init).unwrap_or_default();
+        let warden = Warden::of_browser(&self.box_limits, group, (init, scratch));
+        let room = Room::of_browser(folders.all(), &self.limits, init);
+        Line::new(started, warden, overheard, room).map_err(|error| format!("use the browser's pipes: {error}"))
     }
 
     pub(super) fn sources(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
@@ -130,8 +150,9 @@ impl Browsers {
 
     /// Ends the browser if there is one. One that kept too much is parted from what it kept: the next would have no room either.
     pub(super) fn end(&mut self) {
-        if let Some(line) = self.line.take() {
+        if let Some(mut line) = self.line.take() {
             self.last_words = if line.too_much { TOO_MUCH_KEPT.to_owned() } else { line.complaints() };
+            self.met = line.met();
             let too_much = line.too_much;
             line.end();
             if too_much {
@@ -144,7 +165,11 @@ impl Browsers {
 /// A browser and its caller.
 struct Line {
     /// What it may use, apart from the commands of its computer.
-    group: Group,
+    warden: Warden,
+    /// Where the counters stood when somebody was last told what it met.
+    told: Standing,
+    /// When the caller last said something.
+    spoke: Option<Instant>,
     init: Pid,
     init_fd: OwnedFd,
     commands: File,
@@ -177,13 +202,15 @@ struct Caller {
 }
 
 impl Line {
-    fn new(started: Started, group: Group, overheard: Overheard, room: Option<Room>) -> io::Result<Self> {
+    fn new(started: Started, warden: Warden, overheard: Overheard, room: Option<Room>) -> io::Result<Self> {
         let (commands, answers, errors) = (File::from(started.commands), started.answers.into(), started.errors.into());
         for pipe in [&commands, &answers, &errors] {
             rustix::io::ioctl_fionbio(pipe, true)?;
         }
         Ok(Self {
-            group,
+            told: warden.standing(),
+            warden,
+            spoke: None,
             init: started.init,
             init_fd: started.init_fd,
             commands,
@@ -244,13 +271,38 @@ impl Line {
     fn due(&self) -> Option<Instant> {
         let caller = self.caller.as_ref().filter(|caller| !caller.backlog.is_empty());
         let stalled = caller.map(|caller| caller.took + CALLER_STALL);
-        stalled.into_iter().chain(self.room.as_ref().and_then(|room| room.due(true))).min()
+        let room = self.room.as_ref().and_then(|room| room.due(true));
+        stalled.into_iter().chain(room).chain(self.warden.due(self.is_in_use())).min()
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.spoke.is_some_and(|spoke| spoke.elapsed() < IN_USE)
+    }
+
+    /// The limits that it met since it was asked last.
+    fn met(&mut self) -> Vec<Met> {
+        let met = self.warden.met_now(self.told);
+        self.told = self.warden.standing();
+        met.into_iter().map(Met::in_browser).collect()
+    }
+
+    /// Looks at its limits while somebody uses it: nobody wakes the keeper for pages that are left alone.
+    fn look(&mut self, spoke: bool) {
+        if spoke {
+            if !self.is_in_use() {
+                self.warden.begins();
+            }
+            self.spoke = Some(Instant::now());
+        }
+        // A browser's box has no workspace, for which alone everything would have to end.
+        let _ = self.warden.look(self.is_in_use());
     }
 
     /// Moves what can be moved. True if the caller said something.
     fn pump(&mut self) -> bool {
         self.listen_to_errors();
         let spoke = self.listen_to_caller();
+        self.look(spoke);
         self.speak_to_browser();
         self.listen_to_browser();
         self.speak_to_caller();
@@ -379,7 +431,7 @@ impl Line {
         let _ = rustix::event::poll(&mut gone, Some(&super::timespec(END_WAIT)));
         // What is not gone by now is collected by whoever adopts the keeper's children.
         let _ = rustix::process::waitpid(Some(self.init), WaitOptions::NOHANG);
-        self.group.remove();
+        self.warden.leave();
         // The next box is made by a fork, for which there must be one thread only.
         if let Some(room) = &mut self.room {
             room.be_alone();

@@ -142,7 +142,9 @@ impl Connection {
                 }
                 Err(reason) => Err(reason),
             },
-            Ask::Browser { .. } | Ask::EndBrowser | Ask::Egress => Err("this is for the keeper itself".to_owned()),
+            Ask::Browser { .. } | Ask::BrowserLimits | Ask::EndBrowser | Ask::Egress => {
+                Err("this is for the keeper itself".to_owned())
+            }
             Ask::Shutdown => {
                 self.state = State::UntilTheEnd;
                 return;

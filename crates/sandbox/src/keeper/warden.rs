@@ -49,6 +49,18 @@ impl Warden {
         Self { limits: spec.limits.clone(), group, init, room, brim, looked: None, ended: 0, crowded: 0 }
     }
 
+    /// That of a browser's box, which has no workspace.
+    pub(super) fn of_browser(limits: &Limits, group: Group, (init, scratch): (i32, Vec<OwnedFd>)) -> Self {
+        let brim = Brim::new(limits, scratch, init);
+        Self { limits: limits.clone(), group, init, room: None, brim, looked: None, ended: 0, crowded: 0 }
+    }
+
+    /// The limits that were met since a moment, whether or not somebody has looked meanwhile.
+    pub(super) fn met_now(&mut self, before: Standing) -> Vec<Met> {
+        self.brim.look_at_all();
+        self.met(before, Exit::Code(0))
+    }
+
     /// Where the counters stand when a call begins.
     pub(super) fn standing(&self) -> Standing {
         Standing { counts: self.counts(), occasions: self.brim.occasions() }

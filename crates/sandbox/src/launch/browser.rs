@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use rustix::fs::{Gid, MemfdFlags, Uid};
+use rustix::fs::{Gid, MemfdFlags, Mode, OFlags, Uid};
 use rustix::process::{Pid, WaitOptions};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::inside::{self, Step, at};
 use super::mounts::Plan;
 use super::owner::Owner;
-use super::{Failure, INSIDE_ID, Shared, lockdown};
+use super::{Failure, INSIDE_ID, SCRATCH, Shared, lockdown};
 use crate::browser::{Browser, Folders};
 use crate::group::{Group, In};
 use crate::spec::Limits;
@@ -26,8 +26,6 @@ pub(crate) const COMMANDS_FD: i32 = 3;
 pub(crate) const ANSWERS_FD: i32 = 4;
 pub(crate) const ERRORS_FD: i32 = 5;
 pub(crate) const ORDER_FD: i32 = 6;
-/// Data that one of its processes may hold; a page that wants more gets an error of its own.
-const DATA_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Processes and threads together; each site has a process of its own with a dozen threads.
 const THREADS: u64 = 1_500;
 /// The largest file that a page can make us keep.
@@ -68,13 +66,13 @@ struct Ends {
     order: OwnedFd,
 }
 
-/// Makes the box and starts the browser. The caller must have one thread only.
+/// Makes the box with these [`limits`] and starts the browser. The caller must have one thread only.
 pub(crate) fn launch(
     which: Browser,
     dir: &Path,
     shared: &Shared,
     program: &File,
-    group: &mut Group,
+    (group, limits): (&mut Group, &Limits),
 ) -> Result<Started, Failure> {
     let (browser, which) =
         which.program().map_err(|reason| Failure::Launch { reason, hint: "run `make setup`".to_owned() })?;
@@ -100,7 +98,7 @@ pub(crate) fn launch(
         }
         Forked::Child => {
             drop((commands, answers, errors, report));
-            let failed = help(&folders, (shared, group), program, ends, &report_inside);
+            let failed = help(&folders, (shared, group, limits), program, ends, &report_inside);
             tell_failure(&report_inside, failed);
             sys::exit_now(1)
         }
@@ -130,7 +128,7 @@ fn tell_failure(mut report: &io::PipeWriter, (step, error): (String, io::Error))
 /// its maps and leaves. Comes back only with what failed.
 fn help(
     folders: &Folders,
-    (shared, group): (&Shared, &mut Group),
+    (shared, group, limits): (&Shared, &mut Group, &Limits),
     program: &File,
     ends: Ends,
     mut report: &io::PipeWriter,
@@ -159,7 +157,7 @@ fn help(
         let forked = forked.map_err(at("make the namespaces"))?;
         let Forked::Parent(init) = forked else {
             drop(go);
-            let failed = become_init(plan, owner, program, &ends, go_inside);
+            let failed = become_init((plan, limits), owner, program, &ends, go_inside);
             // A line of its own: the helper's comes before it.
             tell_failure(report, failed);
             sys::exit_now(1)
@@ -178,8 +176,8 @@ fn help(
 }
 
 /// The way of the first process of the box from its clone to PID 1. Comes back only with what failed.
-fn become_init(plan: Plan, owner: &Owner, program: &File, ends: &Ends, go: PipeReader) -> (String, io::Error) {
-    match prepare(plan, owner, program, go) {
+fn become_init(of: (Plan, &Limits), owner: &Owner, program: &File, ends: &Ends, go: PipeReader) -> (String, io::Error) {
+    match prepare(of, owner, program, go) {
         Err(failed) => failed,
         Ok(program) => match pass_on(ends) {
             Err(error) => ("pass the pipes on".to_owned(), error),
@@ -188,27 +186,35 @@ fn become_init(plan: Plan, owner: &Owner, program: &File, ends: &Ends, go: PipeR
     }
 }
 
-fn prepare(mut plan: Plan, owner: &Owner, program: &File, mut go: PipeReader) -> Step<OwnedFd> {
+fn prepare((mut plan, limits): (Plan, &Limits), owner: &Owner, program: &File, mut go: PipeReader) -> Step<OwnedFd> {
     // Above every number that is about to be taken for something else.
     let program = rustix::io::fcntl_dupfd_cloexec(program, 20).map_err(at("hold the program"))?;
     inside::become_user(owner, &mut go)?;
     if !owner.is_root {
         plan.detach_inside().map_err(|(what, error)| (format!("take hold of {what}"), error))?;
     }
-    let limits = limits();
-    let root = inside::make_tree(&plan, &limits)?;
+    let root = inside::make_tree(&plan, limits)?;
     inside::enter(root.as_fd())?;
     rustix::system::sethostname(inside::HOST_NAME.as_bytes()).map_err(at("name the computer"))?;
     sys::part_from_groups().map_err(at("part from the host's control groups"))?;
-    lockdown::lower_limits(&limits).map_err(at("set the limits"))?;
+    lockdown::lower_limits(limits).map_err(at("set the limits"))?;
     lockdown::give_up_rights().map_err(at("give up all rights"))?;
     Ok(program)
 }
 
-/// The ceilings of a browser in the words of a computer's.
-pub(crate) fn limits() -> Limits {
+/// The folders in memory of a browser's box, by descriptors that tell their room and nothing else. A box that is gone has none.
+pub(crate) fn scratch(init: Pid) -> io::Result<Vec<OwnedFd>> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = format!("/proc/{}/root", init.as_raw_nonzero());
+    // The root itself is closed for writing, so that these names mean the same as ever.
+    let open = |place: &&str| Ok(rustix::fs::open(format!("{root}{place}"), flags, Mode::empty())?);
+    SCRATCH.iter().map(open).collect()
+}
+
+/// The ceilings of a browser in the words of a computer's. A page that wants more data than they allow gets an error of its own.
+pub(crate) fn limits(memory_bytes: u64) -> Limits {
     Limits {
-        memory_bytes: DATA_BYTES,
+        memory_bytes,
         processes: THREADS,
         file_bytes: FILE_BYTES,
         tmp_bytes: SCRATCH_BYTES,

@@ -1,9 +1,11 @@
 //! The browser's box: a line of whole messages, whoever comes and goes; what is in it and what is not.
 
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 
-use sandbox::{Browser, BrowserLine, Computer};
+use sandbox::{Browser, BrowserLine, Computer, Met};
 
 use crate::desk::{Desk, PATIENCE, alive, run, until};
 
@@ -225,6 +227,49 @@ fn a_mark_is_new_once_and_never_forgotten() {
     assert_eq!(sandbox::recorded(computer.dir(), "e7").unwrap(), sandbox::Recorded::Running);
     computer.shutdown().unwrap();
     until("the keeper is gone", || sandbox::recorded(computer.dir(), "e7").unwrap() == sandbox::Recorded::Lost);
+}
+
+/// Runs a script as the user of a process, in what it sees as `/tmp`; gives what is complained about.
+#[expect(clippy::disallowed_methods, reason = "somebody who writes where the browser does")]
+fn as_its_user(process: i32, script: &str) -> String {
+    // Open without a mark, so that the shell has it, too.
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY;
+    let place = rustix::fs::open(format!("/proc/{process}/root/tmp"), flags, rustix::fs::Mode::empty()).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let user: u32 = field(&status, "Uid:")[0].parse().unwrap();
+    let script = format!("cd /proc/self/fd/{} && {script}", place.as_raw_fd());
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &script]).current_dir("/");
+    if rustix::process::geteuid().is_root() {
+        shell.uid(user).gid(user);
+    }
+    String::from_utf8(shell.output().unwrap().stderr).unwrap()
+}
+
+#[test]
+fn a_folder_of_its_own_that_fills_is_told_once_by_name_and_size() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    assert_eq!(computer.browser_limits().unwrap(), [], "there is none that could have met any");
+    let mut line = line(&computer);
+    ask(&mut line.stream, 1, "Browser.getVersion", "{}");
+    assert_eq!(computer.browser_limits().unwrap(), []);
+    let (browser, _) =
+        processes(&desk).into_iter().find(|(_, words)| words.contains("--remote-debugging-pipe")).unwrap();
+    // What a page has the browser write there is Chromium's business; that it is full is seen whoever filled it.
+    assert!(as_its_user(browser, "head -c 70000000 /dev/zero > fill").contains("No space left on device"));
+    let scratch = Met::BrowserScratchBytes { place: "/tmp".to_owned(), max_bytes: 64 << 20, times: 1 };
+    assert_eq!(computer.browser_limits().unwrap(), std::slice::from_ref(&scratch));
+    assert_eq!(computer.browser_limits().unwrap(), [], "it is told once");
+    as_its_user(browser, "rm fill");
+    assert_eq!(computer.browser_limits().unwrap(), []);
+    as_its_user(browser, "head -c 70000000 /dev/zero > fill");
+    // What was met and not told is told after its end, and the next one begins with an empty folder.
+    computer.end_browser().unwrap();
+    assert_eq!(computer.browser_limits().unwrap(), [scratch]);
+    line = self::line(&computer);
+    ask(&mut line.stream, 2, "Browser.getVersion", "{}");
+    assert_eq!(computer.browser_limits().unwrap(), []);
 }
 
 #[test]

@@ -122,7 +122,13 @@ fn output(event: &Event) -> Option<Event> {
         }
         Event::ToolFinished { id, result } => {
             let how = |fact: &ToolFact| {
-                matches!(fact, ToolFact::Command { .. } | ToolFact::Picture { .. } | ToolFact::Page { .. })
+                matches!(
+                    fact,
+                    ToolFact::Command { .. }
+                        | ToolFact::BrowserLimits { .. }
+                        | ToolFact::Picture { .. }
+                        | ToolFact::Page { .. }
+                )
             };
             let told = |fact: &&ToolFact| !how(fact);
             let facts: Vec<_> = result.facts.iter().filter(told).cloned().collect();

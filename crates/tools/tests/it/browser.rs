@@ -1,6 +1,6 @@
 //! The browser by its tools: a real one in its box, before pages that a server in the computer gives.
 
-use event::{Integrity, Source, ToolStatus};
+use event::{Integrity, Source, ToolFact, ToolStatus};
 use serde_json::{Value, json};
 
 use crate::task::Task;
@@ -27,12 +27,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers['Content-Length']))
         self.give(b'<pre>' + body.replace(b'<', b'&lt;') + b'</pre>')
-http.server.ThreadingHTTPServer(('127.0.0.1', 8000), Handler).serve_forever()
+http.server.ThreadingHTTPServer(('0.0.0.0', 8000), Handler).serve_forever()
 "#;
 
 /// A task whose computer serves these pages, with the first of them open.
 fn before(pages: &[(&str, &str)]) -> Task {
-    let mut task = Task::new();
+    before_in(Task::new(), pages)
+}
+
+fn before_in(mut task: Task, pages: &[(&str, &str)]) -> Task {
     let pages: Value = pages.iter().map(|(path, page)| ((*path).to_owned(), Value::from(*page))).collect();
     task.run("file_write", json!({"path": "pages.json", "content": pages.to_string()}));
     task.run("file_write", json!({"path": "server.py", "content": SERVER}));
@@ -93,6 +96,43 @@ fn every_tool_does_its_part_and_tells_what_came_of_it() {
     assert!(told.starts_with("Text of page \"hit\"") && told.contains("| The end"), "{told}");
     let told = task.text("browser_restart", json!({"url": "http://localhost:8000/"}));
     assert!(told.contains("Page \"Desk\""), "{told}");
+}
+
+#[test]
+fn a_page_that_uses_the_browsers_memory_up_is_told_as_that_with_what_helps() {
+    let limits = sandbox::Limits { browser_memory_bytes: 640 << 20, ..sandbox::Limits::default() };
+    // Each part is of another site, and so has a process of its own, which alone may not hold too much.
+    let part = "<script>
+        addEventListener('message', () => { const held = []; setInterval(() => {
+            try { const more = new Uint8Array(8 << 20); more.fill(1); held.push(more) } catch { }
+        }, 5); window.held = held; })</script>";
+    let page =
+        "<title>Greedy</title><button onclick=\"for (let i = 0; i < frames.length; i++) frames[i].postMessage('go', '*')\">Grow</button>
+        <iframe src='http://127.0.0.1:8000/part'></iframe><iframe src='http://127.0.0.2:8000/part'></iframe>";
+    let pages = [("/", page), ("/part", part), ("/small", "<title>Small</title><p>Fits")];
+    let mut task = before_in(Task::with_limits(limits), &pages);
+    let grow = element(&mut task, "button: Grow");
+    let mut told = task.run("browser_click", json!({"element": grow}));
+    let words = "memory: the browser and all its pages together may hold 640 MiB; the page or part of it that wanted more was \
+                 ended: close other tabs, and open a smaller page or less of this one";
+    // A busy machine takes its time.
+    for _ in 0..60 {
+        if told.text.contains("Limit reached") {
+            break;
+        }
+        told = task.run("browser_view", json!({}));
+    }
+    assert!(told.text.starts_with(&format!("Limit reached: {words}.\n")), "{}", told.text);
+    let met = told.facts.iter().find_map(|fact| match fact {
+        ToolFact::BrowserLimits { limit, limits } => Some((limit.as_str(), &limits[..])),
+        _ => None,
+    });
+    assert_eq!(met, Some((words, &[event::ComputerLimit::BrowserMemory { max_bytes: 640 << 20 }][..])));
+    let after = task.text("browser_navigate", json!({"url": "localhost:8000/small"}));
+    assert!(after.contains("| Fits"), "{after}");
+    // The other part may have met it as well before it went.
+    let last = task.text("browser_view", json!({}));
+    assert!(last.contains("| Fits") && !last.contains("Limit reached"), "{last}");
 }
 
 #[test]

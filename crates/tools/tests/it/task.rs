@@ -161,6 +161,7 @@ impl Task {
                 | ToolFact::Command { .. }
                 | ToolFact::Picture { .. }
                 | ToolFact::Page { .. }
+                | ToolFact::BrowserLimits { .. }
                 | ToolFact::Idle { .. } => {}
             }
         }
