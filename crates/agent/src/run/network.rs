@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::{Connection, Counted, Effect, EffectId, Event, Outcome, Reach};
-use sandbox::egress::{Admitted, Attempt, Closed, Count, Grant, Host, Refusal, Tally, Way};
+use sandbox::egress::{Admitted, Attempt, Closed, Count, Grant, Host, Refusal, Secret, Tally, Way};
 use tokio::sync::mpsc;
 
 use super::{Run, Start};
@@ -244,18 +244,8 @@ impl Run<'_> {
                 let reach = permit.redeem();
                 events.push(Event::EffectStarted { id, boot: self.boot.to_owned() });
                 self.append(events)?;
-                let passed = self.record.state.network.passed.get(&place).copied().unwrap_or_default();
-                let count = self.traffic.count_of(&place, reach.id.0, passed)?;
-                let mut grant = Grant::new(reach.id.0, named.flatten(), GRANT).counting(count);
-                let secrets = self.traffic.secrets.bound(&self.record.state.options.secrets, &host, place.1);
-                if !secrets.is_empty() {
-                    // Without its authority the program would be refused by the server; with a placeholder it is.
-                    match crate::secrets::authority(self.traffic.folder.root()) {
-                        Ok(authority) => grant = grant.with_secrets(secrets, authority),
-                        Err(error) => tracing::warn!(%error, "no secret can be used: the task has no authority"),
-                    }
-                }
-                self.traffic.grants.insert(place, Arc::new(grant));
+                let secrets = self.bound(&host, place.1);
+                self.grant(reach.id, place, named.flatten(), secrets)?;
                 let waiting = self.traffic.waiting.remove(&id).unwrap_or_default();
                 for (attempt, answer) in waiting.into_iter().chain(wanted) {
                     self.admit(attempt, answer)?;
@@ -295,6 +285,44 @@ impl Run<'_> {
         }
         let why = "the person has to allow it first, and is asked: the task waits for their word after this step";
         self.refuse_told(&attempt, Refusal::new("egress.asking", why), Some(id), answer)
+    }
+
+    fn grant(
+        &mut self,
+        id: EffectId,
+        place: Place,
+        at: Option<SocketAddr>,
+        secrets: Vec<Secret>,
+    ) -> Result<Arc<Grant>, Error> {
+        let passed = self.record.state.network.passed.get(&place).copied().unwrap_or_default();
+        let count = self.traffic.count_of(&place, id.0, passed)?;
+        let mut grant = Grant::new(id.0, at, GRANT).counting(count);
+        if !secrets.is_empty() {
+            // Without its authority the program would be refused by the server; with a placeholder it is.
+            match crate::secrets::authority(self.traffic.folder.root()) {
+                Ok(authority) => grant = grant.with_secrets(secrets, authority),
+                Err(error) => tracing::warn!(%error, "no secret can be used: the task has no authority"),
+            }
+        }
+        let grant = Arc::new(grant);
+        self.traffic.grants.insert(place, Arc::clone(&grant));
+        Ok(grant)
+    }
+
+    /// The task's secrets for a place, as the store has them now.
+    fn bound(&self, host: &Host, port: u16) -> Vec<Secret> {
+        self.traffic.secrets.bound(&self.record.state.options.secrets, host, port)
+    }
+
+    /// The grant in its place where the person has removed or replaced a secret meanwhile; connections with the former one end.
+    fn with_secrets_of_now(&mut self, grant: Arc<Grant>, attempt: &Attempt) -> Result<Arc<Grant>, Error> {
+        let secrets = self.bound(&attempt.host, attempt.port);
+        if grant.puts_in(&secrets) {
+            return Ok(grant);
+        }
+        grant.end(Refusal::new("egress.secret", "a secret for it was replaced or removed"));
+        let at = self.named_at(&attempt.host, attempt.port).flatten();
+        self.grant(EffectId(grant.id()), place(attempt), at, secrets)
     }
 
     /// The person has said something about a place.
@@ -353,6 +381,7 @@ impl Run<'_> {
         if !answer.is_awaited() {
             return Ok(());
         }
+        let grant = self.with_secrets_of_now(grant, &attempt)?;
         let named = self.traffic.named.entry(place.clone()).or_default();
         named.0 += 1;
         let number = if named.0 <= CONNECTIONS_NAMED_MAX {

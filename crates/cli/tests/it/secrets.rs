@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc;
 
-use crate::desk::{Desk, exec, say};
+use crate::desk::{Desk, exec, say, until};
 
 const VALUE: &str = "sk-4f1e9c77d0aa";
 
@@ -84,6 +84,36 @@ fn it_reaches_its_host_and_nothing_else(desk: Desk) {
     desk.run(&["run", "--model", &script, "--secret", "API_KEY", "gone"]).code(2).says("there is no secret API_KEY");
     holding(&desk.path("home"), &mut found);
     assert_eq!(found, ["secrets.json"], "and when it is removed, in none");
+}
+
+#[test]
+fn a_secret_that_is_replaced_or_removed_is_so_for_a_task_that_runs() {
+    let desk = Desk::new();
+    let (port, heads) = site();
+    let host = format!("api.test:80=127.0.0.1:{port}");
+    let set = |value: &str| {
+        desk.run_reading(&["secret", "set", "API_KEY", "--host", &host], format!("{value}\n").as_bytes()).code(0);
+    };
+    set(VALUE);
+    let command = "for round in 1 2 3; do until [ -e go$round ]; do sleep 0.1; done; \
+                   curl -s -H \"Authorization: Bearer $API_KEY\" http://api.test/; done";
+    let script = desk.script(&[exec(command), say("done")]);
+    let running = desk.start(&["run", "--model", &script, "--id", "t-one", "--secret", "API_KEY", "use it"]);
+    let workspace = desk.path("home/tasks/t-one/workspace");
+    until("there is a workspace", || workspace.exists());
+    let came = |round: u8| {
+        std::fs::write(workspace.join(format!("go{round}")), "").unwrap();
+        heads.recv().unwrap()
+    };
+    let first = came(1);
+    assert!(first.contains(&format!("Authorization: Bearer {VALUE}")), "{first}");
+    set("another-value");
+    let second = came(2);
+    assert!(second.contains("Authorization: Bearer another-value"), "{second}");
+    desk.run(&["secret", "remove", "API_KEY"]).code(0);
+    let third = came(3);
+    assert!(third.contains("Authorization: Bearer thenar-secret-api_key-"), "{third}");
+    running.end().code(0);
 }
 
 /// A site over TLS that writes down who came; its first argument is its certificate with the key, its second where it writes.

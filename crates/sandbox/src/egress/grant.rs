@@ -70,6 +70,11 @@ impl Grant {
         self
     }
 
+    /// Whether it puts in these secrets and no others.
+    pub fn puts_in(&self, secrets: &[Secret]) -> bool {
+        self.secrets == secrets
+    }
+
     pub(crate) fn secrets(&self) -> &[Secret] {
         &self.secrets
     }

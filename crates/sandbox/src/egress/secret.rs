@@ -25,6 +25,7 @@
 /// }
 /// ```
 #[expect(missing_debug_implementations, reason = "it must not be printed")]
+#[derive(PartialEq, Eq)]
 pub struct Secret {
     placeholder: Vec<u8>,
     value: Vec<u8>,
