@@ -100,6 +100,14 @@ def proved(control, wanted, said):
     return said if control == wanted else f"proves nothing: {control}"
 
 
+def sleeper():
+    child = os.fork()
+    if child == 0:
+        while True:
+            signal.pause()
+    return child
+
+
 def at_once(said):
     """Tells it and ends: memory whose address was taken cannot be closed in the ordinary way."""
     os.write(FACTS["told"], said.encode())
@@ -374,10 +382,7 @@ def p14_end_the_computer():
         attempt(os.kill, 1, number)
     control = set()
     for number in ends[:3]:
-        child = os.fork()
-        if child == 0:
-            while True:
-                signal.pause()
+        child = sleeper()
         attempt(os.kill, child, number)
         control.add(os.WIFSIGNALED(os.waitpid(child, 0)[1]))
     with open("/proc/1/status") as file:
@@ -402,8 +407,17 @@ def p14_open_a_process_of_the_host():
 def p15_look_into_others():
     if not X86:
         return "EPERM"
-    return calls({"traceme": (101, 0, 0, 0, 0), "attach": (101, 16, 1, 0, 0), "seize": (101, 0x4206, 1, 0, 0),
-                  "read": (310, 1, 0, 0, 0, 0, 0), "write": (311, 1, 0, 0, 0, 0, 0), "pidfd_getfd": (438, 0, 0, 0), "kcmp": (312, 1, 1, 0, 0, 0)})
+    inside = FACTS["scratch"] == "/workspace"
+    # Outside, PID 1 is the machine's, and must not be held up: a child stands in for it.
+    other = 1 if inside else sleeper()
+    attacks = {"attach": (101, 16, other, 0, 0), "seize": (101, 0x4206, other, 0, 0), "read": (310, other, 0, 0, 0, 0, 0),
+               "write": (311, other, 0, 0, 0, 0, 0), "pidfd_getfd": (438, 0, 0, 0), "kcmp": (312, other, other, 0, 0, 0)}
+    seen = {name: call(number, *arguments) for name, (number, *arguments) in attacks.items()}
+    if not inside:
+        os.kill(other, signal.SIGKILL)
+        os.waitpid(other, 0)
+    # Last: from then on every signal would stop this process until its parent looks.
+    return all_of(seen | {"traceme": call(101, 0, 0, 0, 0)})
 
 
 @probe
