@@ -94,7 +94,7 @@ test-api: packages ## Attack the HTTP API by its own document, docs/openapi.json
 test-model: build ## Run Thenar against a real, very small model on this machine (minutes; 98 MB)
 	@sh scripts/test-model.sh target/release/thenar
 
-test-vm: ## Run Thenar in a guest with systemd, control groups v2 and AppArmor (QEMU; minutes, without KVM most of an hour)
+test-vm: ## Run Thenar in a guest with systemd, control groups v2 and AppArmor (QEMU; minutes, without KVM a quarter of an hour)
 	@SUITE='$(SUITE)' sh scripts/test-vm.sh
 
 chaos: build ## Kill the engine at POINTS random moments of real tasks; nothing may be lost or done twice

@@ -33,7 +33,7 @@ make_guest() {
     tree=$(mktemp -d "${TMPDIR:-/var/tmp}/thenar-guest.XXXXXX")
     # shellcheck disable=SC2016 # $1 is the guest's tree, in the hook
     $as_root mmdebstrap --quiet --variant=apt --aptopt='APT::Install-Recommends "false"' \
-        --include="systemd-sysv,dbus-user-session,libpam-systemd,udev,kmod,initramfs-tools,$kernel,apparmor,bubblewrap,python3,procps,e2fsprogs,ca-certificates,curl,less$browser" \
+        --include="systemd-sysv,dbus-user-session,libpam-systemd,udev,kmod,initramfs-tools,$kernel,apparmor,bubblewrap,python3,procps,passwd,e2fsprogs,ca-certificates,curl,less$browser" \
         --customize-hook='echo MODULES=list >"$1/etc/initramfs-tools/conf.d/small"' \
         --customize-hook='printf "virtio_pci\nvirtio_blk\next4\n" >"$1/etc/initramfs-tools/modules"' \
         --customize-hook='chroot "$1" update-initramfs -u >/dev/null' \
@@ -98,7 +98,7 @@ fi
 said="$guest/said"
 echo "running in the guest ($accel); its console is in $guest/console"
 status=0
-# Hours for an emulated one; what the guest writes is kept beside its disk, and gone with it.
+# An emulated one takes its time; what the guest writes is kept beside its disk, and gone with it.
 TMPDIR="$guest" timeout 10800 qemu-system-x86_64 -machine q35 -accel "$accel" -cpu "$cpu" -smp 2 -m 3072 -nodefaults -no-user-config \
     -display none -no-reboot -kernel "$guest/vmlinuz" -initrd "$guest/initrd" -device virtio-rng-pci \
     -append 'root=/dev/vda rw console=ttyS0 panic=-1 quiet systemd.show_status=0' \

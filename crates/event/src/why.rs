@@ -83,7 +83,7 @@ impl ShippedRule {
 }
 
 /// The network's own rules, as [`Refusal::rule`](crate::Refusal) names them beside the ids of policy's.
-pub const NETWORK_RULES: [&str; 21] = [
+pub const NETWORK_RULES: [&str; 22] = [
     "egress.address",
     "egress.asking",
     "egress.bytes",
@@ -100,6 +100,7 @@ pub const NETWORK_RULES: [&str; 21] = [
     "egress.record",
     "egress.request",
     "egress.revoked",
+    "egress.secret",
     "egress.tls",
     "egress.tls_name",
     "egress.unanswered",

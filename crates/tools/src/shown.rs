@@ -222,11 +222,12 @@ impl Screen {
     }
 }
 
-/// Control characters, and those that change how others are read without being seen.
+/// Control characters, and those that change how others are read without being seen, or say something that only a model reads.
+/// What joins letters and signs stays: scripts and pictographs need it.
 fn is_unseen(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-            | '\u{2028}' | '\u{2029}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+            | '\u{180e}' | '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e01ef}')
 }
 
 #[cfg(test)]

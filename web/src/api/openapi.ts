@@ -2318,7 +2318,7 @@ export interface components {
             what: string;
         };
         /** @description The rule that spoke: one of the network's own, or ids of a policy's rules. */
-        NetworkRule: ("egress.address" | "egress.asking" | "egress.bytes" | "egress.certificate" | "egress.connections" | "egress.engine_gone" | "egress.expired" | "egress.gone" | "egress.host" | "egress.key" | "egress.over" | "egress.places" | "egress.questions" | "egress.record" | "egress.request" | "egress.revoked" | "egress.tls" | "egress.tls_name" | "egress.unanswered" | "egress.unreachable" | "egress.unresolved") | string;
+        NetworkRule: ("egress.address" | "egress.asking" | "egress.bytes" | "egress.certificate" | "egress.connections" | "egress.engine_gone" | "egress.expired" | "egress.gone" | "egress.host" | "egress.key" | "egress.over" | "egress.places" | "egress.questions" | "egress.record" | "egress.request" | "egress.revoked" | "egress.secret" | "egress.tls" | "egress.tls_name" | "egress.unanswered" | "egress.unreachable" | "egress.unresolved") | string;
         /** @description A new link. */
         NewShare: {
             /** @description How long it holds: a number and a unit, `12h`, `7d`; 366 days at the most, however much is asked for. */

@@ -32,6 +32,8 @@ fn control_and_unseen_characters_go() {
     check(b"a\x07b\x01c\x7fd", "abcd");
     check("a\u{9b}31mb\u{85}c".as_bytes(), "a31mbc");
     check("pay\u{202e}fdp\u{200f} \u{e0041}\u{e0042}now".as_bytes(), "payfdp now");
+    // Bytes hidden in selectors of variants, and signs without width; what joins letters stays.
+    check("a\u{e0100}\u{e01ef}b\u{200b}\u{2062}c \u{2764}\u{fe0f}\u{200d}".as_bytes(), "abc \u{2764}\u{fe0f}\u{200d}");
     check(b"one\0two", "one\u{2400}two");
     check(b"tab\tstays\n", "tab\tstays\n");
 }
