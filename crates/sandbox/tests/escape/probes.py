@@ -415,7 +415,9 @@ def p15_look_into_others():
     seen = {name: call(number, *arguments) for name, (number, *arguments) in attacks.items()}
     if not inside:
         os.kill(other, signal.SIGKILL)
-        os.waitpid(other, 0)
+        # What it was stopped by is told first, and its end must not come after the line below.
+        while not os.WIFSIGNALED(os.waitpid(other, 0)[1]):
+            pass
     # Last: from then on every signal would stop this process until its parent looks.
     return all_of(seen | {"traceme": call(101, 0, 0, 0, 0)})
 
