@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::{
-    Build, Computer, ComputerSpec, Confinement, Driver, Error, Exit, Limits, Request, Result, Status, Workspace,
+    Build, CallResult, Computer, ComputerSpec, Confinement, Driver, Error, Exit, Limits, Met, Request, Result, Status,
+    Workspace,
 };
 
 pub use landlock::landlock;
@@ -137,13 +138,23 @@ fn limits(spec: &ComputerSpec) -> Result<Capability> {
     let small = Limits { memory_bytes: 64 * 1024 * 1024, processes: 60, ..spec.limits.clone() };
     let spec = ComputerSpec { dir: spec.dir.with_extension("small"), limits: small, ..spec.clone() };
     let computer = Computer::open(&spec)?;
-    let met = |call: &str, script: &str, what: &str| -> Result<bool> {
+    let ended = |call: &str, script: &str| -> Result<Option<CallResult>> {
         let argv = ["bash", "-c", script].map(str::to_owned).to_vec();
         computer.start(call, &Request::Exec { argv, cwd: None, env: BTreeMap::new() })?;
-        let Status::Ended(result) = computer.wait(call, TRIAL_WAIT)? else { return Ok(false) };
-        Ok(result.limit.is_some_and(|limit| limit.contains(what)))
+        Ok(match computer.wait(call, TRIAL_WAIT)? {
+            Status::Ended(result) => Some(result),
+            Status::Running { .. } => None,
+        })
     };
-    let held = met("memory", USE_UP, "memory").and_then(|memory| Ok((memory, met("processes", CROWD, "processes")?)));
+    let held = ended("memory", USE_UP).and_then(|memory| Ok((memory, ended("processes", CROWD)?)));
+    let held = held.map(|(memory, crowd)| {
+        let met = |call: &CallResult, which: fn(&Met) -> bool| call.limits.iter().any(which);
+        let memory = memory.is_some_and(|call| met(&call, |met| matches!(met, Met::Memory { .. })));
+        // A shell that got every process it wanted was refused none, whoever counted them meanwhile.
+        let refused =
+            |call: &CallResult| call.exit != Exit::Code(0) && met(call, |met| matches!(met, Met::Processes { .. }));
+        (memory, crowd.is_some_and(|call| refused(&call)))
+    });
     computer.shutdown()?;
     let held = held?;
     let confinement = Confinement::of(&spec.dir)?;

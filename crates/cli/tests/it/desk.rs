@@ -86,6 +86,11 @@ impl Desk {
         self
     }
 
+    /// As an ordinary user, where the test runs as root: whoever is none already is ordinary.
+    pub(crate) fn of_ordinary_user(self) -> Self {
+        if rustix::process::geteuid().is_root() { self.owned_by_user(64_325) } else { self }
+    }
+
     /// As an ordinary user, who gets programs of his own and all folders.
     pub(crate) fn owned_by_user(mut self, user: u32) -> Self {
         use std::os::unix::fs::{PermissionsExt, chown};
@@ -179,6 +184,9 @@ impl Desk {
         command.args(&by[1..]);
         command.arg(program.get_program()).args(program.get_args()).current_dir(&self.here).env_clear();
         command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         let output = command.stdin(Stdio::null()).output().unwrap();
         self.ran(output.status, &output.stdout, &output.stderr)
     }

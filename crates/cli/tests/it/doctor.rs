@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::desk::Desk;
 
-/// Goes on as an ordinary user, whose files are those of whoever runs the test.
+/// Goes on as an ordinary user, whose files are those of whoever runs the test. That must not be root: to the kernel root stays root
+/// under any name, and is held to no number of processes.
 const AS_A_USER: &str = "exec unshare --user --map-user=1000 --map-group=1000 \"$@\"";
 const AS_ROOT: &str = "exec \"$@\"";
 
@@ -26,7 +27,7 @@ fn told(findings: &[Value], name: &str) -> String {
 
 #[test]
 fn where_no_more_namespaces_can_be_made_no_full_disk_is_blamed_and_no_browser() {
-    let desk = Desk::new();
+    let desk = Desk::new().of_ordinary_user();
     // The namespace that the user comes into is the last one.
     let found = examined(&desk, &format!("echo 2 > /proc/sys/user/max_user_namespaces; {AS_A_USER}"), 5);
     let computer = told(&found, "computer");
@@ -49,7 +50,7 @@ fn root_of_a_few_users_is_told_to_be_an_ordinary_one() {
 
 #[test]
 fn a_bubblewrap_that_makes_no_box_is_named_and_nobody_steps_in() {
-    let desk = Desk::new().with("THENAR_COMPUTER", "bwrap");
+    let desk = Desk::new().with("THENAR_COMPUTER", "bwrap").of_ordinary_user();
     let instead = |program: &str| {
         let places = "/usr/bin/bwrap /usr/local/bin/bwrap";
         let machine = format!("for b in {places}; do [ ! -e $b ] || mount --bind {program} $b; done; {AS_A_USER}");
@@ -66,7 +67,7 @@ fn a_bubblewrap_that_makes_no_box_is_named_and_nobody_steps_in() {
 
 #[test]
 fn a_browser_that_is_missing_or_broken_is_told_with_what_to_install() {
-    let desk = Desk::new();
+    let desk = Desk::new().of_ordinary_user();
     let none = "for b in /usr/lib/chromium /usr/bin/chromium; do [ -d $b ] && mount -t tmpfs t $b || mount --bind /dev/null $b; done; true";
     let found = examined(&desk, &format!("{none}; {AS_A_USER}"), 0);
     let browser = told(&found, "browser");
@@ -82,8 +83,7 @@ fn a_browser_that_is_missing_or_broken_is_told_with_what_to_install() {
 
 #[test]
 fn who_holds_the_limits_and_why_is_one_line() {
-    // Whoever is no root already is an ordinary user.
-    let desk = if rustix::process::geteuid().is_root() { Desk::new().owned_by_user(64_325) } else { Desk::new() };
+    let desk = Desk::new().of_ordinary_user();
     let report = desk.run(&["doctor", "--json"]).code(0).json();
     let findings = report["findings"].as_array().unwrap();
     if findings.iter().any(|finding| finding["name"] == "limits" && finding["works"] == true) {
