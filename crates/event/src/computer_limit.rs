@@ -64,6 +64,8 @@ pub enum ComputerLimit {
         /// Occasions.
         times: u64,
     },
+    /// What the browser keeps on the disk: it was ended for it, and what it kept was removed.
+    BrowserRoom { bytes: u64, files: u64, max_bytes: u64, max_files: u64 },
     /// Output of one command.
     Output { max_bytes: u64 },
     /// Output of all commands together.

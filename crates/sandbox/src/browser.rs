@@ -19,10 +19,6 @@ const FULL: &[&str] = &[
     "/usr/lib64/chromium-browser/chromium-browser",
 ];
 
-/// The last words of a browser that was ended because pages had it keep too much.
-pub const TOO_MUCH_KEPT: &str = "pages had the browser keep more than it has room for on the disk: it was ended, and what it kept was removed \
-    (sign-ins and the like, downloads that were not brought in, copies of files given to pages)";
-
 /// What is read of the names of downloads.
 const NAMES_BYTES_MAX: u64 = 4 * 1024 * 1024;
 

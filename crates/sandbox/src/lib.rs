@@ -37,7 +37,7 @@ mod tree;
 mod wire;
 
 pub use backup::{RecordsCopy, copy_records};
-pub use browser::{Browser, BrowserLine, Folders, TOO_MUCH_KEPT};
+pub use browser::{Browser, BrowserLine, Folders};
 pub use checkpoint::remove_tree;
 pub use computer::{Computer, clear_dead_socket, clear_left_groups, has_dead_socket, left_groups, recorded};
 pub use confinement::{Confinement, Hold};

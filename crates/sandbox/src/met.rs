@@ -95,6 +95,17 @@ pub enum Met {
         /// Occasions.
         times: u64,
     },
+    /// What the browser keeps on the disk. It was ended for it, and what it kept was removed.
+    BrowserRoom {
+        /// What it kept.
+        bytes: u64,
+        /// Files and folders of it.
+        files: u64,
+        /// What it may keep.
+        max_bytes: u64,
+        /// Files and folders that it may keep.
+        max_files: u64,
+    },
     /// Output of one command.
     Output {
         /// What is kept of it.
@@ -186,6 +197,13 @@ impl fmt::Display for Met {
                  restart the browser, which empties it",
                 Times(*times)
             ),
+            Self::BrowserRoom { bytes, files, max_bytes, max_files } => write!(
+                out,
+                "disk: pages had the browser keep {} in {files} files, and it may keep {} in {max_files}; it was ended, and what it kept \
+                 was removed (sign-ins and the like, downloads that were not brought in, copies of files given to pages)",
+                size(*bytes),
+                size(*max_bytes)
+            ),
             Self::Output { max_bytes } => write!(
                 out,
                 "output: of one command {} are kept; the rest is lost: write long output to a file in /workspace",
@@ -223,6 +241,9 @@ impl Met {
             Self::OpenFiles { max, times } => Self::BrowserOpenFiles { max, times },
             Self::ScratchBytes { place, max_bytes, times } => Self::BrowserScratchBytes { place, max_bytes, times },
             Self::ScratchFiles { place, max, times } => Self::BrowserScratchFiles { place, max, times },
+            Self::Workspace { bytes, files, max_bytes, max_files } => {
+                Self::BrowserRoom { bytes, files, max_bytes, max_files }
+            }
             other => other,
         }
     }

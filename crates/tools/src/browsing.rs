@@ -21,9 +21,8 @@ use crate::{downloads, met, picture, process, shown};
 /// The folder for downloads, as the browser sees it.
 pub const DOWNLOADS_INSIDE: &str = "/downloads";
 
-/// What the model is told where pages had the browser keep too much.
-const TOO_MUCH_KEPT: &str = "The browser was ended and started anew: pages had it keep more than it has room for on the disk. What was open in it \
-    is gone, and so is what it kept: sign-ins, downloads not yet brought in.";
+/// What the model is told of a browser that is another than before.
+const STARTED_ANEW: &str = "The browser had ended and was started anew: what was open in it is gone.";
 
 /// The browser in an engine's hands.
 #[derive(Debug)]
@@ -122,12 +121,7 @@ pub(crate) fn take(call: &Call<'_>, which: sandbox::Browser) -> Result<Taken, Ou
         cancel: Arc::clone(&place.cancel),
     };
     let browser = Browser::attach(reader, writer, start).map_err(|error| failed(&error))?;
-    let started_anew = line.fresh && line.generation > 1;
-    let note = match started_anew {
-        true if line.last_words == sandbox::TOO_MUCH_KEPT => Some(TOO_MUCH_KEPT),
-        true => Some("The browser had ended and was started anew: what was open in it is gone."),
-        false => None,
-    };
+    let note = (line.fresh && line.generation > 1).then_some(STARTED_ANEW);
     let held = Arc::new(Held { browser, stream: line.stream, note: Mutex::new(note), calls: AtomicUsize::new(0) });
     let taken = Taken::new(Arc::clone(&held), computer);
     place.hold(held);

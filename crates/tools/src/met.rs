@@ -31,6 +31,9 @@ fn one(met: Met) -> ComputerLimit {
             ComputerLimit::BrowserScratchBytes { place, max_bytes, times }
         }
         Met::BrowserScratchFiles { place, max, times } => ComputerLimit::BrowserScratchFiles { place, max, times },
+        Met::BrowserRoom { bytes, files, max_bytes, max_files } => {
+            ComputerLimit::BrowserRoom { bytes, files, max_bytes, max_files }
+        }
         Met::Output { max_bytes } => ComputerLimit::Output { max_bytes },
         Met::Outputs { max_bytes } => ComputerLimit::Outputs { max_bytes },
         Met::Disk => ComputerLimit::Disk,

@@ -1686,6 +1686,17 @@ export interface components {
              */
             times: number;
         } | {
+            /** Format: int64 */
+            bytes: number;
+            /** @enum {string} */
+            code: "browser_room";
+            /** Format: int64 */
+            files: number;
+            /** Format: int64 */
+            max_bytes: number;
+            /** Format: int64 */
+            max_files: number;
+        } | {
             /** @enum {string} */
             code: "output";
             /** Format: int64 */

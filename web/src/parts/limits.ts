@@ -40,6 +40,7 @@ function values(limit: ComputerLimit): Record<string, string | number> {
     case 'browser_open_files':
       return { max: limit.max }
     case 'workspace':
+    case 'browser_room':
       return { used: room(limit.bytes), files: limit.files, max: room(limit.max_bytes), maxFiles: limit.max_files }
     case 'scratch_bytes':
     case 'browser_scratch_bytes':

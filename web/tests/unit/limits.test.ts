@@ -34,10 +34,11 @@ it('what this page does not know, and what an earlier journal holds, is told in 
 })
 
 it('what the browser met is told as what a command met', () => {
-  const facts: ToolFact[] = [{ fact: 'browser_limits', limit: 'in words', limits: [{ code: 'browser_memory', max_bytes: 2 ** 31 }, { code: 'browser_scratch_bytes', place: '/tmp', max_bytes: 2 ** 26, times: 2 }] }]
+  const facts: ToolFact[] = [{ fact: 'browser_limits', limit: 'in words', limits: [{ code: 'browser_memory', max_bytes: 2 ** 31 }, { code: 'browser_scratch_bytes', place: '/tmp', max_bytes: 2 ** 26, times: 2 }, { code: 'browser_room', bytes: 9 * 2 ** 30, files: 7, max_bytes: 2 ** 33, max_files: 200_000 }] }]
   expect(limitsMet(facts)).toEqual([
     "The browser's memory was used up: it and all its pages together may hold 2 GiB. A page was ended. Fewer tabs or a smaller page help.",
-    "The browser's own /tmp was full: it holds 64 MiB. Fewer tabs or a restart of the browser help. (2 times)"
+    "The browser's own /tmp was full: it holds 64 MiB. Fewer tabs or a restart of the browser help. (2 times)",
+    'Pages had the browser keep 9 GiB in 7 files on the disk; it may keep 8 GiB in 200000. It was ended, and what it kept was removed: sign-ins, downloads not yet brought in.'
   ])
 })
 

@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::overheard::Overheard;
 use super::room::Room;
 use super::warden::{Standing, Warden};
-use crate::browser::{Folders, TOO_MUCH_KEPT};
+use crate::browser::Folders;
 use crate::group::Group;
 use crate::launch::browser::Started;
 use crate::launch::{self, Failure, Shared};
@@ -44,6 +44,8 @@ const NO_BROWSER: &str = "a browser needs a box of its own beside the computer's
 const END_WAIT: Duration = Duration::from_millis(700);
 /// How long after a caller's last word its box is still looked at for limits.
 const IN_USE: Duration = Duration::from_secs(10);
+/// Limits that are kept for whoever asks next.
+const MET_MAX: usize = 32;
 
 /// The computer's browser, one after another.
 pub(super) struct Browsers {
@@ -58,7 +60,7 @@ pub(super) struct Browsers {
     last_words: String,
     /// What the box of each may take.
     box_limits: Limits,
-    /// What the one that ended last met and nobody was told.
+    /// What those that have ended met and nobody was told.
     met: Vec<Met>,
 }
 
@@ -150,15 +152,16 @@ impl Browsers {
 
     /// Ends the browser if there is one. One that kept too much is parted from what it kept: the next would have no room either.
     pub(super) fn end(&mut self) {
-        if let Some(mut line) = self.line.take() {
-            self.last_words = if line.too_much { TOO_MUCH_KEPT.to_owned() } else { line.complaints() };
-            self.met = line.met();
-            let too_much = line.too_much;
-            line.end();
-            if too_much {
-                Folders::of(&self.dir).clear();
-            }
+        let Some(mut line) = self.line.take() else { return };
+        let full = line.full.take();
+        self.last_words = full.as_ref().map_or_else(|| line.complaints(), Met::to_string);
+        self.met.extend(line.met());
+        line.end();
+        if let Some(met) = full {
+            self.met.push(met);
+            Folders::of(&self.dir).clear();
         }
+        self.met.truncate(MET_MAX);
     }
 }
 
@@ -185,7 +188,7 @@ struct Line {
     /// Of what it keeps on the disk.
     room: Option<Room>,
     /// It kept more than that.
-    too_much: bool,
+    full: Option<Met>,
     /// It ended by itself, or its pipes are closed, or it is to end.
     over: bool,
 }
@@ -222,7 +225,7 @@ impl Line {
             at_boundary: true,
             complaints: Vec::new(),
             room,
-            too_much: false,
+            full: None,
             over: false,
         })
     }
@@ -310,8 +313,8 @@ impl Line {
         if rustix::event::poll(&mut died, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
             self.over = true;
         }
-        if self.room.as_mut().and_then(|room| room.look(true)).is_some() {
-            (self.too_much, self.over) = (true, true);
+        if let Some(met) = self.room.as_mut().and_then(|room| room.look(true)) {
+            (self.full, self.over) = (Some(met.in_browser()), true);
         }
         spoke
     }

@@ -211,8 +211,14 @@ fn pages_that_keep_more_than_there_is_room_for_end_the_browser_and_keep_nothing(
     while line.stream.read(&mut rest).expect("the browser is ended in time") > 0 {}
     let folders = computer.browser_folders();
     until("what it kept is gone", || !folders.profile.exists());
+    let met = computer.browser_limits().unwrap();
+    let [Met::BrowserRoom { bytes, max_bytes: 0x600_0000, max_files: 200_000, .. }] = met[..] else {
+        panic!("{met:?}")
+    };
+    assert!(bytes > 96 << 20, "{met:?}");
+    assert_eq!(computer.browser_limits().unwrap(), [], "it is told once");
     let again = self::line(&computer);
-    assert_eq!((again.fresh, again.last_words.as_str()), (true, sandbox::TOO_MUCH_KEPT));
+    assert_eq!((again.fresh, again.last_words), (true, met[0].to_string()));
     let mut stream = again.stream;
     assert!(ask(&mut stream, 4, "Browser.getVersion", "{}").contains("Chrome"), "the next one has room");
 }
