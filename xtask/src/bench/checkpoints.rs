@@ -1,4 +1,5 @@
-//! A checkpoint of a workspace of 2,000 files and 221 MB after a small change, and going back to the one before; beside git, which keeps the same tree in the same run.
+//! A checkpoint of a workspace of 2,000 files and 221 MB after a small change, going back to the one before, and a fork of it all;
+//! beside git, which keeps the same tree in the same run.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -20,6 +21,7 @@ const SMALL_FILES: u64 = 2_000;
 const LARGE_FILES: u64 = 20;
 const LARGE_BYTES: usize = 10 << 20;
 const ROUNDS: u64 = 15;
+const FORKS: u64 = 5;
 
 /// Bytes that are written anew in the middle of a large file with each change, and how many small ones grow.
 const REWRITTEN_BYTES: usize = 100 << 10;
@@ -38,6 +40,8 @@ pub(super) fn beside_git(_programs: &Programs) -> Result<Vec<Figure>> {
         taken.push(timed(|| ours.take())?);
         restored.push(timed(|| ours.restore(before))?);
     }
+    let forks = (0..FORKS).map(|number| timed(|| ours.fork(&folder.path().join(format!("fork-{number}")))));
+    let forked = forks.collect::<Result<Vec<_>>>()?;
     let note = |values: &[f64]| format!("p95 {:.0} ms of {}", percentile(values, 95.0), values.len());
     let mut figures = vec![
         figure("checkpoint: the first of 2,020 files, 221 MB", first, "ms", Target::None),
@@ -45,6 +49,8 @@ pub(super) fn beside_git(_programs: &Programs) -> Result<Vec<Figure>> {
             .note(note(&taken)),
         figure("checkpoint: back to the one before, median", median(&restored), "ms", Target::AtMost(50.0))
             .note(note(&restored)),
+        figure("checkpoint: a fork's own files and store, median", median(&forked), "ms", Target::AtMost(500.0))
+            .note(note(&forked)),
     ];
     // After ours, so that the disk is at nobody else's work while either is measured.
     if let Some(git) = Git::init(folder.path().join("git"), tree.clone())? {
@@ -93,6 +99,18 @@ impl Ours {
         let restored = self.store.restore(&Restore { checkpoint, tree, last, place: Place::Same, stop })?;
         ensure!(restored.differing == 0 && !restored.changes.is_none(), "going back came to {restored:?}");
         self.last = Some(checkpoint);
+        Ok(())
+    }
+
+    /// What a fork of the task gets: the chunks of this checkpoint, and a tree of its own made of them.
+    fn fork(&self, folder: &Path) -> Result<()> {
+        let checkpoint = self.last.context("there is no checkpoint")?;
+        let (store, tree) = (Store::at(folder.join("checkpoints")), folder.join("workspace"));
+        fs::create_dir_all(&tree)?;
+        self.store.give(&checkpoint, &store)?;
+        let stop = &AtomicBool::new(false);
+        let restored = store.restore(&Restore { checkpoint, tree: &tree, last: None, place: Place::Other, stop })?;
+        ensure!(restored.differing == 0, "a fork came to {restored:?}");
         Ok(())
     }
 }

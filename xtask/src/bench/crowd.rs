@@ -16,45 +16,93 @@ const IDLE: usize = 1_000;
 /// Callers that end them side by side.
 const ENDING: usize = 8;
 
+/// What the program that stays outside is called.
+const KEEPER: &str = "thenar-keeper";
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A thousand idle computers, and the end of them all.
+/// A thousand idle computers, and the end of them all: asked to go, and killed.
 pub(super) fn idle(programs: &Programs) -> Result<Vec<Figure>> {
-    let folders = TempDir::with_prefix("thenar-bench-").context("make a folder for computers")?;
     let before = available_mb()?;
-    let mut computers = Vec::new();
-    let start = Instant::now();
-    for number in 0..IDLE {
-        let computer = Computer::open(&spec(programs, &folders.path().join(number.to_string()))?)?;
-        echo(&computer, "first")?;
-        computers.push(computer);
-    }
-    let started_s = start.elapsed().as_secs_f64();
-    let tree = rig::below_us()?;
-    let ours: Vec<_> = tree.iter().filter(|process| is_ours(process)).collect();
-    ensure!(ours.len() >= 2 * IDLE, "{} processes stand for {IDLE} computers", ours.len());
-    let pss_mb = ours.iter().filter_map(|process| process.pss_kib()).sum::<u64>() as f64 / 1024.0;
+    let (crowd, started_s) = Crowd::made(programs)?;
+    let ours = crowd.processes()?;
+    let pss_mb = ours.iter().filter_map(Process::pss_kib).sum::<u64>() as f64 / 1024.0;
     let taken_mb = before - available_mb()?;
     let start = Instant::now();
-    std::thread::scope(|scope| {
-        let share = computers.len().div_ceil(ENDING);
-        let ending = computers.chunks(share).map(|share| scope.spawn(|| share.iter().try_for_each(Computer::shutdown)));
-        let ending: Vec<_> = ending.collect();
-        ending
-            .into_iter()
-            .try_for_each(|ended| ended.join().map_err(|_| anyhow!("a thread failed"))?.context("end a computer"))
-    })?;
-    let gone = wait_until(PATIENCE, || rig::below_us().is_ok_and(|left| !left.iter().any(is_ours)));
-    let ended_s = start.elapsed().as_secs_f64();
-    rig::reap_orphans();
-    ensure!(gone, "processes of computers are left that were ended {} s ago", PATIENCE.as_secs());
+    crowd.end()?;
+    let ended_s = gone_after(start)?;
+    drop(crowd);
+    let (crowd, _) = Crowd::made(programs)?;
+    let ours = crowd.processes()?;
+    let start = Instant::now();
+    ours.iter().filter(|process| process.name == KEEPER).for_each(|keeper| rig::kill(keeper.pid));
+    let killed_s = gone_after(start)?;
+    // The next one to be made clears away what they left of their groups.
+    crowd.open(programs, 0)?.shutdown()?;
     Ok(vec![
         figure("memory (PSS) of one of 1,000 idle computers", pss_mb / IDLE as f64, "MB", Target::AtMost(1.5)),
         figure("1,000 idle computers: what the machine has less", taken_mb, "MB", Target::AtMost(1536.0))
             .note(format!("all made and answered in {started_s:.1} s")),
-        figure("1,000 idle computers: until no process of theirs is left", ended_s, "s", Target::None)
+        figure("1,000 idle computers: asked to end, until no process of theirs is left", ended_s, "s", Target::None)
             .note(format!("{ENDING} callers that end them side by side")),
+        figure("1,000 idle computers: killed, until no process of theirs is left", killed_s, "s", Target::AtMost(0.5))
+            .note("only the keepers outside are killed: what is inside goes with them".to_owned()),
     ])
+}
+
+struct Crowd {
+    folders: TempDir,
+    computers: Vec<Computer>,
+}
+
+impl Crowd {
+    /// All of them, each of which has answered; and how many seconds that took.
+    fn made(programs: &Programs) -> Result<(Self, f64)> {
+        let folders = TempDir::with_prefix("thenar-bench-").context("make a folder for computers")?;
+        let mut crowd = Self { folders, computers: Vec::new() };
+        let start = Instant::now();
+        for number in 0..IDLE {
+            let computer = crowd.open(programs, number)?;
+            echo(&computer, "first")?;
+            crowd.computers.push(computer);
+        }
+        Ok((crowd, start.elapsed().as_secs_f64()))
+    }
+
+    fn open(&self, programs: &Programs, number: usize) -> Result<Computer> {
+        Ok(Computer::open(&spec(programs, &self.folders.path().join(number.to_string()))?)?)
+    }
+
+    fn processes(&self) -> Result<Vec<Process>> {
+        let tree = rig::below_us()?;
+        let ours: Vec<_> = tree.into_iter().filter(is_ours).collect();
+        ensure!(ours.len() >= 2 * self.computers.len(), "{} processes stand for {IDLE} computers", ours.len());
+        Ok(ours)
+    }
+
+    /// Asks each to end.
+    fn end(&self) -> Result<()> {
+        std::thread::scope(|scope| {
+            let share = self.computers.len().div_ceil(ENDING);
+            let shares = self.computers.chunks(share);
+            let ending = shares.map(|share| scope.spawn(|| share.iter().try_for_each(Computer::shutdown)));
+            let ending: Vec<_> = ending.collect();
+            ending
+                .into_iter()
+                .try_for_each(|ended| ended.join().map_err(|_| anyhow!("a thread failed"))?.context("end a computer"))
+        })
+    }
+}
+
+/// Seconds from this moment until no process of any computer is left.
+fn gone_after(start: Instant) -> Result<f64> {
+    let gone = wait_until(PATIENCE, || {
+        rig::reap_orphans();
+        rig::below_us().is_ok_and(|left| !left.iter().any(is_ours))
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    ensure!(gone, "processes of computers are left that were ended {} s ago", PATIENCE.as_secs());
+    Ok(seconds)
 }
 
 fn is_ours(process: &Process) -> bool {
