@@ -57,8 +57,10 @@ const look = EditorView.theme({
   '.cm-collapsedLines': { background: 'var(--sunken)', color: 'var(--ink-2)' }
 })
 
-/** Makes ready what shows a text; what comes of it puts it into a place, and gives what takes it out. */
-export async function show(text: string, name: string, before: string | undefined): Promise<(root: ShadowRoot) => () => void> {
+export type Shown = EditorView
+
+/** Makes ready what shows a text; what comes of it puts it into a place, or into what shows the version before: at the line that is read. */
+export async function show(text: string, name: string, before: string | undefined): Promise<(root: ShadowRoot, shown: Shown | null) => Shown> {
   const ending = endingOf(name)
   const language = LANGUAGES[SAME_AS[ending] ?? ending]
   const extensions: Extension[] = [
@@ -73,8 +75,11 @@ export async function show(text: string, name: string, before: string | undefine
   if (before !== undefined)
     extensions.push(unifiedMergeView({ original: before, mergeControls: false, gutter: true, collapseUnchanged: { margin: 3, minSize: 6 } }))
   const state = EditorState.create({ doc: text.slice(0, CHARS_MAX), extensions })
-  return (root) => {
-    const view = new EditorView({ root, parent: root, state })
-    return () => view.destroy()
+  return (root, shown) => {
+    if (!shown) return new EditorView({ root, parent: root, state })
+    const place = shown.scrollSnapshot()
+    shown.setState(state)
+    shown.dispatch({ effects: place })
+    return shown
   }
 }
