@@ -202,7 +202,7 @@ export interface Watched {
 const RETRY_MS = 1_000
 
 /** Watches a stream that tells what is so now, until it is told to stop or the stream is at its end; when the line breaks it is
- *  asked for anew. Gives what stops it. */
+ *  asked for anew. A page that nobody looks at lets it go, too, until somebody does. Gives what stops it. */
 export function watch(url: string, silenceMaxMs: number, watched: Watched): () => void {
   const stop = new AbortController()
   void follow(url, silenceMaxMs, watched, stop.signal)
@@ -217,9 +217,27 @@ async function follow(url: string, silenceMaxMs: number, watched: Watched, stop:
       // Broken off, or never reached.
     }
     if (stop.aborted) return
+    if (document.hidden) {
+      await seen(stop)
+      continue
+    }
     watched.line('lost')
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
   }
+}
+
+/** Comes when the page is in sight again, or nothing more is wanted. */
+function seen(stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden && !stop.aborted) return
+      document.removeEventListener('visibilitychange', look)
+      stop.removeEventListener('abort', look)
+      resolve()
+    }
+    document.addEventListener('visibilitychange', look)
+    stop.addEventListener('abort', look)
+  })
 }
 
 /** Listens once. True where there is no use in asking again. */
@@ -228,6 +246,13 @@ async function listen(url: string, silenceMaxMs: number, watched: Watched, stop:
   const give = () => abort.abort()
   stop.addEventListener('abort', give, { once: true })
   let silence = setTimeout(give, silenceMaxMs)
+  let unseen: ReturnType<typeof setTimeout> | undefined
+  const look = () => {
+    clearTimeout(unseen)
+    if (document.hidden) unseen = setTimeout(give, HIDDEN_MAX_MS)
+  }
+  document.addEventListener('visibilitychange', look)
+  look()
   try {
     const response = await fetch(url, { headers: { accept: 'text/event-stream' }, signal: abort.signal, cache: 'no-store' })
     if (!response.ok || !response.body) {
@@ -246,6 +271,8 @@ async function listen(url: string, silenceMaxMs: number, watched: Watched, stop:
     return false
   } finally {
     clearTimeout(silence)
+    clearTimeout(unseen)
+    document.removeEventListener('visibilitychange', look)
     stop.removeEventListener('abort', give)
   }
 }
