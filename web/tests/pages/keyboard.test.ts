@@ -15,7 +15,7 @@ beforeAll(async () => {
   await server.put('/v1/settings/models/openai:other', { base_url: 'http://127.0.0.1:1/v1' })
   const write = { name: 'file_write', arguments: { path: 'notes.md', content: '# Notes\n' } }
   finished = await server.task(
-    server.script({ calls: [write, sh('echo here')] }, { calls: [{ name: 'deliver', arguments: { files: [{ path: 'notes.md' }] } }] }, { say: 'Done.', calls: [{ name: 'idle' }] }),
+    server.script({ calls: [write, { name: 'file_write', arguments: { path: 'run.py', content: 'print("one")\n' } }, { name: 'file_write', arguments: { path: 'wide.csv', content: `${Array.from({ length: 40 }, (_, at) => `column ${at}`).join()}\n` } }, sh('echo here')] }, { calls: [{ name: 'deliver', arguments: { files: [{ path: 'notes.md' }] } }] }, { say: 'Done.', calls: [{ name: 'idle' }] }),
     'Write it down'
   )
   approving = await server.task(
@@ -171,5 +171,46 @@ it('what is answered, stopped, resumed or removed does not lose the place', asyn
   await page.getByRole('button', { name: 'Remove for good' }).press('Enter')
   await page.getByRole('heading', { name: 'What should be done?' }).waitFor()
   await expect.poll(() => active(page)).toBe('What should be done?')
+  await done(page)
+})
+
+it('in code and in what scrolls sideways, letters and arrows lead nowhere else', async () => {
+  const page = await open(server, `/tasks/${finished}`)
+  await page.getByText('Done.', { exact: true }).first().waitFor()
+  await page.getByRole('tab', { name: 'Files' }).click()
+  await page.getByRole('button', { name: 'run.py', exact: true }).click()
+  await page.locator('.cm-content').getByText('print').click()
+  const past = page.getByText('You are looking at an earlier moment.')
+  for (const key of ['n', '/', 'ArrowLeft', 'ArrowRight']) await page.keyboard.press(key)
+  await expect.poll(() => page.evaluate(() => document.activeElement?.shadowRoot?.activeElement?.matches('.cm-content'))).toBe(true)
+  expect([new URL(page.url()).pathname, await past.count()]).toEqual([`/tasks/${finished}`, 0])
+  await page.getByRole('button', { name: 'wide.csv', exact: true }).click()
+  const table = page.getByRole('region', { name: 'wide.csv' })
+  await table.focus()
+  const moved = () => table.evaluate((box) => box.scrollLeft)
+  await page.keyboard.press('ArrowRight')
+  await page.keyboard.press('ArrowRight')
+  await expect.poll(moved).toBeGreaterThan(0)
+  await page.keyboard.press('ArrowLeft')
+  await page.keyboard.press('ArrowLeft')
+  await expect.poll(moved).toBe(0)
+  expect(await past.count()).toBe(0)
+  await done(page)
+})
+
+it('on a narrow screen the list of tasks is put away by its button and by Escape, and the place comes back', async () => {
+  const page = await open(server, '/settings/about', { viewport: { width: 700, height: 800 } })
+  const opener = page.getByRole('button', { name: 'Show the tasks' })
+  const list = page.getByRole('navigation', { name: 'Tasks' })
+  for (const away of [() => page.getByRole('button', { name: 'Hide the tasks' }).press('Enter'), () => page.keyboard.press('Escape')]) {
+    await opener.press('Enter')
+    await list.waitFor()
+    await expect.poll(() => active(page)).toBe('Hide the tasks')
+    await away()
+    await list.waitFor({ state: 'hidden' })
+    await expect.poll(() => active(page)).toBe('Show the tasks')
+  }
+  await page.setViewportSize({ width: 1440, height: 900 })
+  await list.waitFor()
   await done(page)
 })
