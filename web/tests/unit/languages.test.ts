@@ -21,7 +21,7 @@ describe('Chinese', () => {
   })
 })
 
-type Schema = { enum?: string[]; oneOf?: { properties?: { code?: { enum?: string[] } } }[]; anyOf?: Schema[] }
+type Schema = { enum?: string[]; oneOf?: { properties?: { code?: { enum?: string[] }; event?: { enum?: string[] } }; allOf?: Schema['oneOf'] }[]; anyOf?: Schema[] }
 const document = JSON.parse(readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8')) as { components: { schemas: Record<string, Schema> } }
 const schema = (name: string): Schema => document.components.schemas[name] ?? {}
 
@@ -41,6 +41,8 @@ const CODES: [string, string[], string[]][] = [
   ['network.rule.', (schema('NetworkRule').anyOf ?? []).flatMap((one) => one.enum ?? []), []],
   ['computer.limit.', (schema('ComputerLimit').oneOf ?? []).flatMap((one) => one.properties?.code?.enum ?? []), ['other']],
   ['mark.limit.', schema('LimitKind').enum ?? [], []],
+  ['event.', (schema('Event').oneOf ?? []).flatMap((one) => [one, ...(one.allOf ?? [])].flatMap((part) => part.properties?.event?.enum ?? [])), []],
+  ['record.outcome.', schema('Outcome').enum ?? [], []],
   ['mark.modelFailed.', schema('FailureKind').enum ?? [], []]
 ]
 
