@@ -273,3 +273,14 @@ it('a task whose events are long in coming says so', async () => {
   expect(await loading.count()).toBe(0)
   await done(page)
 })
+
+it('another way from here tells the time of the state that it begins with, not of the moment on screen', async () => {
+  const id = await server.task(server.script({ calls: [sh('echo one > one.txt; sleep 2')] }, ask('One?')), 'Write slowly')
+  await server.until(id, 'waiting')
+  const page = await open(server, `/tasks/${id}`)
+  await page.route(/\/checkpoints$/, (route) => route.fulfill({ json: { checkpoints: [{ number: 7, at_seq: 1 }] } }))
+  await page.getByRole('button', { name: 'More' }).click()
+  await page.getByRole('button', { name: 'Try it another way' }).click()
+  await page.getByRole('dialog').getByText('until 0:00, and with the files as they were then (checkpoint 7)').waitFor()
+  await done(page)
+})
