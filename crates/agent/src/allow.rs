@@ -33,6 +33,21 @@ enum Pattern {
     Every,
 }
 
+impl Pattern {
+    fn has(&self, host: &Host) -> bool {
+        match (self, host) {
+            (Self::Every, _) => true,
+            (Self::Host(named), _) => named == host,
+            (Self::Below(domain), Host::Name(name)) => is_below(name, domain),
+            (Self::Below(_), Host::Address(_)) => false,
+        }
+    }
+}
+
+fn is_below(name: &str, domain: &str) -> bool {
+    name.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+}
+
 impl Allowed {
     /// Reads one.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
@@ -84,14 +99,10 @@ impl Allowed {
 
     /// Whether this one names all hosts that the other names.
     fn is_wider(&self, other: &Self) -> bool {
-        let below = |name: &str, domain: &str| {
-            name.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-        };
         match (&self.host, &other.host) {
+            (_, Pattern::Host(host)) => self.host.has(host),
             (Pattern::Every, _) => true,
-            (Pattern::Below(domain), Pattern::Host(Host::Name(name))) => below(name, domain),
-            (Pattern::Below(domain), Pattern::Below(other)) => domain == other || below(other, domain),
-            (Pattern::Host(host), Pattern::Host(other)) => host == other,
+            (Pattern::Below(domain), Pattern::Below(other)) => domain == other || is_below(other, domain),
             (Pattern::Below(_) | Pattern::Host(_), _) => false,
         }
     }
@@ -113,15 +124,7 @@ impl Allowed {
     }
 
     fn covers(&self, host: &Host, port: u16) -> bool {
-        let host_fits = match (&self.host, host) {
-            (Pattern::Every, _) => true,
-            (Pattern::Host(named), _) => named == host,
-            (Pattern::Below(domain), Host::Name(name)) => {
-                name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
-            }
-            (Pattern::Below(_), Host::Address(_)) => false,
-        };
-        host_fits && self.port.map_or(WEB.contains(&port), |named| named == port)
+        self.host.has(host) && self.port.map_or(WEB.contains(&port), |named| named == port)
     }
 
     /// Where this leads, if the person said so: an address that is named as the host is one.

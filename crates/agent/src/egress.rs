@@ -34,9 +34,17 @@ impl Answer {
         self.waits.strong_count() > 0
     }
 
-    /// Gives the answer; whether somebody took it.
+    /// Gives the answer; whether somebody takes it.
     pub(crate) fn give(self, answer: Result<Admitted, Refusal>) -> bool {
-        self.is_awaited() && self.to.send(answer).is_ok()
+        // Held on to until it is given: whoever gives up meanwhile sees that, and takes it.
+        let Some(_waits) = self.waits.upgrade() else { return false };
+        self.to.send(answer).is_ok()
+    }
+
+    /// Lets the program wait for a word with the others. Those who gave up are forgotten: there would be no end of them.
+    pub(crate) fn wait_among(self, others: &mut Vec<(Attempt, Self)>, attempt: Attempt) {
+        others.retain(|(_, other)| other.is_awaited());
+        others.push((attempt, self));
     }
 }
 
@@ -73,9 +81,15 @@ impl EgressGate for Gate {
                 Err(RecvTimeoutError::Timeout) => {}
             }
         };
-        drop(waits);
-        self.refused(attempt, &refusal);
-        Err(refusal)
+        let given = match Arc::into_inner(waits) {
+            Some(()) => answered.try_recv().ok(),
+            // Somebody is just giving it.
+            None => answered.recv().ok(),
+        };
+        given.unwrap_or_else(|| {
+            self.refused(attempt, &refusal);
+            Err(refusal)
+        })
     }
 
     fn refused(&self, attempt: &Attempt, refusal: &Refusal) {
@@ -84,5 +98,55 @@ impl EgressGate for Gate {
 
     fn closed(&self, closed: Closed) {
         let _ = self.to_loop.blocking_send(Heard::Closed(closed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use sandbox::egress::{Grant, Host, Way};
+
+    use super::*;
+    use crate::limits::GRANT;
+
+    fn attempt() -> Attempt {
+        Attempt { way: Way::Http, host: Host::Name("shop.test".to_owned()), port: 80 }
+    }
+
+    #[test]
+    fn an_answer_that_was_given_is_taken_though_the_program_gives_up_just_then() {
+        for allowed in [true, false] {
+            let (to_loop, heard) = mpsc::channel(4);
+            let heard = RefCell::new(heard);
+            let gives_up = || {
+                let Ok(Heard::Wanted(_, answer)) = heard.borrow_mut().try_recv() else { panic!("nobody asked") };
+                let admitted = Admitted { number: 7, grant: Arc::new(Grant::new(1, None, GRANT)) };
+                assert!(answer.give(if allowed {
+                    Ok(admitted)
+                } else {
+                    Err(Refusal::new("no", "the person said no"))
+                }));
+                true
+            };
+            let said = Gate::new(to_loop).admit(&attempt(), &gives_up);
+            assert_eq!(
+                said.map(|admitted| admitted.number).map_err(|no| no.rule),
+                if allowed { Ok(7) } else { Err("no".to_owned()) }
+            );
+            assert!(heard.borrow_mut().try_recv().is_err(), "it is told once how it went");
+        }
+    }
+
+    #[test]
+    fn programs_that_gave_up_do_not_wait_on() {
+        let mut others = Vec::new();
+        let still = Arc::new(());
+        for number in 0..100 {
+            let gone = Arc::new(());
+            let waits = Arc::downgrade(if number == 50 { &still } else { &gone });
+            Answer { to: sync_channel(1).0, waits }.wait_among(&mut others, attempt());
+        }
+        assert_eq!(others.len(), 2, "the one who waits, and the last");
     }
 }

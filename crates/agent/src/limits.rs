@@ -107,7 +107,7 @@ pub(crate) const GRANT: sandbox::egress::Ceilings = sandbox::egress::Ceilings {
     holds: std::time::Duration::from_secs(24 * 60 * 60),
 };
 
-/// What a task may send to all places together, looked at when a place is first permitted.
+/// What a task may send to all places together.
 pub(crate) const TASK_BYTES_UP_MAX: u64 = 1024 * 1024 * 1024;
 
 /// How long the ends of a task's last connections are waited for, and for how long nothing may come.

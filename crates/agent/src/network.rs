@@ -137,6 +137,12 @@ impl Network {
         self.reaches.values().filter(|asked| matches!(asked.stage, Stage::Asking { .. })).count()
     }
 
+    /// How far the question about a place is. One whose time ran out is a new question, with a number of its own.
+    pub(crate) fn asked(&self, place: &Place) -> Option<&Asked> {
+        let ran_out = |stage: &Stage| matches!(stage, Stage::Ended(why) if why.rule == "egress.expired");
+        self.reaches.get(place).filter(|asked| !ran_out(&asked.stage))
+    }
+
     /// The place of this number.
     pub(crate) fn place(&self, id: EffectId) -> Option<&Place> {
         self.places.get(&id)
@@ -169,6 +175,24 @@ mod tests {
     use event::{Counted, TaskOptions};
 
     use super::*;
+
+    #[test]
+    fn a_place_whose_time_ran_out_is_asked_about_anew_and_one_that_was_taken_back_is_not() {
+        let place = ("shop.test".to_owned(), 80);
+        let reach = Reach { id: EffectId(3), host: place.0.clone(), port: place.1 };
+        for (rule, is_known) in [("egress.expired", false), ("egress.revoked", true), ("egress.bytes", true)] {
+            let mut network = Network::default();
+            let refused = Refusal { rule: rule.to_owned(), reason: String::new() };
+            for event in [
+                Event::EffectRequested { effect: Effect::Reach(reach.clone()) },
+                Event::EffectStarted { id: reach.id, boot: String::new() },
+                Event::GrantEnded { id: reach.id, refused },
+            ] {
+                network.apply(&event, 0);
+            }
+            assert_eq!(network.asked(&place).is_some(), is_known, "{rule}");
+        }
+    }
 
     #[test]
     fn what_passed_at_the_most_counts_and_a_fork_begins_at_nothing() {

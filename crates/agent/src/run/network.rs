@@ -150,8 +150,7 @@ impl Run<'_> {
 
     fn wanted(&mut self, attempt: Attempt, answer: Answer) -> Result<(), Error> {
         let place = place(&attempt);
-        let known = self.record.state.network.reaches.get(&place).cloned();
-        let Some(asked) = known else {
+        let Some(asked) = self.record.state.network.asked(&place).cloned() else {
             let reach = Reach { id: EffectId(self.record.state.next_effect), host: place.0, port: place.1 };
             if let Some(refusal) = self.hopeless(&attempt).or_else(|| self.too_many_questions(&attempt, &reach)) {
                 return self.refuse_told(&attempt, refusal, None, answer);
@@ -244,8 +243,7 @@ impl Run<'_> {
                 let reach = permit.redeem();
                 events.push(Event::EffectStarted { id, boot: self.boot.to_owned() });
                 self.append(events)?;
-                let secrets = self.bound(&host, place.1);
-                self.grant(reach.id, place, named.flatten(), secrets)?;
+                self.grant(reach.id, &host, place.1)?;
                 let waiting = self.traffic.waiting.remove(&id).unwrap_or_default();
                 for (attempt, answer) in waiting.into_iter().chain(wanted) {
                     self.admit(attempt, answer)?;
@@ -280,29 +278,25 @@ impl Run<'_> {
     /// A program waits for the person's word, if there is somebody to give it now.
     fn ask_person(&mut self, id: EffectId, attempt: Attempt, answer: Answer) -> Result<(), Error> {
         if self.watcher.waiting(&self.record.state) == Patience::Stay {
-            self.traffic.waiting.entry(id).or_default().push((attempt, answer));
+            answer.wait_among(self.traffic.waiting.entry(id).or_default(), attempt);
             return Ok(());
         }
         let why = "the person has to allow it first, and is asked: the task waits for their word after this step";
         self.refuse_told(&attempt, Refusal::new("egress.asking", why), Some(id), answer)
     }
 
-    fn grant(
-        &mut self,
-        id: EffectId,
-        place: Place,
-        at: Option<SocketAddr>,
-        secrets: Vec<Secret>,
-    ) -> Result<Arc<Grant>, Error> {
+    /// Makes the grant of a place as the lists and the store are now, instead of one that it may have.
+    fn grant(&mut self, id: EffectId, host: &Host, port: u16) -> Result<Arc<Grant>, Error> {
+        let (at, secrets) = (self.named_at(host, port).flatten(), self.bound(host, port));
+        let place = (host.to_string(), port);
         let passed = self.record.state.network.passed.get(&place).copied().unwrap_or_default();
         let count = self.traffic.count_of(&place, id.0, passed)?;
         let mut grant = Grant::new(id.0, at, GRANT).counting(count);
         if !secrets.is_empty() {
-            // Without its authority the program would be refused by the server; with a placeholder it is.
-            match crate::secrets::authority(self.traffic.folder.root()) {
-                Ok(authority) => grant = grant.with_secrets(secrets, authority),
-                Err(error) => tracing::warn!(%error, "no secret can be used: the task has no authority"),
-            }
+            let authority = crate::secrets::authority(self.traffic.folder.root());
+            let none =
+                |error: &std::io::Error| tracing::warn!(%error, "no secret goes over TLS: the task has no authority");
+            grant = grant.with_secrets(secrets, authority.inspect_err(none).ok());
         }
         let grant = Arc::new(grant);
         self.traffic.grants.insert(place, Arc::clone(&grant));
@@ -316,13 +310,11 @@ impl Run<'_> {
 
     /// The grant in its place where the person has removed or replaced a secret meanwhile; connections with the former one end.
     fn with_secrets_of_now(&mut self, grant: Arc<Grant>, attempt: &Attempt) -> Result<Arc<Grant>, Error> {
-        let secrets = self.bound(&attempt.host, attempt.port);
-        if grant.puts_in(&secrets) {
+        if grant.puts_in(&self.bound(&attempt.host, attempt.port)) {
             return Ok(grant);
         }
         grant.end(Refusal::new("egress.secret", "a secret for it was replaced or removed"));
-        let at = self.named_at(&attempt.host, attempt.port).flatten();
-        self.grant(EffectId(grant.id()), place(attempt), at, secrets)
+        self.grant(EffectId(grant.id()), &attempt.host, attempt.port)
     }
 
     /// The person has said something about a place.
@@ -353,6 +345,9 @@ impl Run<'_> {
                     &grant,
                     Refusal::new("egress.revoked", "it may not be reached any more"),
                 )?;
+            } else if grant.at() != named.flatten() {
+                grant.end(Refusal::new("egress.revoked", "the person has named another address for it"));
+                self.grant(asked.reach.id, &host, place.1)?;
             }
         }
         Ok(())
@@ -376,7 +371,10 @@ impl Run<'_> {
         let id = EffectId(grant.id());
         if let Some(why) = grant.ended().cloned() {
             self.end_grant(id, &grant, why.clone())?;
-            return self.refuse_told(&attempt, why, Some(id), answer);
+            return match self.record.state.network.asked(&place) {
+                None => self.wanted(attempt, answer),
+                Some(_) => self.refuse_told(&attempt, why, Some(id), answer),
+            };
         }
         if !answer.is_awaited() {
             return Ok(());

@@ -54,6 +54,31 @@ fn a_host_that_is_taken_away_is_cut_at_once_and_another_goes_on() {
 }
 
 #[test]
+fn a_host_that_is_given_another_address_is_cut_off_from_the_old_one() {
+    let (old, new) = (site(), site());
+    let named = |address| reaching(&[format!("shop.test:80={address}")]);
+    let command = "curl -sN --max-time 60 http://shop.test/hold; echo \"cut $?\"; curl -s http://shop.test/";
+    let rig = Rig::new(ModelServer::playing(vec![Turn::exec(command), Turn::say("done")]).unwrap());
+    let id = rig.create(named(old));
+    let mut said = false;
+    let summary = rig.go_saying(&id, Start::Fresh, Patience::Leave, |seen| match seen {
+        Seen::Event(Event::ConnectionOpened { .. }) if !std::mem::replace(&mut said, true) => {
+            Some(Command::Options { options: named(new) })
+        }
+        _ => None,
+    });
+    assert_eq!(summary.state, "done");
+    let text = &rig.results(&id)[0].text;
+    assert!(text.contains("cut ") && text.contains("hello"), "{text}");
+    let mut closed = closed(&rig.events(&id));
+    closed.sort_by_key(|one| one.number);
+    let rule = |at: usize| closed[at].refused.as_ref().map(|refused| refused.rule.as_str());
+    assert_eq!((closed.len(), rule(0), rule(1)), (2, Some("egress.revoked"), None), "{closed:?}");
+    assert_eq!(closed[1].address, Some(new.to_string()));
+    rig.check(&id);
+}
+
+#[test]
 fn a_yes_to_a_question_can_be_taken_back_while_a_program_goes_on_asking() {
     let command = "until curl -s http://shop.invalid/ | tee out | grep -q 'any more'; do sleep 0.01; done; cat out";
     let rig = Rig::new(ModelServer::playing(vec![Turn::exec(command), Turn::say("done")]).unwrap());

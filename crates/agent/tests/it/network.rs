@@ -188,6 +188,26 @@ fn what_was_named_can_be_taken_back() {
 }
 
 #[test]
+fn without_an_authority_secrets_go_over_no_tls_and_connections_live_side_by_side() {
+    let address = site();
+    let place = format!("api.test:80={address}");
+    let command = "curl -sN --max-time 60 http://api.test/hold > kept & \
+                   until grep -q held kept 2>/dev/null; do sleep 0.01; done; curl -s http://api.test/; kill $!";
+    let rig = Rig::new(ModelServer::playing(vec![Turn::exec(command), Turn::say("done")]).unwrap());
+    std::fs::create_dir(rig.folder.path().join("home")).unwrap();
+    rig.instance.secrets().set("API_KEY", "a-value", std::slice::from_ref(&place)).unwrap();
+    let id = rig.create(TaskOptions { secrets: vec!["API_KEY".to_owned()], ..reaching(&[place]) });
+    // Whatever is there is no key, and none can be written.
+    std::fs::create_dir(rig.instance.folder(&id).unwrap().root().join("egress.key")).unwrap();
+    assert_eq!(rig.run(&id).state, "done");
+    assert!(rig.results(&id)[0].text.contains("hello"), "{:?}", rig.results(&id));
+    let closed = closed(&rig.events(&id));
+    assert_eq!(closed.len(), 2);
+    assert!(closed.iter().all(|one| one.refused.as_ref().is_none_or(|why| why.rule == "egress.over")), "{closed:?}");
+    rig.check(&id);
+}
+
+#[test]
 fn connections_without_end_are_counted_and_no_longer_named() {
     let address = site();
     let script = "import urllib.request as r\nfor _ in range(230): r.urlopen('http://shop.test/').read()";

@@ -56,10 +56,10 @@ impl Grant {
         }
     }
 
-    /// The same, with secrets that are put into requests on the way there; over TLS as this authority.
+    /// The same, with secrets that are put into requests on the way there; over TLS as this authority, or not where there is none.
     #[must_use]
-    pub fn with_secrets(mut self, secrets: Vec<Secret>, authority: Arc<Authority>) -> Self {
-        (self.secrets, self.authority) = (secrets, Some(authority));
+    pub fn with_secrets(mut self, secrets: Vec<Secret>, authority: impl Into<Option<Arc<Authority>>>) -> Self {
+        (self.secrets, self.authority) = (secrets, authority.into());
         self
     }
 
@@ -90,7 +90,7 @@ impl Grant {
     }
 
     /// The address that was named with it.
-    pub(crate) fn at(&self) -> Option<SocketAddr> {
+    pub fn at(&self) -> Option<SocketAddr> {
         self.at
     }
 
