@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::dns::{Names, QUESTION_BYTES_MAX};
+use super::dns::QUESTION_BYTES_MAX;
 use super::front::{self, Door, World};
 use super::{EgressGate, Lease};
 
@@ -31,6 +31,7 @@ const TROUBLE_WAIT: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Egress {
     live: Arc<Live>,
+    world: Arc<World>,
     /// Its end is the end of the thread that accepts.
     running: Option<PipeWriter>,
     thread: Option<JoinHandle<()>>,
@@ -42,7 +43,6 @@ pub struct Egress {
 #[derive(Debug, Default)]
 struct Live {
     streams: Mutex<BTreeMap<u64, Arc<TcpStream>>>,
-    over: AtomicBool,
 }
 
 impl Egress {
@@ -58,11 +58,11 @@ impl Egress {
         names.set_nonblocking(true)?;
         let (ended, running) = io::pipe()?;
         let live = Arc::new(Live::default());
-        let world = Arc::new(World { gate, names: Mutex::new(Names::default()) });
-        let acceptor = Acceptor { doors, names, ended, live: Arc::clone(&live), world, next: 0 };
+        let world = Arc::new(World { gate, names: Mutex::default(), over: AtomicBool::new(false) });
+        let acceptor = Acceptor { doors, names, ended, live: Arc::clone(&live), world: Arc::clone(&world), next: 0 };
         let named = std::thread::Builder::new().name("egress".into()).stack_size(STACK_BYTES);
         let thread = named.spawn(move || acceptor.run())?;
-        Ok(Self { live, running: Some(running), thread: Some(thread), _line: lease.line })
+        Ok(Self { live, world, running: Some(running), thread: Some(thread), _line: lease.line })
     }
 
     /// Ends every connection. Their last words reach the gate a moment later; new ones wait for whoever serves next.
@@ -71,7 +71,7 @@ impl Egress {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        self.live.over.store(true, Ordering::SeqCst);
+        self.world.over.store(true, Ordering::SeqCst);
         for stream in self.live.streams().values() {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -158,7 +158,7 @@ impl Acceptor {
         self.live.streams().insert(number, Arc::clone(&stream));
         let (live, world) = (Arc::clone(&self.live), Arc::clone(&self.world));
         let serve = move || {
-            if !live.over.load(Ordering::SeqCst) {
+            if !world.over.load(Ordering::SeqCst) {
                 front::serve(&world, door, &stream);
             }
             live.streams().remove(&number);

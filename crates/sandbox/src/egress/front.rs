@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ pub(crate) enum Door {
 pub(crate) struct World {
     pub(crate) gate: Arc<dyn EgressGate>,
     pub(crate) names: Mutex<Names>,
+    /// Nobody is led out any more.
+    pub(crate) over: AtomicBool,
 }
 
 /// Serves a connection to its end.
@@ -216,8 +219,10 @@ impl Front<'_> {
         let admitted = self.world.gate.admit(attempt, &|| is_gone(self.client))?;
         let (number, grant) = (admitted.number, Arc::clone(&admitted.grant));
         let dialled = grant.enter(number, self.client).and_then(|()| dial::dial(&attempt.host, attempt.port, &grant));
-        // It may have been ended while the other side took its time.
-        let dialled = dialled.and_then(|dialled| grant.ended().map_or(Ok(dialled), |why| Err(why.clone())));
+        // Either may have ended while the gate or the other side took its time.
+        let over = || Refusal::new("egress.over", "nobody works on the task any more");
+        let ended = || self.world.over.load(Ordering::SeqCst).then(over).or_else(|| grant.ended().cloned());
+        let dialled = dialled.and_then(|dialled| ended().map_or(Ok(dialled), Err));
         match dialled {
             Ok((server, address)) => Ok(Open { admitted, server: Arc::new(server), address }),
             Err(refusal) => {
@@ -245,7 +250,6 @@ impl Front<'_> {
         let Some(authority) = authority.filter(|_| matches!(heard.first(), None | Some(0x16))) else {
             return self.pass(open, Vec::new(), Upward::In(Box::new(Tunnel::new(attempt.host, attempt.port, heard))));
         };
-        relay::waiting(&open.server, FIRST_WAIT)?;
         let between = Between {
             client: self.client,
             server: &open.server,

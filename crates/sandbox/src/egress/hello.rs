@@ -2,6 +2,8 @@
 
 /// A client's first words are never longer than this here.
 pub(crate) const HELLO_BYTES_MAX: usize = 64 * 1024;
+/// No host has a longer name; it stands on the record.
+const NAME_BYTES_MAX: usize = 255;
 
 /// What the first bytes of a connection are.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,12 +81,13 @@ fn name(hello: &[u8]) -> Option<Option<String>> {
             let mut names = take(&mut list, 2)?;
             let [0, text @ ..] = names else { return None };
             names = text;
-            let name = std::str::from_utf8(take(&mut names, 2)?).ok()?;
+            let name = take(&mut names, 2)?;
+            let is_name = name.len() <= NAME_BYTES_MAX && name.iter().all(u8::is_ascii_graphic);
             // Two names would be one for us and one for the server.
-            if found.is_some() || !names.is_empty() || !list.is_empty() {
+            if !is_name || found.is_some() || !names.is_empty() || !list.is_empty() {
                 return None;
             }
-            found = Some(name.to_owned());
+            found = Some(std::str::from_utf8(name).ok()?.to_owned());
         }
     }
     Some(found)
@@ -147,6 +150,9 @@ pub(crate) mod tests {
     #[test]
     fn what_can_be_read_in_two_ways_is_not_read() {
         assert_eq!(read(&hello(&["a.example", "b.example"])), Hello::Other);
+        for no_name in ["a.\u{202e}example", "a\nb", &"a".repeat(256)] {
+            assert_eq!(read(&hello(&[no_name])), Hello::Other, "{no_name:?}");
+        }
         assert_eq!(read(b"GET / HTTP/1.1\r\n"), Hello::Other);
         assert_eq!(read(&[0x16, 3, 1, 0, 0]), Hello::Other);
         assert_eq!(read(&[0x16, 3, 1, 0, 4, 2, 0, 0, 0]), Hello::Other, "a server's hello");

@@ -81,6 +81,7 @@ fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>)
     let session = ClientConnection::new(between.authority.towards_servers(), name);
     let session = session.map_err(io::Error::other).map_err(&with_server)?;
     let mut server = Tls { session, stream: Arc::clone(between.server), before: io::Cursor::default() };
+    relay::waiting(between.server, between.patience).map_err(&with_server)?;
     server.shake_hands(Instant::now() + between.patience).map_err(&with_server)?;
     let ready = relay::unwaiting(between.client).and_then(|()| relay::unwaiting(between.server));
     ready.map_err(failed("egress.tls", "use the connection"))?;

@@ -16,7 +16,9 @@ use super::{Grant, Refusal};
 /// Bytes moved at one time.
 const CHUNK: usize = 128 * 1024;
 /// How long nothing at all may pass.
-const IDLE_S: i64 = 15 * 60;
+const IDLE: Duration = Duration::from_secs(15 * 60);
+/// How long the server is waited for by a program that has asked for one thing and said its last word: it has gone, mostly.
+const LEFT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 /// One end of a connection. Neither reading nor writing ever waits.
 pub(crate) trait Side {
@@ -298,18 +300,24 @@ impl Relay<'_> {
     }
 
     /// Waits for what can be moved; false if nothing came for too long, or a side is gone for good.
-    fn wait(&self, client: &dyn Side, server: &dyn Side) -> Result<bool, Stop> {
+    fn wait(&mut self, client: &dyn Side, server: &dyn Side) -> Result<bool, Stop> {
         let flags = |reads: bool, writes: bool| {
             let reads = if reads { PollFlags::IN } else { PollFlags::empty() };
             reads | if writes { PollFlags::OUT } else { PollFlags::empty() }
         };
-        let of_client = flags(self.listens(), !self.down.is_empty() || client.holds_back());
+        let mut of_client = flags(self.listens(), !self.down.is_empty() || client.holds_back());
+        let asked = matches!(&self.upward, Upward::Rest(body) if body.is_over());
+        if asked && !self.up.ended {
+            // Nothing is read of it any more, and so neither is its end.
+            of_client |= PollFlags::RDHUP;
+        }
         let hears_server = !self.down.ended && self.down.is_empty();
         let of_server = flags(hears_server, !self.up.is_empty() || server.holds_back());
         let mut fds =
             [PollFd::from_borrowed_fd(client.fd(), of_client), PollFd::from_borrowed_fd(server.fd(), of_server)];
-        let idle = Timespec { tv_sec: IDLE_S, tv_nsec: 0 };
-        match rustix::event::poll(&mut fds, Some(&idle)) {
+        let patience = if asked && self.up.ended { LEFT } else { IDLE };
+        let patience = Timespec { tv_sec: patience.as_secs().cast_signed(), tv_nsec: 0 };
+        match rustix::event::poll(&mut fds, Some(&patience)) {
             Ok(0) => Ok(false),
             Err(rustix::io::Errno::INTR) => Ok(true),
             Err(_) => Err(Stop::Broken),
@@ -317,6 +325,7 @@ impl Relay<'_> {
                 // A side that is gone says so even if nothing is wanted of it: there is nothing left to wait for.
                 let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
                 let lost = |fd: &PollFd<'_>, wanted: PollFlags| wanted.is_empty() && fd.revents().intersects(gone);
+                self.up.ended |= of_client.contains(PollFlags::RDHUP) && fds[0].revents().contains(PollFlags::RDHUP);
                 Ok(!lost(&fds[0], of_client) && !lost(&fds[1], of_server))
             }
         }
@@ -338,4 +347,35 @@ pub(crate) fn waiting(stream: &TcpStream, most: Duration) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(most))?;
     stream.set_write_timeout(Some(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::egress::Ceilings;
+
+    /// Two ends of a connection.
+    fn line() -> (Arc<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        unwaiting(&one).unwrap();
+        (Arc::new(one), listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn nobody_waits_long_for_an_answer_to_a_program_that_has_gone() {
+        let ((mut client, program), (mut server, mut far)) = (line(), line());
+        let hour = Duration::from_secs(3_600);
+        let ceilings = Ceilings { bytes_up: 1 << 20, bytes_down: 1 << 20, connections: 1, holds: hour };
+        let grant = Grant::new(1, None, ceilings);
+        drop(program);
+        let passed = pump(&mut client, &mut server, &grant, b"GET / ".to_vec(), Upward::Rest(Body::nothing()));
+        assert_eq!((passed.up, passed.down, passed.refused), (6, 0, None));
+        // The server is there all the time, and says nothing.
+        let mut heard = [0; 6];
+        far.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"GET / ");
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -235,6 +236,48 @@ fn whoever_finds_nobody_serving_waits_for_the_next() {
     let _egress = computer.egress(Arc::clone(&gate) as Arc<dyn EgressGate>).unwrap();
     ended(&computer, "waits");
     assert_eq!(output(&computer, "waits"), "begun\nthis is /late, and 0 bytes came\n");
+}
+
+/// Says that it was asked, and answers when it is told to.
+#[derive(Debug)]
+struct LateGate {
+    gate: Arc<TestGate>,
+    asked: Sender<()>,
+    told: Mutex<Receiver<()>>,
+}
+
+impl EgressGate for LateGate {
+    fn admit(&self, attempt: &Attempt, gone: &dyn Fn() -> bool) -> Result<Admitted, Refusal> {
+        self.asked.send(()).unwrap();
+        self.told.lock().unwrap().recv().unwrap();
+        self.gate.admit(attempt, gone)
+    }
+
+    fn refused(&self, attempt: &Attempt, refusal: &Refusal) {
+        self.gate.refused(attempt, refusal);
+    }
+
+    fn closed(&self, closed: Closed) {
+        EgressGate::closed(&*self.gate, closed);
+    }
+}
+
+#[test]
+fn what_is_let_through_after_the_end_asks_nobody_any_more() {
+    let (gate, site) = (TestGate::new(), Site::plain());
+    gate.allow("shop.test:80", Some(site.address), PLENTY);
+    let ((asked, is_asked), (tell, told)) = (channel(), channel());
+    let late = LateGate { gate: Arc::clone(&gate), asked, told: Mutex::new(told) };
+    let mut desk = Desk::new();
+    desk.spec.egress = true;
+    let computer = desk.open();
+    let mut egress = computer.egress(Arc::new(late)).unwrap();
+    computer.start("asks", &shell("curl -s --max-time 120 http://shop.test/")).unwrap();
+    is_asked.recv().unwrap();
+    egress.end();
+    tell.send(()).unwrap();
+    until("it is told", || gate.rules() == ["egress.over"]);
+    assert!(site.heads().is_empty());
 }
 
 #[test]
