@@ -13,6 +13,7 @@ mod authority;
 mod body;
 mod dial;
 mod dns;
+mod echo;
 mod front;
 mod grant;
 mod head;

@@ -16,6 +16,34 @@ const HEADERS_MAX: usize = 200;
 /// Headers that are between a program and its proxy, and go no further.
 const NEAR: &[&str] = &["connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "upgrade", "host"];
 
+/// Headers that many a server sends back as they came. No secret belongs there: whoever puts its placeholder there wants to read it.
+const SENT_BACK: &[&str] = &[
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "origin",
+    "range",
+    "referer",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "via",
+    "x-amzn-trace-id",
+    "x-client-request-id",
+    "x-correlation-id",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+/// Requests of which everything comes back.
+const ALL_SENT_BACK: &[&str] = &["TRACE", "TRACK"];
+/// How often secrets are put into one request. Each may be much longer than its placeholder.
+const FILLED_MAX: usize = 16;
+
 /// A request without its body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -202,14 +230,23 @@ impl Head {
         }
     }
 
-    /// Puts secrets in the place of their placeholders, those that may go like this.
+    /// Puts secrets in the place of their placeholders, those that may go like this; elsewhere placeholders stay what they are.
     pub(crate) fn fill_in(&mut self, secrets: &[Secret], going: Going) {
-        for (_, value) in &mut self.headers {
+        let is_in = |all: &[&str], one: &str| all.iter().any(|known| known.eq_ignore_ascii_case(one));
+        if is_in(ALL_SENT_BACK, &self.method) {
+            return;
+        }
+        let mut left = FILLED_MAX;
+        for (_, value) in self.headers.iter_mut().filter(|(name, _)| !is_in(SENT_BACK, name)) {
             for secret in secrets.iter().filter(|secret| secret.may_go(going)) {
-                if let Some(filled) = secret.put_into(value) {
+                if let Some(filled) = secret.put_into(value, &mut left) {
                     *value = filled;
                 }
             }
+        }
+        // What comes back is to be read.
+        if left < FILLED_MAX {
+            self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("accept-encoding"));
         }
     }
 
@@ -313,6 +350,25 @@ mod tests {
         let expected =
             "GET /x HTTP/1.1\r\nHost: a.example\r\nAccept: */*\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         assert_eq!(String::from_utf8(written).unwrap(), expected);
+    }
+
+    #[test]
+    fn no_secret_is_put_where_servers_send_back_what_came() {
+        let secrets = [Secret::new("holder-1", "value").unwrap()];
+        let filled = |first: &str, header: &str| {
+            let mut head = head(&format!("{first} / HTTP/1.1\r\nHost: a.example\r\n{header}\r\n\r\n")).unwrap();
+            head.fill_in(&secrets, Going::Sealed);
+            let written = head.written("a.example", "/", After::AsSaid);
+            written.windows(5).filter(|part| part == b"value").count()
+        };
+        assert_eq!(filled("GET", "Authorization: Bearer holder-1"), 1);
+        assert_eq!(filled("TRACE", "Authorization: Bearer holder-1"), 0);
+        assert_eq!(filled("track", "Authorization: Bearer holder-1"), 0);
+        for name in ["Origin", "origin", "X-Request-ID", "Access-Control-Request-Headers", "User-Agent"] {
+            assert_eq!(filled("GET", &format!("{name}: holder-1")), 0, "{name}");
+        }
+        // However many placeholders there are, the request grows by a few values.
+        assert_eq!(filled("GET", &format!("A: {}", "holder-1".repeat(4_000))), FILLED_MAX);
     }
 
     #[test]

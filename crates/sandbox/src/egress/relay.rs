@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::body::Body;
+use super::echo::Echo;
 use super::tunnel::Tunnel;
 use super::{Grant, Refusal};
 
@@ -103,6 +104,7 @@ pub(crate) fn pump(
         passed: Passed::default(),
         up: Lane::default(),
         down: Lane::default(),
+        echo: Echo::of(grant.secrets()),
         buffer: vec![0; CHUNK],
         again: false,
     };
@@ -168,6 +170,7 @@ struct Relay<'a> {
     passed: Passed,
     up: Lane,
     down: Lane,
+    echo: Echo<'a>,
     buffer: Vec<u8>,
     /// What the program said before is to be judged again.
     again: bool,
@@ -281,6 +284,7 @@ impl Relay<'_> {
         match server.read(&mut self.buffer) {
             Ok(0) => {
                 self.down.ended = true;
+                self.down.put(self.echo.end());
                 Ok(true)
             }
             Ok(bytes) => {
@@ -290,7 +294,7 @@ impl Relay<'_> {
                     self.again |= tunnel.answered(&self.buffer[..bytes]);
                 }
                 self.down.waiting.clear();
-                self.down.waiting.extend_from_slice(&self.buffer[..bytes]);
+                self.echo.hear(&self.buffer[..bytes], &mut self.down.waiting);
                 self.down.sent = 0;
                 Ok(true)
             }

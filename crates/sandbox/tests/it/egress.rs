@@ -369,6 +369,27 @@ fn a_secret_that_is_for_tls_goes_out_in_no_other_way() {
 }
 
 #[test]
+fn a_server_that_says_back_what_it_was_sent_tells_no_value() {
+    let (gate, plain, secure) = (TestGate::new(), Site::plain(), Site::secure("api.test"));
+    let key = Authority::new_key().unwrap();
+    let authority = Arc::new(Authority::of_key(&key, vec![secure.certificate()]).unwrap());
+    let value = "the-value-of-the-secret";
+    for (place, at) in [("api.test:80", plain.address), ("api.test:443", secure.address)] {
+        let secrets = vec![Secret::new("thenar-secret-x", value).unwrap().in_clear_too()];
+        gate.put(place, Grant::new(1, Some(at), PLENTY).with_secrets(secrets, Arc::clone(&authority)));
+    }
+    let (_desk, computer, _egress) = computer(&gate);
+    let headers = "-H 'Authorization: Bearer thenar-secret-x' -H 'Origin: thenar-secret-x' -H 'Accept-Encoding: gzip'";
+    for way in ["http://api.test/echo", "https://api.test/echo", &format!("{PROXY} -p http://api.test/echo")] {
+        let said = curl(&computer, &format!("{headers} {way}"));
+        assert!(said.contains("Bearer ***********************\r\n") && !said.contains(value), "{way}: {said}");
+        assert!(said.contains("Origin: thenar-secret-x\r\n") && !said.contains("gzip"), "{way}: {said}");
+    }
+    let heads = [plain.heads(), secure.heads()].concat();
+    assert!(heads.len() == 3 && heads.iter().all(|head| head.contains(&format!("Bearer {value}\r\n"))), "{heads:#?}");
+}
+
+#[test]
 fn a_server_that_is_not_the_host_gets_no_secret() {
     let (gate, site) = (TestGate::new(), Site::secure("api.test"));
     let authority = Arc::new(Authority::of_key(&Authority::new_key().unwrap(), Vec::new()).unwrap());

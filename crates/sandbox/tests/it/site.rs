@@ -90,9 +90,10 @@ fn serve(stream: impl Read + Write, seen: &Mutex<Vec<String>>) {
             let _ = stream.get_mut().write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n");
             return;
         }
-        seen.lock().unwrap().push(head);
+        seen.lock().unwrap().push(head.clone());
         let said = match path.strip_prefix("/bytes/") {
             Some(many) => "x".repeat(many.parse().unwrap()),
+            None if path == "/echo" => head,
             None => format!("this is {path}, and {length} bytes came\n"),
         };
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{said}", said.len());
