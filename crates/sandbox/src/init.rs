@@ -125,19 +125,21 @@ fn obey(control: &OwnedFd, order: Order, mut descriptors: Vec<OwnedFd>, calls: &
     }
 }
 
-/// Collects every dead child and tells of the calls that are gone with them.
+/// Collects every dead child and tells of the calls that are gone with them. Commands are of the same user as their watchers and can
+/// end them: what such a one watched over ends with it.
 fn reap(control: &OwnedFd, signals: &OwnedFd, calls: &mut HashMap<String, Call>) {
     let mut drain = [0_u8; 1024];
     while rustix::io::read(signals, &mut drain).is_ok_and(|bytes| bytes > 0) {}
     while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-        let gone = calls.iter().find(|(_, call)| call.watcher == pid).map(|(id, _)| id.clone());
-        if let Some(call) = gone {
-            calls.remove(&call);
-            if status.exit_status() == Some(command::ALL_TOLD) {
-                continue;
-            }
-            let _ = control::send(control, &Report::Gone { call }, &[]);
+        let Some(call) = calls.iter().find(|(_, call)| call.watcher == pid).map(|(id, _)| id.clone()) else { continue };
+        calls.remove(&call);
+        if status.exit_status() == Some(command::ALL_TOLD) {
+            continue;
         }
+        if status.terminating_signal().is_some() {
+            tree::end_unwatched(&calls.values().map(|call| call.watcher).collect::<Vec<_>>());
+        }
+        let _ = control::send(control, &Report::Gone { call }, &[]);
     }
 }
 

@@ -132,7 +132,7 @@ fn what_a_killed_one_left_the_next_one_clears_away() {
 fn a_limit_of_the_configuration_is_met_and_told() {
     let desk = Desk::new();
     desk.config("[computer]\nmemory = \"96M\"\ndisk = \"4M\"\n");
-    let hold = "(head -c 48000000 /dev/zero; sleep 3) | tail -c 48000000 >/dev/null";
+    let hold = "(head -c 48000000 /dev/zero; sleep 8) | tail -c 48000000 >/dev/null";
     let ran = exec(&desk, &[], &format!("for i in 1 2 3 4; do ({hold}) & done; wait"));
     ran.says("limit reached: memory: everything in the computer together may hold 96 MiB");
     let ran = exec(&desk, &[], "head -c 50000000 /dev/zero > big; sleep 1000");

@@ -10,7 +10,7 @@ const ROUNDS_MAX: usize = 100;
 
 /// Asks all below `watcher` to end, and hangs up on them where that is what they listen to.
 pub(super) fn ask(watcher: Pid, hang_up: bool) {
-    for pid in below(watcher) {
+    for pid in below(watcher, &[]) {
         if hang_up {
             let _ = rustix::process::kill_process(pid, Signal::HUP);
         }
@@ -19,11 +19,21 @@ pub(super) fn ask(watcher: Pid, hang_up: bool) {
     }
 }
 
-/// Ends all below `watcher`. They are stopped first, so that none can fork away between the look and the blow.
+/// Ends all below `watcher`.
 pub(super) fn end(watcher: Pid) {
+    end_below(watcher, &[]);
+}
+
+/// Ends all that none of these watchers has: what a dead one leaves behind is PID 1's own.
+pub(super) fn end_unwatched(watchers: &[Pid]) {
+    end_below(rustix::process::getpid(), watchers);
+}
+
+/// They are stopped first, so that none can fork away between the look and the blow.
+fn end_below(top: Pid, but: &[Pid]) {
     let mut stopped = HashSet::new();
     for _ in 0..ROUNDS_MAX {
-        let new: Vec<Pid> = below(watcher).into_iter().filter(|pid| stopped.insert(*pid)).collect();
+        let new: Vec<Pid> = below(top, but).into_iter().filter(|pid| stopped.insert(*pid)).collect();
         if new.is_empty() {
             break;
         }
@@ -31,12 +41,13 @@ pub(super) fn end(watcher: Pid) {
             let _ = rustix::process::kill_process(pid, Signal::STOP);
         }
     }
-    for pid in below(watcher) {
+    for pid in below(top, but) {
         let _ = rustix::process::kill_process(pid, Signal::KILL);
     }
 }
 
-fn below(top: Pid) -> Vec<Pid> {
+/// All below a process, but some and what is below them.
+fn below(top: Pid, but: &[Pid]) -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
@@ -50,9 +61,10 @@ fn below(top: Pid) -> Vec<Pid> {
     let mut found = Vec::new();
     let mut open = vec![top.as_raw_nonzero().get()];
     while let Some(parent) = open.pop() {
-        for child in children.remove(&parent).unwrap_or_default() {
-            open.push(child);
-            found.extend(Pid::from_raw(child));
+        let children = children.remove(&parent).unwrap_or_default().into_iter().filter_map(Pid::from_raw);
+        for child in children.filter(|child| !but.contains(child)) {
+            open.push(child.as_raw_nonzero().get());
+            found.push(child);
         }
     }
     found

@@ -320,19 +320,8 @@ impl Line {
     }
 
     fn listen_to_errors(&mut self) {
-        let mut chunk = [0; CHUNK];
-        while let Some(errors) = &mut self.errors {
-            match errors.read(&mut chunk) {
-                Ok(0) => self.errors = None,
-                Ok(bytes) => {
-                    self.complaints.extend_from_slice(&chunk[..bytes]);
-                    let extra = self.complaints.len().saturating_sub(COMPLAINT_BYTES_MAX);
-                    self.complaints.drain(..extra);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.errors = None,
-            }
+        if self.errors.as_mut().is_some_and(|errors| !hear_complaints(errors, &mut self.complaints)) {
+            self.errors = None;
         }
     }
 
@@ -442,6 +431,24 @@ impl Line {
     }
 }
 
+/// Takes what there is of them, but no more than the others can wait for: whoever is in there may complain without end. False at their end.
+fn hear_complaints(mut from: impl Read, kept: &mut Vec<u8>) -> bool {
+    let mut chunk = [0; CHUNK];
+    for _ in 0..TURN_CHUNKS {
+        match from.read(&mut chunk) {
+            Ok(0) => return false,
+            Ok(bytes) => {
+                kept.extend_from_slice(&chunk[..bytes]);
+                let extra = kept.len().saturating_sub(COMPLAINT_BYTES_MAX);
+                kept.drain(..extra);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+    true
+}
+
 impl Caller {
     fn take(&mut self, said: &[u8]) {
         let mut said = said;
@@ -454,5 +461,19 @@ impl Caller {
             self.took = Instant::now();
         }
         self.backlog.extend(said);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_without_end_leave_the_others_their_turn() {
+        let mut kept = b"first".to_vec();
+        assert!(hear_complaints(io::repeat(b'x'), &mut kept));
+        assert_eq!(kept, [b'x'; COMPLAINT_BYTES_MAX]);
+        assert!(!hear_complaints(&b"the last"[..], &mut kept));
+        assert!(kept.ends_with(b"xthe last") && kept.len() == COMPLAINT_BYTES_MAX);
     }
 }

@@ -18,6 +18,8 @@ pub(super) const BEGINNINGS: [&[u8]; 4] = [
 ];
 /// Pages and frames that are kept account of.
 const SESSIONS_MAX: usize = 500;
+/// Bytes of what is kept, as it is told to the next caller in one answer: addresses and questions are as long as pages make them.
+const BYTES_MAX: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Standing {
@@ -49,27 +51,37 @@ struct About {
     session_id: Option<String>,
 }
 
+impl Session {
+    fn bytes(&self) -> usize {
+        self.message.len() + self.question.as_ref().map_or(0, String::len)
+    }
+}
+
 impl Standing {
     /// A whole message that begins as one of [`BEGINNINGS`].
     pub(super) fn hear(&mut self, message: &[u8]) {
         let (Ok(said), Ok(text)) = (serde_json::from_slice::<Said>(message), std::str::from_utf8(message)) else {
             return;
         };
+        if self.lost {
+            return;
+        }
         match (said.method.as_str(), said.params.session_id, said.session_id) {
-            (ATTACHED, Some(id), _) if self.sessions.len() < SESSIONS_MAX => {
-                self.sessions.push(Session { id, message: text.to_owned(), question: None });
-            }
-            (ATTACHED, ..) => self.lost = true,
+            (ATTACHED, Some(id), _) => self.sessions.push(Session { id, message: text.to_owned(), question: None }),
+            (ATTACHED, ..) => self.missed(),
             (DETACHED, Some(id), _) => self.sessions.retain(|session| session.id != id),
             (ASKS, _, Some(id)) => self.question(&id, Some(text.to_owned())),
             (ASKED, _, Some(id)) => self.question(&id, None),
             _ => {}
         }
+        if self.sessions.len() > SESSIONS_MAX || self.sessions.iter().map(Session::bytes).sum::<usize>() > BYTES_MAX {
+            self.missed();
+        }
     }
 
-    /// A message went by that was too long to be kept.
+    /// A message went by that was too much to be kept. What is known is of no use from here on.
     pub(super) fn missed(&mut self) {
-        self.lost = true;
+        (self.lost, self.sessions) = (true, Vec::new());
     }
 
     fn question(&mut self, id: &str, question: Option<String>) {
@@ -80,9 +92,6 @@ impl Standing {
 
     /// What the next caller is told; nothing where not all is known.
     pub(super) fn messages(&self) -> Vec<String> {
-        if self.lost {
-            return Vec::new();
-        }
         let sessions = self.sessions.iter().map(|session| session.message.clone());
         sessions.chain(self.sessions.iter().filter_map(|session| session.question.clone())).collect()
     }
@@ -109,6 +118,20 @@ mod tests {
         standing.hear(detached("c").as_bytes());
         assert_eq!(standing.messages(), [attached("a")]);
         standing.missed();
+        standing.hear(attached("d").as_bytes());
+        assert!(standing.messages().is_empty());
+    }
+
+    #[test]
+    fn more_than_an_answer_can_hold_is_not_told_at_all() {
+        let long = "x".repeat(200 * 1024);
+        let attached = |id: usize| {
+            format!(r#"{{"method":"{ATTACHED}","params":{{"sessionId":"{id}","targetInfo":{{"url":"{long}"}}}}}}"#)
+        };
+        let mut standing = Standing::default();
+        (0..40).for_each(|id| standing.hear(attached(id).as_bytes()));
+        assert_eq!(standing.messages().len(), 40);
+        (40..50).for_each(|id| standing.hear(attached(id).as_bytes()));
         assert!(standing.messages().is_empty());
     }
 }

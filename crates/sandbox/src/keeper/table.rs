@@ -139,6 +139,7 @@ impl Table {
                 Exit::Code(NOT_STARTED),
                 Some(Met::Other { words: format!("the computer did not take the order: {error}") }),
             );
+            self.pump(id);
             return Ok(());
         }
         self.calls.insert(id.to_owned(), call);
@@ -342,6 +343,8 @@ impl Table {
                         call.say(&format!("thenar: start the command: {reason}\n"), &mut self.output_left);
                         let met = if crowded { self.warden.crowd() } else { Met::Other { words: reason } };
                         self.end(&id, Exit::Code(NOT_STARTED), Some(met));
+                        // Of one that never began no output comes, with which it would go.
+                        self.pump(&id);
                     }
                 }
                 Report::Exited { call, exit, alone } => {

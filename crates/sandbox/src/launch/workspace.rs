@@ -141,22 +141,25 @@ pub(super) fn as_root(spec: &ComputerSpec, workspace: Opened, owner: &Owner) -> 
 fn hand_over(top: &OwnedFd, owner: &Owner) -> io::Result<()> {
     let (uid, gid) = (Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)));
     rustix::fs::fchown(top, uid, gid)?;
-    let mut folders = vec![(rustix::io::fcntl_dupfd_cloexec(top, 0)?, 0)];
-    while let Some((folder, depth)) = folders.pop() {
-        for entry in rustix::fs::Dir::read_from(&folder)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            let stat = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            if stat.st_uid == 0 {
-                rustix::fs::chownat(&folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
-            }
-            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && depth < DEPTH_MAX {
-                let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                folders.push((rustix::fs::openat(&folder, name, flags, Mode::empty())?, depth + 1));
-            }
+    hand_over_below(top, (uid, gid), 0)
+}
+
+/// Of all folders only those on the way are open: there may be more beside each other than descriptors.
+fn hand_over_below(folder: &OwnedFd, (uid, gid): (Option<Uid>, Option<Gid>), depth: usize) -> io::Result<()> {
+    for entry in rustix::fs::Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if stat.st_uid == 0 {
+            rustix::fs::chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && depth < DEPTH_MAX {
+            let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let below = rustix::fs::openat(folder, name, flags, Mode::empty())?;
+            hand_over_below(&below, (uid, gid), depth + 1)?;
         }
     }
     Ok(())

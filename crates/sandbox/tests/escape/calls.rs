@@ -125,6 +125,12 @@ fn processes_cannot_reach_past_their_own() {
     let cases = [
         ("PID 1 shrugs", "kill -9 1; kill -15 1; sleep 0.1; echo alive", "alive\n"),
         (
+            "limits of others",
+            "prlimit --pid 1 --nproc=0:0 2>&1 | grep -c 'not permitted'; prlimit --pid $PPID --nofile=0:0 2>&1 | grep -c 'not permitted'; \
+             prlimit --nofile=100:100 sh -c 'ulimit -n'; prlimit --pid 1 --nofile >/dev/null && echo asked",
+            "1\n1\n100\nasked\n",
+        ),
+        (
             "root",
             "su -c id 2>&1 | grep -c 'uid=0'; python3 -c 'import os; os.setuid(0)' 2>&1 | tail -1",
             "0\nOSError: [Errno 22] Invalid argument\n",

@@ -1,7 +1,7 @@
 //! Commands: what goes in, what comes out.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sandbox::{Exit, Limits, Recorded, Request, Status, recorded};
 
@@ -114,13 +114,10 @@ fn output_of_any_kind_arrives_byte_for_byte() {
 fn fifty_megabytes_are_kept_whole_and_can_be_searched_from_inside() {
     let desk = Desk::new();
     let computer = desk.open();
-    let started = Instant::now();
     computer.start("flood", &shell("head -c 50000000 /dev/zero | tr '\\0' y; echo; echo needle")).unwrap();
     let result = ended(&computer, "flood");
-    let took = started.elapsed();
     assert_eq!((result.exit, result.output_bytes, result.output_truncated), (Exit::Code(0), 50_000_008, false));
     assert_eq!(computer.output("flood", 50_000_001, 100).unwrap(), b"needle\n");
-    assert!(took < Duration::from_secs(20), "it took {took:?}");
     let (_, found) =
         run(&computer, "grep -c needle /run/thenar/output/flood.log; echo x >> /run/thenar/output/flood.log");
     assert!(found.starts_with("1\n") && !found.contains("x\n") && found.contains("cannot create"), "{found}");
@@ -195,6 +192,26 @@ fn a_wait_gives_control_back_and_a_kill_ends_the_whole_tree() {
 }
 
 #[test]
+fn a_command_that_ends_its_watcher_leaves_nothing_that_nobody_watches() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    computer.start("other", &shell("echo up; read word; echo \"$word\"")).unwrap();
+    until("the other is up", || output(&computer, "other").contains("up"));
+    // The parent of a call's own shell; a session of its own has no part in its end.
+    let script = "(trap '' TERM HUP; echo $PPID > parent; setsid sleep 54321) & until [ -s parent ]; do sleep 0.02; done; \
+                  kill -9 $PPID; sleep 65432";
+    computer.start("ends", &shell(script)).unwrap();
+    assert_eq!(ended(&computer, "ends").exit, Exit::Signal(libc::SIGKILL));
+    until("nothing of it is left", || run(&computer, "ps -eo args | grep -c '[s]leep [56]'").1 == "0\n");
+    computer.write_input("word", "other", b"well\n").unwrap();
+    assert_eq!(ended(&computer, "other").exit, Exit::Code(0), "another call is not ended with it");
+    // All that it may, and itself not: it is ended all the same.
+    computer.start("all", &shell("(kill -9 -1; exec sleep 54321) & wait")).unwrap();
+    assert_eq!(ended(&computer, "all").exit, Exit::Signal(libc::SIGKILL));
+    until("nothing is left", || run(&computer, "ps -eo args | grep -c '[s]leep [56]'").1 == "0\n");
+}
+
+#[test]
 fn what_a_command_leaves_running_goes_on_and_can_be_ended_later() {
     let desk = Desk::new();
     let computer = desk.open();
@@ -211,7 +228,8 @@ fn what_a_command_leaves_running_goes_on_and_can_be_ended_later() {
 fn the_deadline_holds_with_nobody_there() {
     let mut desk = Desk::new();
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
-    desk.spec.deadline_unix_ms = Some(now + 1500);
+    // Time enough for a busy machine to begin.
+    desk.spec.deadline_unix_ms = Some(now + 5_000);
     let computer = desk.open();
     computer.start("endless", &shell("echo up; sleep 1000")).unwrap();
     until("the time is over", || matches!(recorded(&desk.spec.dir, "endless").unwrap(), Recorded::Ended(_)));

