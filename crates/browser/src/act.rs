@@ -266,16 +266,15 @@ impl Browser {
 
     /// The page and frame of a number; whoever had the browser before may have given it.
     pub(crate) fn place_of(&self, number: u32) -> Result<(String, String)> {
-        if let Some(place) = self.mine().places.get(&number).cloned() {
+        if let Some(place) = self.mine().places.get(number) {
             return Ok(place);
         }
         let target = self.page()?;
         for frame in self.frames(&target) {
             let has = self.run(&target, &frame, "has", &[number.into()], ANSWER);
             if matches!(has, Ok(Value::Bool(true))) {
-                let place = (target, frame);
-                self.mine().places.insert(number, place.clone());
-                return Ok(place);
+                self.mine().places.put(&[number], &target, &frame);
+                return Ok((target, frame));
             }
         }
         Err(no_element(number))

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::limits::{ACT, ANSWER, START};
 use crate::line::{Ask, Line};
+use crate::places::Places;
 use crate::state::{DialogKind, Post, State, auto_attach};
 use crate::view::Shown;
 use crate::{Error, Result};
@@ -43,7 +44,7 @@ pub(crate) struct Mine {
     /// The number that the next element gets.
     pub(crate) next: u32,
     /// Which page and frame a number is in.
-    pub(crate) places: HashMap<u32, (String, String)>,
+    pub(crate) places: Places,
     /// What the caller was told of each page last.
     pub(crate) shown: HashMap<String, Shown>,
     /// A page could not be asked for its numbers yet.
@@ -142,7 +143,7 @@ impl Browser {
             }
         }
         let mut mine = self.mine();
-        mine.next = mine.next.max(numbered + 1);
+        mine.next = mine.next.max(numbered.saturating_add(1));
         Ok(())
     }
 

@@ -137,8 +137,8 @@ impl Browser {
             self.release(&ours_session, &ours);
             if let Some(number) = answer["number"].as_u64().and_then(|number| u32::try_from(number).ok()) {
                 let mut mine = self.mine();
-                mine.next = mine.next.max(number + 1);
-                mine.places.insert(number, (target.to_owned(), target.to_owned()));
+                mine.next = mine.next.max(number.saturating_add(1));
+                mine.places.put(&[number], target, target);
                 lines.push(answer["text"].as_str().unwrap_or_default().to_owned());
             }
         }

@@ -20,6 +20,7 @@ mod line;
 mod person;
 mod picture;
 mod place;
+mod places;
 mod settle;
 mod state;
 mod view;

@@ -39,6 +39,9 @@ pub(crate) const NAVIGATIONS_MAX: u64 = 20;
 /// Pages open at one time; what is opened beyond is closed again.
 pub(crate) const TABS_MAX: usize = 12;
 
+/// Pages and frames with a process of their own that are listened to.
+pub(crate) const SESSIONS_MAX: usize = 1_000;
+
 /// Frames of a page that are looked into.
 pub(crate) const FRAMES_MAX: usize = 24;
 

@@ -232,8 +232,10 @@ impl Inner {
         bytes.push(0);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.write_all(&bytes).and_then(|()| writer.flush()).map_err(|error| {
-            let reason = self.lock().over.clone();
-            Error::Gone(reason.unwrap_or_else(|| format!("it takes no more commands ({error})")))
+            // Half of it may have gone: what were to follow would make no sense.
+            let mut shared = self.lock();
+            let reason = shared.over.get_or_insert_with(|| format!("it takes no more commands ({error})"));
+            Error::Gone(reason.clone())
         })
     }
 
@@ -243,7 +245,7 @@ impl Inner {
             Ok(()) => "it ended, or another program has taken it over".to_owned(),
             Err(error) => format!("the line to it broke: {error}"),
         };
-        self.lock().over = Some(reason);
+        self.lock().over.get_or_insert(reason);
         self.happened.notify_all();
     }
 
@@ -275,8 +277,8 @@ impl Inner {
     }
 
     fn take(&self, message: &[u8]) {
-        // What is not JSON tells nothing; the protocol has no other form.
-        let Ok(mut message) = serde_json::from_slice::<Value>(message) else { return };
+        // What is no object of JSON tells nothing; the protocol has no other form.
+        let Some(mut message) = serde_json::from_slice::<Value>(message).ok().filter(Value::is_object) else { return };
         let id = message.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
         let posts = match id {
             Some(id) => self.take_answer(id, &mut message),
@@ -327,4 +329,76 @@ fn words(method: &str) -> String {
         words.extend(letter.to_lowercase());
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    //! A line whose other end is not what it should be.
+
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn line(reader: impl Read + Send + 'static, writer: impl Write + Send + 'static) -> Line {
+        let (standing, downloads) = (Vec::new(), String::new());
+        let start = Start { generation: 0, fresh: true, standing, downloads, cancel: Arc::default() };
+        Line::open(reader, writer, &start, State::default()).unwrap()
+    }
+
+    fn ask(line: &Line) -> Result<Value, Error> {
+        let (session, method, params) = (None, "Browser.getVersion", json!({}));
+        line.ask(Ask { session, method, params, within: Duration::from_secs(60), tab: None })
+    }
+
+    #[test]
+    fn nonsense_is_passed_over_and_what_follows_is_heard() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let line = line(ours.try_clone().unwrap(), ours);
+        let nonsense = [
+            "7",
+            "null",
+            "true",
+            r#""text""#,
+            "[]",
+            r#"[{"id":1}]"#,
+            "{",
+            "",
+            r#"{"id":[]}"#,
+            r#"{"method":7,"params":8}"#,
+        ];
+        let answering = std::thread::spawn(move || {
+            for asked in BufReader::new(&theirs).split(0) {
+                let asked: Value = serde_json::from_slice(&asked.unwrap()).unwrap();
+                let said = format!("{}\0{}\0", nonsense.join("\0"), json!({ "id": asked["id"], "result": "it" }));
+                (&theirs).write_all(said.as_bytes()).unwrap();
+                if asked["method"] == "Browser.getVersion" {
+                    break;
+                }
+            }
+        });
+        assert_eq!(ask(&line), Ok(json!("it")));
+        answering.join().unwrap();
+    }
+
+    #[test]
+    fn a_line_that_took_half_a_command_is_over() {
+        struct Half(bool);
+        impl Write for Half {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    Err(io::ErrorKind::WouldBlock.into())
+                } else {
+                    Ok(bytes.len() / 2)
+                }
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let line = line(ours, Half(false));
+        assert!(matches!(ask(&line), Err(Error::Gone(reason)) if reason.contains("takes no more commands")));
+        assert!(line.over().is_some_and(|reason| reason.contains("takes no more commands")));
+    }
 }

@@ -59,7 +59,7 @@ impl Browser {
                 doing @ Doing::Fetching => (doing, FETCH),
                 doing @ Doing::Nothing => (doing, SETTLE),
             };
-            if navigations() - first > NAVIGATIONS_MAX {
+            if navigations().saturating_sub(first) > NAVIGATIONS_MAX {
                 let session = self.session(target)?;
                 self.line.post(&Post::new(Some(&session), "Page.stopLoading", json!({})))?;
                 return Ok(Rest::Wandering);
@@ -75,7 +75,7 @@ impl Browser {
                     self.line.wait_for(left, |state| {
                         let tab = state.tab(target)?;
                         let on = tab.dialog.is_none() && (tab.is_loading() || tab.is_fetching());
-                        (!on || tab.navigations - first > NAVIGATIONS_MAX).then_some(())
+                        (!on || tab.navigations.saturating_sub(first) > NAVIGATIONS_MAX).then_some(())
                     })?;
                 }
                 Doing::Nothing => match self.quiet(target)? {

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde_json::{Value, json};
 
-use crate::limits::{DIALOG_CHARS_MAX, NEWS_MAX, TABS_MAX};
+use crate::limits::{DIALOG_CHARS_MAX, NEWS_MAX, SESSIONS_MAX, TABS_MAX};
 
 pub(crate) use console::{Console, exception, shown};
 pub(crate) use downloads::Downloads;
@@ -198,9 +198,10 @@ impl State {
         let info = &params["targetInfo"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (session, target, kind) = (text(&params["sessionId"]), text(&info["targetId"]), text(&info["type"]));
+        let room = self.sessions.len() < SESSIONS_MAX;
         let page = match (kind.as_str(), within.and_then(|within| self.sessions.get(within)).cloned()) {
-            ("page", _) => target.clone(),
-            ("iframe", Some(page)) => page,
+            ("page", _) if room => target.clone(),
+            ("iframe", Some(page)) if room => page,
             _ => return vec![Post::new(within, "Target.detachFromTarget", json!({ "sessionId": session }))],
         };
         self.sessions.insert(session.clone(), page.clone());

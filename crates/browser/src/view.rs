@@ -278,8 +278,7 @@ impl Look<'_> {
         })?;
         let mut mine = self.browser.mine();
         mine.next = mine.next.max(walked.next);
-        let place = || (self.target.to_owned(), frame.to_owned());
-        mine.places.extend(walked.seen.iter().map(|number| (*number, place())));
+        mine.places.put(&walked.seen, self.target, frame);
         Ok(walked)
     }
 

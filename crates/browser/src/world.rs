@@ -187,8 +187,8 @@ impl Browser {
         let number = answer.as_u64().and_then(|number| u32::try_from(number).ok());
         let number = number.ok_or_else(|| Error::Cannot("that is no element".to_owned()))?;
         let mut mine = self.mine();
-        mine.next = mine.next.max(number + 1);
-        mine.places.insert(number, (target.to_owned(), frame.to_owned()));
+        mine.next = mine.next.max(number.saturating_add(1));
+        mine.places.put(&[number], target, frame);
         Ok(number)
     }
 }

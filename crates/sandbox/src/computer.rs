@@ -284,8 +284,8 @@ impl Computer {
     pub(crate) fn ask_for_browser(&self, ask: Ask) -> Result<Option<BrowserLine>> {
         match self.ask_on(ask, ANSWER_WAIT)? {
             (Answer::Browser { generation, fresh, last_words, standing }, stream) => {
-                let patient = stream.set_read_timeout(None).and_then(|()| stream.set_write_timeout(None));
-                patient.map_err(Error::io("use the line to the browser"))?;
+                // What it says is waited for as long as that takes; that it takes commands, as long as it may take to answer.
+                stream.set_read_timeout(None).map_err(Error::io("use the line to the browser"))?;
                 Ok(Some(BrowserLine { stream, generation, fresh, last_words, standing }))
             }
             (Answer::Done, _) => Ok(None),

@@ -67,9 +67,13 @@ const cut = (text, most) => {
   return letters.length <= most ? text : letters.slice(0, most - 1).join('') + '…';
 };
 
-// Brackets are ours: a page must not be able to write what looks like an element.
+// Brackets are ours: a page must not be able to write what looks like an element. What it writes is put together from pieces, and
+// signs that nobody sees are left out later: only of a whole line without them can be told whether a bracket may stay.
 const plainName = (text, most) => cut(squeeze(text), most).replace(/\[/g, '(').replace(/\]/g, ')');
-const plainText = (text) => text.replace(/\[(?=\s*\d+[\s\]])/g, '[ ');
+const UNSEEN = /[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e01ef}]/gu;
+const THEIRS = '\ue000';
+const plainText = (text) => text.replace(UNSEEN, '').replace(/\[/g, THEIRS);
+const closed = (line) => line.replace(/\ue000(?=\s*\d+[\s\]])/g, '[ ').replace(/\ue000/g, '[');
 
 const NAME_CHARS = 100;
 
@@ -214,6 +218,6 @@ const tokenOf = (element, role, next) => {
 // One element in words, numbered: for results of scripts and for errors.
 thenar.describe = (element, next) => {
   if (!(element instanceof Element)) return null;
-  const role = roleOf(element, getComputedStyle(element)) ?? element.localName;
+  const role = roleOf(element, getComputedStyle(element)) ?? plainName(element.localName, 60);
   return { number: numberOf(element, next), text: tokenOf(element, role, next) };
 };

@@ -26,7 +26,7 @@ class Walk {
   }
 
   flush() {
-    const text = squeeze(this.text).replace(/\] (?=[.,;:!?)])/g, ']');
+    const text = closed(squeeze(this.text)).replace(/\] (?=[.,;:!?)])/g, ']');
     if (text) this.lines.push({ text: this.prefix + cut(text, LINE_CHARS_MAX), top: Math.round(this.top ?? 0) });
     this.text = '';
     this.prefix = '';

@@ -43,6 +43,20 @@ fn pages_that_open_pages_without_end_are_stopped() {
 }
 
 #[test]
+fn frames_without_end_are_let_go() {
+    let mut state = State::default();
+    opened(&mut state, "a", None);
+    for number in 0..2 * SESSIONS_MAX {
+        let info = json!({ "targetId": format!("f{number}"), "type": "iframe" });
+        let frame = json!({ "sessionId": format!("s-f{number}"), "targetInfo": info });
+        let posts = state.apply(Some("s-a"), "Target.attachedToTarget", &frame);
+        assert_eq!(methods(&posts) == ["Target.detachFromTarget"], number + 1 >= SESSIONS_MAX, "{number}: {posts:?}");
+    }
+    assert_eq!(state.sessions.len(), SESSIONS_MAX);
+    assert!(state.tab("a").unwrap().frames.len() <= SESSIONS_MAX);
+}
+
+#[test]
 fn an_alert_is_answered_and_a_question_is_kept() {
     let mut state = State::default();
     opened(&mut state, "a", None);
