@@ -272,7 +272,7 @@ pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
             Err(Error::Refused { because, text }) => refuse(because, &text),
             Err(error) => (Answer::no(error.to_string(), None), Vec::new()),
         },
-        Command::Options { options } => accept("the new limits hold", Event::OptionsChanged { options }),
+        Command::Options { options } => (Answer::yes("the new limits hold"), crate::hosts::chosen(state, options)),
     }
 }
 

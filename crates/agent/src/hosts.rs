@@ -71,6 +71,18 @@ pub(crate) fn changed(state: &State, allow: &[String], deny: &[String]) -> Resul
     Ok((text, events))
 }
 
+/// Other options, and the person's word on each place that they are asked about and that these name.
+pub(crate) fn chosen(state: &State, options: TaskOptions) -> Vec<Event> {
+    let names =
+        |(host, port): &Place| Host::parse(host).is_ok_and(|host| named(&options.allow_net, &host, *port).is_some());
+    let word = |(place, asked): (&Place, &Asked)| match &asked.stage {
+        Stage::Asking { digest, .. } if names(place) => Some(answered(asked.reach.id, *digest, true)),
+        _ => None,
+    };
+    let words: Vec<Event> = state.network.reaches.iter().filter_map(word).collect();
+    std::iter::once(Event::OptionsChanged { options }).chain(words).collect()
+}
+
 fn takes(away: &Allowed, (host, port): &Place) -> bool {
     Host::parse(host).is_ok_and(|host| away.takes_place(&host, *port))
 }

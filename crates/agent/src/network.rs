@@ -86,11 +86,15 @@ impl Network {
                 }
             }
             // Other rules may hold now: what was settled is asked anew, under a number of its own. The person's yes stands.
-            Event::OptionsChanged { .. } | Event::HostsChanged { .. } => {
+            Event::OptionsChanged { .. } | Event::HostsChanged { .. } | Event::Forked { .. } => {
                 self.reaches.retain(|_, asked| match asked.stage {
                     Stage::Asking { .. } | Stage::Granted { .. } | Stage::Answered { allowed: true, .. } => true,
                     Stage::Requested | Stage::Answered { .. } | Stage::Denied(_) | Stage::Ended(_) => false,
                 });
+                if matches!(event, Event::Forked { .. }) {
+                    // What passed before is the other task's.
+                    self.passed.clear();
+                }
             }
             Event::ConnectionOpened { connection } => {
                 self.last_number = connection.number;
@@ -107,8 +111,6 @@ impl Network {
             Event::ConnectionsCounted { counted } => {
                 self.count((counted.host.clone(), counted.port), counted.bytes_up, counted.bytes_down);
             }
-            // What passed before is the other task's.
-            Event::Forked { .. } => self.passed.clear(),
             _ => {}
         }
     }
@@ -191,6 +193,9 @@ mod tests {
                 network.apply(&event, 0);
             }
             assert_eq!(network.asked(&place).is_some(), is_known, "{rule}");
+            // A fork sends what it sends by itself, and may have other hosts.
+            network.apply(&Event::Forked { options: TaskOptions::default() }, 0);
+            assert_eq!(network.asked(&place), None, "{rule}");
         }
     }
 

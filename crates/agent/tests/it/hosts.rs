@@ -134,6 +134,22 @@ fn at_rest_naming_a_host_answers_the_question_about_it_and_taking_it_away_holds_
 }
 
 #[test]
+fn options_that_name_a_host_answer_the_question_about_it() {
+    let (fetch, address) = ("curl -s http://shop.test/", site());
+    let turns = vec![Turn::exec(fetch), Turn::exec(fetch), Turn::say("done")];
+    let rig = Rig::new(ModelServer::playing(turns).unwrap());
+    let id = rig.create(reaching(&[]));
+    assert_eq!(rig.run(&id).state, "waiting");
+    rig.tell(&id, Command::Options { options: reaching(&["other.test".to_owned()]) });
+    assert!(rig.instance.summary(&id).unwrap().approval.is_some(), "they say nothing of it");
+    rig.tell(&id, Command::Options { options: reaching(&[format!("shop.test:80={address}")]) });
+    assert!(rig.instance.summary(&id).unwrap().approval.is_none());
+    assert_eq!(rig.resume(&id).state, "done");
+    assert!(rig.results(&id)[1].text.contains("hello"), "{:?}", rig.results(&id));
+    rig.check(&id);
+}
+
+#[test]
 fn what_would_not_hold_is_refused_in_words() {
     let rig = Rig::new(ModelServer::playing(vec![Turn::say("done")]).unwrap());
     let named = ["*.shop.test".to_owned(), "a.shop.test:8443".to_owned(), "pypi.org".to_owned()];
