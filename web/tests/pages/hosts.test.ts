@@ -91,3 +91,21 @@ it('a secret is removed when it is said twice', async () => {
   expect(readFileSync(join(server.home, 'data/secrets.json'), 'utf8')).not.toContain('sk-')
   await done(page)
 })
+
+it.each([
+  ['wide', {}],
+  ['on a phone', { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true }]
+])('however many hosts a task has, what was reached has room below them: %s', async (_, options) => {
+  const allow_net = Array.from({ length: 60 }, (_, at) => `service-${at}.some-region.example.org`)
+  const { id } = await server.post<{ id: string }>('/v1/tasks', { task: 'Reach many', model: server.script({ say: 'Done.', calls: [{ name: 'idle' }] }), allow_net })
+  await server.until(id, 'done')
+  const page = await open(server, `/tasks/${id}`, options)
+  if ('isMobile' in options) await page.getByRole('button', { name: 'Computer' }).click()
+  await page.getByRole('tab', { name: 'Network' }).click()
+  await page.locator('.named').getByText('service-59.').waitFor()
+  const place = await page.getByText('Nothing has asked for the network').boundingBox()
+  expect((place?.y ?? 1e6) + (place?.height ?? 0)).toBeLessThan(page.viewportSize()?.height ?? 0)
+  expect(await serious(page)).toEqual([])
+  expect(await overflowing(page)).toEqual([])
+  await done(page)
+})

@@ -284,3 +284,18 @@ it('another way from here tells the time of the state that it begins with, not o
   await page.getByRole('dialog').getByText('until 0:00, and with the files as they were then (checkpoint 7)').waitFor()
   await done(page)
 })
+
+it('files whose list is long in coming are not said to be none, nor gone', async () => {
+  const page = await open(server, '/settings/about')
+  const list = await hold(page, /\/files$/, 'GET')
+  await page.getByRole('link', { name: /Write some files/ }).click()
+  await page.getByRole('tab', { name: 'Files' }).click()
+  await list.comes()
+  const pane = page.getByRole('tabpanel', { name: 'Files' })
+  await pane.getByText('Loading…').first().waitFor()
+  expect(await pane.getByText(/is empty|not there now/).count()).toBe(0)
+  await list.release()
+  await pane.getByRole('button', { name: 'notes.txt', exact: true }).waitFor()
+  expect(await pane.getByText('Loading…').count()).toBe(0)
+  await done(page)
+})
