@@ -433,7 +433,7 @@ fn a_greedy_computer_leaves_a_polite_one_its_share() {
         return;
     }
     let cores = std::thread::available_parallelism().unwrap().get();
-    let both = [(&greedy, 5 * cores), (&polite, cores)];
+    let both = [(&greedy, 10 * cores), (&polite, cores)];
     for (computer, workers) in both {
         computer.start("count", &shell(&counting(workers))).unwrap();
     }
@@ -450,6 +450,7 @@ fn a_greedy_computer_leaves_a_polite_one_its_share() {
         let said = crate::desk::output(computer, "count");
         said.lines().filter_map(|line| line.parse::<u64>().ok()).sum::<u64>()
     });
-    // Alone by its processes it would get a fifth of what the other gets.
-    assert!(polite > greedy / 2, "the polite one counted to {polite}, the greedy one to {greedy}");
+    // Alone by its processes it would get a tenth of what the other gets. On a busy machine all of them are on one processor for a
+    // while, where half of that is a third of what the other gets on all.
+    assert!(polite > greedy / 5, "the polite one counted to {polite}, the greedy one to {greedy}");
 }
