@@ -17,10 +17,33 @@ pub(crate) enum Opening {
     Other,
 }
 
+/// What a lone CR is to a reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cr {
+    /// The end of a line.
+    End,
+    /// A blank in it.
+    Blank,
+}
+
 /// Reads as much as there is.
 pub(crate) fn read(bytes: &[u8]) -> Opening {
+    match read_as(bytes, Cr::End) {
+        Opening::Other => read_as(bytes, Cr::Blank),
+        decided => decided,
+    }
+}
+
+fn read_as(bytes: &[u8], cr: Cr) -> Opening {
+    let is_blank = |byte: u8| is_blank(byte) || cr == Cr::Blank && byte == b'\r';
+    let is_end = |byte: u8| byte == b'\n' || cr == Cr::End && byte == b'\r';
     let full = bytes.len() > HEAD_BYTES_MAX;
-    let undecided = if full { Opening::Http } else { Opening::More };
+    let undecided = match cr {
+        _ if !full => Opening::More,
+        Cr::End => Opening::Http,
+        // Lines that end in CR alone are some other program's.
+        Cr::Blank => Opening::Other,
+    };
     let before = bytes.iter().take_while(|byte| is_blank(**byte) || is_end(**byte)).count();
     let line = &bytes[before..];
     let method = line.iter().take_while(|byte| is_token_byte(**byte)).count();
@@ -40,7 +63,7 @@ pub(crate) fn read(bytes: &[u8]) -> Opening {
     let Some(end) = line.iter().position(|byte| is_end(*byte)) else { return undecided };
     let words: Vec<&[u8]> = line[..end].split(|byte| is_blank(*byte)).filter(|word| !word.is_empty()).collect();
     let is_request = match &words[..] {
-        [method, target] => BARE_METHODS.contains(method) && target.starts_with(b"/"),
+        [method, target] => BARE_METHODS.contains(method) && (target.starts_with(b"/") || is_version(target)),
         [_, _, third, .., last] => is_version(third) || is_version(last),
         [_, _, version] => is_version(version),
         _ => false,
@@ -51,10 +74,6 @@ pub(crate) fn read(bytes: &[u8]) -> Opening {
 /// What some server or other takes for a space.
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | 0x0b | 0x0c | 0x1c..=0x1f | 0x85 | 0xa0)
-}
-
-fn is_end(byte: u8) -> bool {
-    matches!(byte, b'\r' | b'\n')
 }
 
 fn is_version(word: &[u8]) -> bool {
@@ -102,6 +121,9 @@ mod tests {
             "CONNECT evil.test:80 HTTP/1.1\r\n",
             "PRI * HTTP/2.0\r\n",
             "GET /\r\n",
+            "GET  HTTP/1.1\r\n",
+            "GET \r/ HTTP/1.1\n",
+            "GET\r/\rHTTP/1.1\r\n",
         ] {
             check(text.as_bytes(), &Opening::Http);
         }
@@ -119,6 +141,7 @@ mod tests {
             "a1 LOGIN me secret\r\n",
             "*1\r\n$4\r\nPING\r\n",
             "PING\r\n",
+            "MOVE 1\rMOVE 2\r\n",
             "SET key value\r\n",
             "GET key\r\n",
             "get /memcached/key\r\n",
@@ -137,5 +160,6 @@ mod tests {
         check(b"T\0\0\x01\x85\xa6", &Opening::Other);
         check(b"\x81\x05hello", &Opening::Other);
         assert_eq!(read(&[b'x'; HEAD_BYTES_MAX + 1]), Opening::Other);
+        assert_eq!(read(&b"MOVE 1\r".repeat(HEAD_BYTES_MAX / 7 + 1)), Opening::Other);
     }
 }
