@@ -99,6 +99,7 @@ it('with a model: it and the budget are in sight, an example is taken, files com
 })
 
 it('a budget that cannot be read is told where the task is written, and holds it back', async () => {
+  await server.put('/v1/settings/models/openai:little', { base_url: 'http://127.0.0.1:1/v1' })
   const page = await open(server)
   await page.getByRole('button', { name: 'Choose the model' }).getByText('little').waitFor()
   await page.getByRole('textbox', { name: 'What should be done?' }).fill('Count to three')
