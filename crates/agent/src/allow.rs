@@ -112,6 +112,11 @@ impl Allowed {
         self.is_wider(other) && self.port.is_none_or(|port| other.port == Some(port))
     }
 
+    /// Whether both name the same and say differently where it is.
+    fn moves(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port && self.at != other.at
+    }
+
     /// The same of one place.
     pub(crate) fn takes_place(&self, host: &Host, port: u16) -> bool {
         self.takes(&Self { host: Pattern::Host(host.clone()), port: Some(port), at: None })
@@ -187,6 +192,14 @@ pub fn allow_list(texts: &[String]) -> Result<Vec<String>, Error> {
     Ok(all)
 }
 
+/// The list with more places: one of the same name that says otherwise where it is takes the place of the one before.
+pub(crate) fn with_more(list: &[String], more: &[String]) -> Result<Vec<String>, Error> {
+    let more = allow_list(more)?;
+    let new = more.iter().map(|text| Allowed::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let moved = |text: &String| Allowed::parse(text).is_ok_and(|one| new.iter().any(|new| new.moves(&one)));
+    allow_list(&list.iter().filter(|text| !moved(text)).chain(&more).cloned().collect::<Vec<_>>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,6 +240,16 @@ mod tests {
         let both = ["*".to_owned(), "a.example=10.0.0.1".to_owned()];
         let at = named(&both, &Host::parse("a.example").unwrap(), 443);
         assert_eq!(at, Some(Some("10.0.0.1:443".parse().unwrap())));
+    }
+
+    #[test]
+    fn a_place_that_is_named_again_is_where_it_was_said_to_be_last() {
+        let of = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let old = of(&["a.test:80=10.0.0.1", "b.test", "a.test=10.0.0.1"]);
+        let more = |texts: &[&str]| with_more(&old, &of(texts)).unwrap();
+        assert_eq!(more(&["a.test:80=10.0.0.2"]), of(&["b.test", "a.test=10.0.0.1", "a.test:80=10.0.0.2"]));
+        assert_eq!(more(&["A.test"]), of(&["a.test:80=10.0.0.1", "b.test", "a.test"]));
+        assert_eq!(more(&["b.test", "c.test"]), [old.clone(), of(&["c.test"])].concat());
     }
 
     #[test]

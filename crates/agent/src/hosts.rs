@@ -4,7 +4,7 @@
 use event::{Digest, EffectId, Event, TaskOptions};
 use sandbox::egress::Host;
 
-use crate::allow::{Allowed, allow_list, named};
+use crate::allow::{Allowed, allow_list, named, with_more};
 use crate::network::{Asked, Place, Stage};
 use crate::secrets::Secrets;
 use crate::state::State;
@@ -21,7 +21,7 @@ impl Secrets {
     /// The options of a task that goes on with these places and these secrets as well. What was taken away stays away.
     pub fn with_more(&self, old: TaskOptions, places: &[String], secrets: &[String]) -> Result<TaskOptions, Error> {
         let own = self.named(secrets)?.into_iter().flat_map(|kept| kept.hosts);
-        let all: Vec<String> = old.allow_net.iter().chain(places).cloned().chain(own).collect();
+        let all: Vec<String> = with_more(&old.allow_net, places)?.into_iter().chain(own).collect();
         let new = secrets.iter().filter(|name| !old.secrets.contains(name));
         let secrets = old.secrets.iter().chain(new).cloned().collect();
         Ok(TaskOptions { allow_net: allow_list(&all)?, secrets, ..old })
@@ -31,12 +31,11 @@ impl Secrets {
 /// What the person is told, and the events: the new list where it is another one, and their word on each place that they are
 /// asked about, or said yes to, and that this decides.
 pub(crate) fn changed(state: &State, allow: &[String], deny: &[String]) -> Result<(String, Vec<Event>), Error> {
-    let more = allow_list(allow)?;
     let less = allow_list(deny)?.iter().map(|text| Allowed::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let old = &state.options.allow_net;
     let taken = |text: &str| Allowed::parse(text).is_ok_and(|one| less.iter().any(|away| away.takes(&one)));
-    let kept = old.iter().filter(|text| !taken(text));
-    let list = allow_list(&kept.chain(&more).cloned().collect::<Vec<_>>())?;
+    let kept: Vec<String> = old.iter().filter(|text| !taken(text)).cloned().collect();
+    let list = with_more(&kept, allow)?;
     let places = &state.network.reaches;
     for away in &less {
         let has = old.iter().any(|text| Allowed::parse(text).is_ok_and(|one| away.takes(&one)));

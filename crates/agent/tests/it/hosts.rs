@@ -55,15 +55,22 @@ fn a_host_that_is_taken_away_is_cut_at_once_and_another_goes_on() {
 
 #[test]
 fn a_host_that_is_given_another_address_is_cut_off_from_the_old_one() {
+    for by_options in [true, false] {
+        it_is_cut_off_from_the_old_address(by_options);
+    }
+}
+
+fn it_is_cut_off_from_the_old_address(by_options: bool) {
     let (old, new) = (site(), site());
-    let named = |address| reaching(&[format!("shop.test:80={address}")]);
+    let place = |address| format!("shop.test:80={address}");
+    let named = |address| reaching(&[place(address)]);
     let command = "curl -sN --max-time 60 http://shop.test/hold; echo \"cut $?\"; curl -s http://shop.test/";
     let rig = Rig::new(ModelServer::playing(vec![Turn::exec(command), Turn::say("done")]).unwrap());
     let id = rig.create(named(old));
     let mut said = false;
     let summary = rig.go_saying(&id, Start::Fresh, Patience::Leave, |seen| match seen {
         Seen::Event(Event::ConnectionOpened { .. }) if !std::mem::replace(&mut said, true) => {
-            Some(Command::Options { options: named(new) })
+            Some(if by_options { Command::Options { options: named(new) } } else { hosts(&[&place(new)], &[]) })
         }
         _ => None,
     });
