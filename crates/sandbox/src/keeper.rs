@@ -346,7 +346,7 @@ impl Keeper {
             }
             Some(Ask::Browser { which, .. }) => {
                 // The box is made by a fork, for which there must be one thread only.
-                self.table.be_alone();
+                self.table.sync_and_wait();
                 self.browsers.connect(which, connection);
                 self.used = Instant::now();
                 false

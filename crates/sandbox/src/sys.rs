@@ -26,9 +26,9 @@ fn check(result: c_long) -> io::Result<c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// Forks. Only for our own single-threaded processes, so that the child may allocate.
+/// Forks. Only for our own processes, which have one thread, or beside it one that waits for the disk.
 pub(crate) fn fork() -> io::Result<Forked> {
-    // SAFETY: the processes that call this have one thread, so no lock can be held by a thread that the child lacks.
+    // SAFETY: no lock can be held by a thread that the child lacks but that of the allocator, of which the C library takes care.
     let pid = check(c_long::from(unsafe { libc::fork() }))?;
     Ok(Pid::from_raw(i32::try_from(pid).unwrap_or(0)).map_or(Forked::Child, Forked::Parent))
 }

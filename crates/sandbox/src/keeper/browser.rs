@@ -424,10 +424,6 @@ impl Line {
         // What is not gone by now is collected by whoever adopts the keeper's children.
         let _ = rustix::process::waitpid(Some(self.init), WaitOptions::NOHANG);
         self.warden.leave();
-        // The next box is made by a fork, for which there must be one thread only.
-        if let Some(room) = &mut self.room {
-            room.be_alone();
-        }
     }
 }
 

@@ -2,16 +2,20 @@
 
 mod count;
 
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::inside;
 use crate::launch::open_folder;
 use crate::met::Met;
 use crate::spec::{ComputerSpec, Limits, Workspace};
-use crate::{inside, sys};
+use crate::sys::{self, Forked};
 use count::{Used, count};
 
 /// How often the free space is looked at while something runs.
@@ -24,8 +28,6 @@ const DUTY: u32 = 20;
 const DUTY_WHEN_GONE: u32 = 2;
 /// What may be added while the workspace is over its limit, so that cleaning up can move a little about.
 const SLACK: Used = Used { bytes: 32 << 20, files: 1000 };
-/// Memory for the thread that counts.
-const STACK_BYTES: usize = 256 * 1024;
 /// Parts of what is left.
 const ALL: u64 = 1;
 const HALF: u64 = 2;
@@ -46,8 +48,7 @@ pub(super) struct Room {
     /// All that ran was ended by the last count.
     ended: bool,
     free: Used,
-    counting: Option<PipeReader>,
-    counter: Option<JoinHandle<()>>,
+    counting: Option<Counter>,
     counted_at: Instant,
     took: Duration,
     next: Instant,
@@ -84,7 +85,6 @@ impl Room {
             ended: false,
             free,
             counting: None,
-            counter: None,
             counted_at: now,
             took: Duration::ZERO,
             next: now,
@@ -93,7 +93,7 @@ impl Room {
     }
 
     pub(super) fn source(&self) -> Option<BorrowedFd<'_>> {
-        self.counting.as_ref().map(AsFd::as_fd)
+        self.counting.as_ref().map(|counter| counter.result.as_fd())
     }
 
     pub(super) fn due(&self, active: bool) -> Option<Instant> {
@@ -124,8 +124,8 @@ impl Room {
 
     /// Takes the result of a count, or begins one if it is time. Says why what runs must end.
     pub(super) fn look(&mut self, active: bool) -> Option<Met> {
-        if let Some(pipe) = &mut self.counting {
-            let used = result(pipe)?;
+        if let Some(counter) = &mut self.counting {
+            let used = counter.used()?;
             self.counting = None;
             return self.take(used);
         }
@@ -158,35 +158,14 @@ impl Room {
         fell > ceiling.bytes.saturating_sub(used) / part || fell_files > ceiling.files.saturating_sub(used_files) / part
     }
 
-    pub(super) fn be_alone(&mut self) {
-        if let Some(counter) = self.counter.take() {
-            let _ = counter.join();
-        }
-    }
-
-    fn begin_count(&mut self) -> io::Result<PipeReader> {
-        let (result, to) = io::pipe()?;
-        rustix::fs::fcntl_setfl(&result, rustix::fs::OFlags::NONBLOCK)?;
+    fn begin_count(&mut self) -> io::Result<Counter> {
         self.free = free(&self.folder).unwrap_or(self.free);
         self.counted_at = Instant::now();
-        let (folder, init, files_max) = (self.folder.try_clone()?, self.init, self.most.files.saturating_mul(4));
-        let counter = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            sys::be_nice(NICENESS);
-            let mut used = count(&folder, files_max);
-            let device = rustix::fs::fstat(&folder).map_or(0, |about| about.st_dev);
-            used.bytes = used.bytes.saturating_add(inside::nameless(init, device));
-            let mut line = [0; 16];
-            line[..8].copy_from_slice(&used.bytes.to_ne_bytes());
-            line[8..].copy_from_slice(&used.files.to_ne_bytes());
-            let _ = (&to).write_all(&line);
-        })?;
-        self.counter = Some(counter);
-        Ok(result)
+        Counter::begin(&self.folder, self.init, self.most.files.saturating_mul(4))
     }
 
     fn take(&mut self, used: Option<Used>) -> Option<Met> {
         self.took = self.counted_at.elapsed();
-        sys::trim_memory();
         let used = used?;
         if self.lent && self.used.is_none() {
             self.before = used;
@@ -204,17 +183,72 @@ impl Room {
     }
 }
 
-/// The count, once it is there; nothing inside if the thread died without one.
-fn result(pipe: &mut PipeReader) -> Option<Option<Used>> {
-    let mut line = [0; 16];
-    match pipe.read(&mut line) {
-        Ok(16) => {
-            let number = |at: usize| line[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
-            Some(Some(Used { bytes: number(0), files: number(8) }))
+/// A process that counts beside the keeper, and ends with this at the latest.
+struct Counter {
+    process: Pid,
+    result: PipeReader,
+}
+
+impl Counter {
+    fn begin(folder: &OwnedFd, init: i32, files_max: u64) -> io::Result<Self> {
+        let (result, to) = io::pipe()?;
+        rustix::fs::fcntl_setfl(&result, OFlags::NONBLOCK)?;
+        match sys::fork()? {
+            Forked::Parent(process) => Ok(Self { process, result }),
+            Forked::Child => {
+                let _ = tell_count((folder.as_fd(), to.as_fd()), init, files_max);
+                sys::exit_now(0)
+            }
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-        _ => Some(None),
     }
+
+    /// The count, once it is there; nothing inside if the process died without one.
+    fn used(&mut self) -> Option<Option<Used>> {
+        let mut line = [0; 16];
+        match self.result.read(&mut line) {
+            Ok(16) => {
+                let number = |at: usize| line[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
+                Some(Some(Used { bytes: number(0), files: number(8) }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            _ => Some(None),
+        }
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        let _ = rustix::process::kill_process(self.process, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(self.process), WaitOptions::empty());
+    }
+}
+
+/// The counting process's whole life. It holds nothing of the keeper's but these two.
+fn tell_count((folder, to): (BorrowedFd<'_>, BorrowedFd<'_>), init: i32, files_max: u64) -> io::Result<()> {
+    rustix::stdio::dup2_stdin(folder)?;
+    rustix::stdio::dup2_stdout(to)?;
+    sys::close_from(3)?;
+    sys::be_nice(NICENESS);
+    if !rustix::process::geteuid().is_root() {
+        // A program may close its folders to its own user, who is the keeper's: over its box, the keeper has the rights of root.
+        // Without them it counts what is open to it.
+        let _ = join_users_of(init);
+    }
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let folder = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let mut used = count(&folder, files_max);
+    let device = rustix::fs::fstat(&folder)?.st_dev;
+    used.bytes = used.bytes.saturating_add(inside::nameless(init, device));
+    let mut line = [0; 16];
+    line[..8].copy_from_slice(&used.bytes.to_ne_bytes());
+    line[8..].copy_from_slice(&used.files.to_ne_bytes());
+    rustix::io::write(rustix::stdio::stdout(), &line)?;
+    Ok(())
+}
+
+fn join_users_of(init: i32) -> io::Result<()> {
+    let users = rustix::fs::open(format!("/proc/{init}/ns/user"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(move_into_link_name_space(users.as_fd(), Some(LinkNameSpaceType::User))?)
 }
 
 /// What is free on the file system of a folder.

@@ -427,12 +427,6 @@ impl Table {
         self.syncing = std::thread::Builder::new().stack_size(SYNC_STACK_BYTES).spawn(work).ok();
     }
 
-    /// Waits until no thread is beside this one.
-    pub(super) fn be_alone(&mut self) {
-        self.sync_and_wait();
-        self.warden.be_alone();
-    }
-
     /// The same, waiting until it is done.
     pub(super) fn sync_and_wait(&mut self) {
         if let Some(thread) = self.syncing.take() {

@@ -174,13 +174,6 @@ impl Warden {
         }
     }
 
-    /// Waits until nothing is counted beside this thread.
-    pub(super) fn be_alone(&mut self) {
-        if let Some(room) = &mut self.room {
-            room.be_alone();
-        }
-    }
-
     /// Ends whatever is left and lets the groups go.
     pub(super) fn leave(&mut self) {
         self.group.remove();

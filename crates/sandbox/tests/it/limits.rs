@@ -335,6 +335,16 @@ fn files_deleted_and_still_open_count() {
 }
 
 #[test]
+fn what_is_in_folders_that_are_closed_counts() {
+    let mut desk = Desk::new();
+    desk.spec.limits.workspace_bytes = 8 * MIB;
+    let computer = desk.open();
+    let script = "mkdir d; exec 9> d/hidden; chmod 0 d; head -c 50000000 /dev/zero >&9; sleep 1000";
+    told(&result(&computer, "hide", script), " MiB in 2 files, and may hold 8 MiB");
+    assert_eq!(result(&computer, "remove", "chmod 700 d; rm -r d").exit, Exit::Code(0));
+}
+
+#[test]
 fn too_many_files_in_the_workspace_are_too_much() {
     let mut desk = Desk::new();
     desk.spec.limits.workspace_files = 100;

@@ -141,7 +141,7 @@ print("all made")'; sleep 1000"#;
     assert!(found.len() <= 50 && (more || !found.is_empty()));
     assert_eq!(result(&computer, "remove", "rm -rf -- *").exit, Exit::Code(0));
     until("there is room again", || run(&computer, "echo a > b && cat b") == (Exit::Code(0), "a\n".to_owned()));
-    assert!(peak_kib(&desk) < 4 * KEEPER_KIB_MAX, "the keeper held {} KiB", peak_kib(&desk));
+    assert!(peak_kib(&desk) < KEEPER_KIB_MAX, "the keeper held {} KiB", peak_kib(&desk));
 }
 
 /// Looks of the host's while a program in a computer swaps what it looks at.
