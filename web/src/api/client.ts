@@ -167,6 +167,8 @@ export const api = {
   checkpoints: (id: string) => json<{ checkpoints: Checkpoint[] }>('GET', `${of(id)}/checkpoints`),
   /** A new task with this one's history and files as they were at a checkpoint. */
   fork: (id: string, checkpoint: number, message: string) => json<TaskSummary>('POST', `${of(id)}/fork`, { checkpoint, ...(message && { message }) }),
+  /** The workspace as it was at a checkpoint: the task must be in nobody's hand. */
+  restore: (id: string, checkpoint: number) => json<TaskSummary>('POST', `${of(id)}/restore`, { checkpoint }),
   files: (id: string) => json<{ files: FileInfo[]; whole: boolean }>('GET', `${of(id)}/files`),
   fileUrl: (id: string, path: string) => `${of(id)}/files/${encodePath(path)}`,
   deliverableUrl: (id: string, name: string) => `${of(id)}/deliverables/${encodePath(name)}`,

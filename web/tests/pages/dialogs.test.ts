@@ -52,6 +52,7 @@ const dialogs: [name: string, path: () => string, opener: (page: Page) => Locato
   ['a preview of a page', task, button(/^Open page.html/), null, (page) => page.locator('dialog iframe')],
   ['a link to the task', task, (page) => page.locator('.head').getByRole('button', { name: 'Share', exact: true }), null, (page) => page.getByRole('radio', { name: /Everything/ })],
   ['another way from here', task, button('More'), (page) => more(page, 'Try it another way'), (page) => page.getByRole('dialog').locator('textarea')],
+  ['the files set back', task, button('More'), (page) => more(page, 'Set the files back'), (page) => page.getByRole('dialog').getByLabel('Moment')],
   ['another budget', task, button('More'), (page) => more(page, 'Change the budget'), (page) => page.getByRole('dialog').getByLabel('Steps')],
   ['the removal of a task', task, button('More'), (page) => more(page, 'Remove the task'), (page) => page.getByRole('button', { name: 'Remove for good' })],
   ['a new model', () => '/settings/models', button('Add a model'), null, (page) => page.getByRole('dialog').getByLabel('Key', { exact: true })],

@@ -299,3 +299,30 @@ it('files whose list is long in coming are not said to be none, nor gone', async
   expect(await pane.getByText('Loading…').count()).toBe(0)
   await done(page)
 })
+
+it('files are set back to a kept moment, listed anew, and forth again', async () => {
+  const id = await server.task(server.script({ calls: [sh('echo one > one.txt')] }, { calls: [sh('echo two > two.txt; rm one.txt')] }, { say: 'Over.', calls: [{ name: 'idle' }] }), 'Write and remove')
+  await server.until(id, 'done')
+  const page = await open(server, `/tasks/${id}`)
+  await page.getByRole('tab', { name: 'Files' }).click()
+  const [one, two] = [page.getByRole('button', { name: 'one.txt', exact: true }), page.getByRole('button', { name: 'two.txt', exact: true })]
+  await two.waitFor()
+  const { checkpoints } = await server.get<{ checkpoints: { number: number }[] }>(`/v1/tasks/${id}/checkpoints`)
+  const back = async (choose?: string) => {
+    await page.getByRole('button', { name: 'More' }).click()
+    await page.getByRole('button', { name: 'Set the files back' }).click()
+    const moment = page.getByRole('dialog').getByLabel('Moment')
+    if (choose) await moment.selectOption(choose)
+    else expect(await moment.inputValue()).toBe(String(checkpoints.at(-2)?.number))
+    await page.getByRole('dialog').getByRole('button', { name: 'Set back' }).click()
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+  }
+  await back()
+  await page.getByText(`You set the workspace back to checkpoint ${checkpoints.at(-2)?.number}`).waitFor()
+  await one.waitFor()
+  await two.waitFor({ state: 'detached' })
+  await back(String(checkpoints.at(-1)?.number))
+  await two.waitFor()
+  await one.waitFor({ state: 'detached' })
+  await done(page)
+})
