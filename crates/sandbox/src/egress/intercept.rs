@@ -57,7 +57,7 @@ fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>)
     let name = between.host.to_string();
     let config = between.authority.speaking_for(&name).map_err(&with_program)?;
     let session = ServerConnection::new(config).map_err(io::Error::other).map_err(&with_program)?;
-    let mut client = Tls { session, stream: Arc::clone(between.client), before: io::Cursor::new(heard) };
+    let mut client = Tls { session, stream: Arc::clone(between.client), before: io::Cursor::new(heard), torn: false };
     client.shake_hands(between.until).map_err(&with_program)?;
     *tls_name = client.session.server_name().map(str::to_owned);
     if tls_name.as_deref().is_some_and(|name| Host::parse(name).as_ref() != Ok(between.host)) {
@@ -80,7 +80,7 @@ fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>)
     let name = ServerName::try_from(name).map_err(io::Error::other).map_err(&with_server)?;
     let session = ClientConnection::new(between.authority.towards_servers(), name);
     let session = session.map_err(io::Error::other).map_err(&with_server)?;
-    let mut server = Tls { session, stream: Arc::clone(between.server), before: io::Cursor::default() };
+    let mut server = Tls { session, stream: Arc::clone(between.server), before: io::Cursor::default(), torn: false };
     relay::waiting(between.server, between.patience).map_err(&with_server)?;
     server.shake_hands(Instant::now() + between.patience).map_err(&with_server)?;
     let ready = relay::unwaiting(between.client).and_then(|()| relay::unwaiting(between.server));
@@ -94,6 +94,8 @@ struct Tls<S> {
     stream: Arc<TcpStream>,
     /// What was read before TLS was spoken.
     before: io::Cursor<Vec<u8>>,
+    /// The line ended, and nobody had said that it would.
+    torn: bool,
 }
 
 impl<S, D> Tls<S>
@@ -144,10 +146,10 @@ where
         loop {
             match self.session.reader().read(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 done => return done,
             }
             if !self.take_in()? {
+                self.torn = true;
                 return Ok(0);
             }
         }
@@ -181,8 +183,14 @@ where
         self.session.wants_write()
     }
 
-    fn finish(&mut self) {
-        self.session.send_close_notify();
+    fn is_torn(&self) -> bool {
+        self.torn
+    }
+
+    fn finish(&mut self, whole: bool) {
+        if whole {
+            self.session.send_close_notify();
+        }
         let _ = self.push();
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
     }
@@ -258,15 +266,61 @@ mod tests {
         }
     }
 
+    /// A server of the name that this authority vouches for: it answers, and says that it was all or not.
+    fn answer(line: TcpStream, authority: &Authority, whole: bool) {
+        let mut session = ServerConnection::new(authority.speaking_for("api.test").unwrap()).unwrap();
+        let mut line = line;
+        let mut stream = rustls::Stream::new(&mut session, &mut line);
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            heard.push(byte[0]);
+        }
+        stream.write_all(ANSWER.as_bytes()).unwrap();
+        if whole {
+            session.send_close_notify();
+            session.complete_io(&mut line).unwrap();
+        }
+    }
+
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\n\r\nhalf";
+
+    #[test]
+    fn an_answer_that_is_cut_off_on_the_way_does_not_look_whole() {
+        let vouching = Authority::of_key(&Authority::new_key().unwrap(), Vec::new()).unwrap();
+        let root = CertificateDer::from_pem_slice(vouching.certificate().as_bytes()).unwrap();
+        let authority = Authority::of_key(&Authority::new_key().unwrap(), vec![root]).unwrap();
+        let hour = Duration::from_secs(3_600);
+        let ceilings = Ceilings { bytes_up: 1 << 20, bytes_down: 1 << 20, connections: 1, holds: hour };
+        let grant = Grant::new(1, None, ceilings);
+        let host = Host::parse("api.test").unwrap();
+        for whole in [true, false] {
+            let ((client, program), (server, far)) = (line(), line());
+            let (client, server, authority, until) = (&client, &server, &authority, Instant::now() + hour);
+            let between =
+                Between { client, server, host: &host, port: 443, grant: &grant, authority, until, patience: hour };
+            let asked = std::thread::scope(|scope| {
+                let asked = scope.spawn(|| ask(program, authority));
+                scope.spawn(|| answer(far, &vouching, whole));
+                assert_eq!(pass(&between, Vec::new()).refused, None);
+                asked.join().unwrap()
+            });
+            let expected = if whole { Ok(ANSWER) } else { Err(io::ErrorKind::UnexpectedEof) };
+            assert_eq!(asked.as_deref().map_err(io::Error::kind), expected);
+        }
+    }
+
     /// A program that believes this authority and asks for a page.
-    fn ask(line: TcpStream, authority: &Authority) {
+    fn ask(line: TcpStream, authority: &Authority) -> io::Result<String> {
         let certificate = CertificateDer::from_pem_slice(authority.certificate().as_bytes()).unwrap();
         let config = Authority::of_key(&Authority::new_key().unwrap(), vec![certificate]).unwrap().towards_servers();
         let name = ServerName::try_from("api.test").unwrap();
         let mut session = ClientConnection::new(config, name).unwrap();
         let mut line = line;
         let mut stream = rustls::Stream::new(&mut session, &mut line);
-        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n");
-        let _ = stream.read(&mut [0]);
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n")?;
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).map(|_| heard)
     }
 }

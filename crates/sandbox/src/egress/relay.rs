@@ -35,8 +35,12 @@ pub(crate) trait Side {
     fn holds_back(&self) -> bool {
         false
     }
-    /// Nothing more will be written.
-    fn finish(&mut self);
+    /// Whether its end came without a word, where there is one: somebody on the way may have made it.
+    fn is_torn(&self) -> bool {
+        false
+    }
+    /// Nothing more will be written; whether that was all there is.
+    fn finish(&mut self, whole: bool);
 }
 
 impl Side for Arc<TcpStream> {
@@ -52,7 +56,7 @@ impl Side for Arc<TcpStream> {
         (&**self).write(from)
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, _whole: bool) {
         let _ = self.shutdown(Shutdown::Write);
     }
 }
@@ -187,16 +191,16 @@ impl Relay<'_> {
             moved |= server.push().map_err(|_| Stop::Broken)?;
             if self.up.ended && self.up.is_empty() && !self.up.told && matches!(self.upward, Upward::Free) {
                 self.up.told = true;
-                server.finish();
+                server.finish(true);
             }
             if self.down.ended && self.down.is_empty() && !client.holds_back() {
                 if self.up.ended || matches!(self.upward, Upward::Rest(_)) {
-                    client.finish();
+                    client.finish(!server.is_torn());
                     return Ok(());
                 }
                 if !self.down.told {
                     self.down.told = true;
-                    client.finish();
+                    client.finish(!server.is_torn());
                 }
             }
             if !moved && !self.wait(client, server)? {
