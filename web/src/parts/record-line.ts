@@ -3,11 +3,12 @@
 import type { ComputerPart, Event, LimitKind } from '../api/events'
 import { t } from '../i18n/index.svelte'
 import { passed } from '../view/network'
-import { bytes, dollars, span } from '../view/words'
+import { bytes, dollars } from '../view/words'
 import { networkRule, whyDecided } from './why'
+import { lasting } from './lasting'
 
 export function limitReached({ limit, used, max }: { limit: LimitKind; used: number; max: number }): string {
-  const shown = (value: number) => (limit === 'cost' ? dollars(value / 1e6) : limit === 'time' ? span(value) : String(value))
+  const shown = (value: number) => (limit === 'cost' ? dollars(value / 1e6) : limit === 'time' ? lasting(value) : String(value))
   return t(`mark.limit.${limit}`, { used: shown(used), max: shown(max) })
 }
 
@@ -63,7 +64,7 @@ export function lineOf(event: Event): string {
     case 'workspace_restored':
       return t('mark.restored', { number: event.number }) + (event.problem ? t('why.colon') + event.problem : '')
     case 'computer_slept':
-      return t('mark.slept', { span: span(event.waited_ms) })
+      return t('mark.slept', { span: lasting(event.waited_ms) })
     case 'connection_opened':
       return `${event.connection.number} ${event.connection.host}:${event.connection.port} ${event.connection.way}`
     case 'connection_refused':
