@@ -146,6 +146,8 @@ fn write(path: &Path, content: &[u8]) -> Result<FileAnswer, String> {
     let name = path.file_name().ok_or_else(|| format!("{} has no file name", path.display()))?;
     let draft = folder.join(format!(".{}.thenar-{}", short(&name.to_string_lossy()), std::process::id()));
     let put = || -> io::Result<()> {
+        // Whoever left one under our number has ended.
+        let _ = fs::remove_file(&draft);
         let mut file = OpenOptions::new().write(true).create_new(true).open(&draft)?;
         file.write_all(content)?;
         if let Some(about) = &before {
@@ -215,5 +217,21 @@ fn replace(path: &Path, old: &str, new: &str) -> (FileAnswer, i32) {
             format!("the text occurs {count} times in {}: give more of what is around it", path.display()),
             Some(count),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fs, short, write};
+
+    #[test]
+    fn what_a_killed_writer_left_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("name");
+        let left = format!(".{}.thenar-{}", short("name"), std::process::id());
+        fs::write(folder.path().join(left), "half").unwrap();
+        write(&path, b"whole").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
