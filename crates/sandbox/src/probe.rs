@@ -6,11 +6,10 @@ mod way_out;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
-    Build, CallResult, Computer, ComputerSpec, Confinement, Driver, Error, Exit, Limits, Met, Request, Result, Status,
-    Workspace,
+    Build, Computer, ComputerSpec, Confinement, Driver, Error, Exit, Limits, Met, Request, Result, Status, Workspace,
 };
 
 pub use landlock::landlock;
@@ -18,6 +17,8 @@ pub use seen::{Lock, NoGroups, Seen};
 
 /// How long the trial may take: a machine that is emulated needs most of it.
 const TRIAL_WAIT: Duration = Duration::from_secs(60);
+/// How often it is looked whether it met a limit.
+const TRIAL_LOOK: Duration = Duration::from_millis(100);
 
 /// One thing that was tried, for a person to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,9 +126,9 @@ pub fn second_opinion(scratch: &Path, keeper: &Path, driver: Driver) -> Capabili
 }
 
 /// Uses a small computer up: more memory than it has, in processes that each stay below, and more processes than it may have.
-/// It ends when all have had what they want, however long that takes here, and kept it for a while.
+/// Each keeps it until the limit is met, however long it takes the others here to have theirs.
 const USE_UP: &str = r#"
-hold() { (head -c 32000000 /dev/zero; sleep 3) | tail -c 32000000 >/dev/null; }
+hold() { (head -c 32000000 /dev/zero; exec sleep 90) | tail -c 32000000 >/dev/null; }
 hold & hold & hold & hold & wait
 "#;
 /// The first one ends while the shell waits for room: it gives up then, with all others still there to be counted.
@@ -138,23 +139,33 @@ fn limits(spec: &ComputerSpec) -> Result<Capability> {
     let small = Limits { memory_bytes: 64 * 1024 * 1024, processes: 60, ..spec.limits.clone() };
     let spec = ComputerSpec { dir: spec.dir.with_extension("small"), limits: small, ..spec.clone() };
     let computer = Computer::open(&spec)?;
-    let ended = |call: &str, script: &str| -> Result<Option<CallResult>> {
+    let start = |call: &str, script: &str| {
         let argv = ["bash", "-c", script].map(str::to_owned).to_vec();
-        computer.start(call, &Request::Exec { argv, cwd: None, env: BTreeMap::new() })?;
-        Ok(match computer.wait(call, TRIAL_WAIT)? {
-            Status::Ended(result) => Some(result),
-            Status::Running { .. } => None,
-        })
+        computer.start(call, &Request::Exec { argv, cwd: None, env: BTreeMap::new() })
     };
-    let held = ended("memory", USE_UP).and_then(|memory| Ok((memory, ended("processes", CROWD)?)));
-    let held = held.map(|(memory, crowd)| {
-        let met = |call: &CallResult, which: fn(&Met) -> bool| call.limits.iter().any(which);
-        let memory = memory.is_some_and(|call| met(&call, |met| matches!(met, Met::Memory { .. })));
+    let memory = || -> Result<bool> {
+        start("memory", USE_UP)?;
+        let until = Instant::now() + TRIAL_WAIT;
+        let met = |limits: &[Met]| limits.iter().any(|met| matches!(met, Met::Memory { .. }));
+        loop {
+            match computer.wait("memory", TRIAL_LOOK)? {
+                Status::Ended(result) => return Ok(met(&result.limits)),
+                Status::Running { limits, .. } if met(&limits) || Instant::now() >= until => {
+                    computer.kill("memory")?;
+                    computer.wait("memory", TRIAL_WAIT)?;
+                    return Ok(met(&limits));
+                }
+                Status::Running { .. } => {}
+            }
+        }
+    };
+    let processes = || -> Result<bool> {
+        start("processes", CROWD)?;
+        let Status::Ended(crowd) = computer.wait("processes", TRIAL_WAIT)? else { return Ok(false) };
         // A shell that got every process it wanted was refused none, whoever counted them meanwhile.
-        let refused =
-            |call: &CallResult| call.exit != Exit::Code(0) && met(call, |met| matches!(met, Met::Processes { .. }));
-        (memory, crowd.is_some_and(|call| refused(&call)))
-    });
+        Ok(crowd.exit != Exit::Code(0) && crowd.limits.iter().any(|met| matches!(met, Met::Processes { .. })))
+    };
+    let held = memory().and_then(|memory| Ok((memory, processes()?)));
     computer.shutdown()?;
     let held = held?;
     let confinement = Confinement::of(&spec.dir)?;
