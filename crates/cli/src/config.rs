@@ -37,12 +37,12 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
-    /// In `[limits]`: replies of the model, where a task says nothing else.
+    /// Replies of the model, where a task says nothing else.
     pub(crate) max_steps: Option<u64>,
-    /// In `[limits]`: US dollars, where a task says nothing else and its model's price is known.
+    /// US dollars, where a task says nothing else and its model's price is known.
     #[serde(deserialize_with = "price")]
     pub(crate) max_cost: Option<f64>,
-    /// In `[limits]`: time, as `20m` or `8h`, where a task says nothing else.
+    /// Time, as `20m` or `8h`, where a task says nothing else.
     #[serde(deserialize_with = "duration")]
     pub(crate) max_time: Option<u64>,
 }

@@ -75,15 +75,15 @@ fn configuration() -> String {
         | key | meaning |\n| --- | --- |\n"
         .to_owned();
     let source = include_str!("config.rs");
-    let (top, known) = source.split_once("pub(crate) struct Known {").unwrap();
-    for (table, source) in [("", top), ("models.\"NAME\".", known)] {
-        for (about, line) in documented(source) {
-            let field = line.strip_prefix("pub(crate) ").and_then(|line| line.split_once(": "));
-            if let Some((
-                field,
-                "Option<String>," | "Option<u64>," | "Option<f64>," | "Option<PathBuf>," | "Option<Key>,",
-            )) = field
-            {
+    let tables = [("", "Config"), ("limits.", "Limits"), ("computer.", "Computer"), ("models.\"NAME\".", "Known")];
+    for (table, name) in tables {
+        let (_, fields) = source.split_once(&format!("pub(crate) struct {name} {{")).unwrap();
+        let (fields, _) = fields.split_once("\n}").unwrap();
+        for (about, line) in documented(fields) {
+            let (field, kind) = line.strip_prefix("pub(crate) ").and_then(|line| line.split_once(": ")).unwrap();
+            // The tables themselves have lines of their own.
+            let is_table = tables.iter().any(|(_, name)| kind.trim_end_matches(['>', ',']).ends_with(name));
+            if !is_table {
                 page.push_str(&format!("| `{table}{field}` | {about} |\n"));
             }
         }

@@ -272,8 +272,11 @@ impl Watcher for Show {
                 self.dim(&format!("  you changed the hosts that it may reach: {}", clean::line(&now, LINE_CHARS)));
             }
             Event::Resumed { .. } => {
-                let span = words::span(time_ms.saturating_sub(state.created_ms));
-                self.dim(&format!("  taken up again, {span} after it began"));
+                // What a server is given is taken up for the first time.
+                if state.model_call.is_some() || state.steps > 0 {
+                    let span = words::span(time_ms.saturating_sub(state.created_ms));
+                    self.dim(&format!("  taken up again, {span} after it began"));
+                }
                 // What was open when the engine before us ended is known from the record.
                 self.calls =
                     state.all_calls().filter_map(|call| call.effect()).map(|call| (call.id, call.clone())).collect();

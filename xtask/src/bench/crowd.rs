@@ -30,13 +30,13 @@ pub(super) fn idle(programs: &Programs) -> Result<Vec<Figure>> {
     let taken_mb = before - available_mb()?;
     let start = Instant::now();
     crowd.end()?;
-    let ended_s = gone_after(start)?;
+    let ended_s = gone_after(start, &ours)?;
     drop(crowd);
     let (crowd, _) = Crowd::made(programs)?;
     let ours = crowd.processes()?;
     let start = Instant::now();
     ours.iter().filter(|process| process.name == KEEPER).for_each(|keeper| rig::kill(keeper.pid));
-    let killed_s = gone_after(start)?;
+    let killed_s = gone_after(start, &ours)?;
     // The next one to be made clears away what they left of their groups.
     crowd.open(programs, 0)?.shutdown()?;
     Ok(vec![
@@ -94,14 +94,17 @@ impl Crowd {
     }
 }
 
-/// Seconds from this moment until no process of any computer is left.
-fn gone_after(start: Instant) -> Result<f64> {
+/// Seconds from this moment until none of these is left. Only they are looked for: to list all processes again and again would take
+/// the machine's time from those that end.
+fn gone_after(start: Instant, computers: &[Process]) -> Result<f64> {
+    let mut left: Vec<_> = computers.iter().collect();
     let gone = wait_until(PATIENCE, || {
-        rig::reap_orphans();
-        rig::below_us().is_ok_and(|left| !left.iter().any(is_ours))
+        left.retain(|process| !process.is_gone());
+        left.is_empty()
     });
     let seconds = start.elapsed().as_secs_f64();
     ensure!(gone, "processes of computers are left that were ended {} s ago", PATIENCE.as_secs());
+    ensure!(!rig::below_us()?.iter().any(is_ours), "a process of a computer is left that was not there before");
     Ok(seconds)
 }
 

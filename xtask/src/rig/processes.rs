@@ -42,6 +42,16 @@ impl Process {
         })
     }
 
+    /// Whether it has ended. One that fell to us when its parent died is waited for.
+    pub fn is_gone(&self) -> bool {
+        let Some(pid) = Pid::from_raw(self.pid) else { return true };
+        match rustix::process::waitpid(Some(pid), WaitOptions::NOHANG) {
+            Ok(ended) => ended.is_some(),
+            // It is somebody else's child, if it is there.
+            Err(_) => rustix::process::test_kill_process(pid).is_err(),
+        }
+    }
+
     /// Its share of memory in KiB: own pages, and its part of the shared ones.
     pub fn pss_kib(&self) -> Option<u64> {
         let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid)).ok()?;

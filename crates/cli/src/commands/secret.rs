@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Read};
 
 use rustix::termios::{LocalModes, OptionalActions};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::args::Secret;
 use crate::exit::{Code, Outcome, Problem};
@@ -41,7 +43,10 @@ pub(crate) fn run(secret: Secret, screen: Screen) -> Outcome {
             Ok(Code::Done)
         }
         Secret::Remove { name } => match secrets.remove(&name).map_err(wrong)? {
-            true => Ok(Code::Done),
+            true => {
+                screen.say("Removed: tasks that were given it cannot use it any more.");
+                Ok(Code::Done)
+            }
             false => Err(Problem::new(Code::Usage, format!("there is no secret {name}"))),
         },
     }
@@ -51,8 +56,8 @@ pub(crate) fn run(secret: Secret, screen: Screen) -> Outcome {
 fn value(name: &str, screen: Screen) -> Result<String, Problem> {
     let failed = |error: io::Error| Problem::new(Code::Usage, format!("read the value of {name}: {error}"));
     let stdin = io::stdin();
-    let mut value = String::new();
     if !stdin.is_terminal() {
+        let mut value = String::new();
         stdin.take(VALUE_BYTES_MAX).read_to_string(&mut value).map_err(failed)?;
         return Ok(value);
     }
@@ -61,10 +66,26 @@ fn value(name: &str, screen: Screen) -> Result<String, Problem> {
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
     let set = |modes| rustix::termios::tcsetattr(&stdin, OptionalActions::Flush, modes);
-    set(&silent).map_err(|error| failed(error.into()))?;
-    let read = stdin.read_line(&mut value);
+    let typed = crate::runtime()?.block_on(async {
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        set(&silent)?;
+        let line = line_of_stdin();
+        tokio::select! {
+            _ = interrupted.recv() => Ok(None),
+            line = line => line.unwrap_or_else(|_| Err(io::ErrorKind::UnexpectedEof.into())).map(Some),
+        }
+    });
     let _ = set(&before);
     screen.say("");
-    read.map_err(failed)?;
-    Ok(value)
+    typed.map_err(failed)?.ok_or_else(|| Problem::new(Code::Interrupted, "nothing was kept"))
+}
+
+/// The next line, read by a thread of its own: nothing else ends such a read but what is typed.
+fn line_of_stdin() -> oneshot::Receiver<io::Result<String>> {
+    let (sender, line) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = sender.send(io::stdin().read_line(&mut line).map(|_| line));
+    });
+    line
 }

@@ -5,7 +5,7 @@ use event::{EffectId, TaskId};
 
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen, data};
-use crate::{clean, config, house, report, screen, words};
+use crate::{clean, config, env, house, report, screen, words};
 
 /// Characters of a task's sentence in the list.
 const BRIEF_CHARS: usize = 60;
@@ -92,12 +92,20 @@ fn tell(id: &str, command: Command, screen: Screen) -> Outcome {
         return Err(Problem::new(Code::Usage, answer.text).hint(format!("thenar task show {id} tells how it stands")));
     }
     screen.say(&answer.text);
-    if !held && !stop {
-        screen.say(&format!("Nobody is working on it now. To go on: thenar task resume {id}"));
-    } else if stop {
+    if stop {
         screen.say(&format!("To go on later: thenar task resume {id}"));
+    } else if !held && taken_up(&id) {
+        screen.say("The server goes on with it.");
+    } else if !held {
+        screen.say(&format!("Nobody is working on it now. To go on: thenar task resume {id}"));
     }
     Ok(Code::Done)
+}
+
+/// Whether a server of this data folder goes on with it, which would find it by itself a little later.
+fn taken_up(id: &TaskId) -> bool {
+    let heard = env::home().ok().and_then(|home| server::ring(&home, id).ok()).flatten();
+    heard.is_some_and(|heard| heard.accepted)
 }
 
 pub(crate) fn open(id: &str) -> Result<(Instance, TaskId), Problem> {

@@ -191,3 +191,32 @@ fn what_is_no_secret_is_not_kept() {
     set(&["KEY", "--host", "api.test"], "").says("one line");
     desk.run(&["secret", "remove", "KEY"]).code(2).says("there is no secret KEY");
 }
+
+#[test]
+fn whoever_gives_up_typing_a_secret_has_the_terminal_back_and_nothing_is_kept() {
+    let desk = Desk::new();
+    // A terminal whose other end waits for the question, says Ctrl-C once nothing typed is shown, and looks how it is left.
+    let terminal = r#"exec python3 -c '
+import os, pty, sys, termios
+child, end = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+shown = lambda: termios.tcgetattr(end)[3] & termios.ECHO != 0
+said = b""
+while b"Value of KEY" not in said:
+    said += os.read(end, 1024)
+while shown():
+    pass
+os.write(end, b"half of it\x03")
+try:
+    while True:
+        said += os.read(end, 1024)
+except OSError:
+    pass
+ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(ended, shown(), b"half" in said)
+' "$@""#;
+    let arguments = ["secret", "set", "KEY", "--host", "api.test"];
+    desk.run_as_it_is(terminal, &arguments).code(0).puts_out("130 True False\n");
+    desk.run(&["secret", "list"]).code(0).puts_out("");
+}
