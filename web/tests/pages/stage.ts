@@ -3,12 +3,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
-export const PROGRAM = process.env['THENAR_PROGRAM'] ?? join(root, 'target/debug/thenar')
+export const PROGRAM = resolve(process.env['THENAR_PROGRAM'] ?? join(root, 'target/debug/thenar'))
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 
 /** Long enough for a loaded machine; nothing waits for it unless it fails. */
