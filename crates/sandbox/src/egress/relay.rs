@@ -112,6 +112,7 @@ pub(crate) fn pump(
         buffer: vec![0; CHUNK],
         again: false,
     };
+    cut_at_end(client.fd(), true);
     // What came before the way was open is judged like the rest.
     let begun = if first.is_empty() { relay.said(Vec::new()) } else { relay.count_up(first) };
     let outcome = begun.and_then(|()| relay.run(client, server));
@@ -122,7 +123,14 @@ pub(crate) fn pump(
     if relay.passed.refused.is_none() {
         relay.passed.refused = grant.ended().cloned();
     }
+    cut_at_end(client.fd(), relay.passed.refused.is_some() && relay.passed.parting == Parting::Cut);
     relay.passed
+}
+
+/// Whether the end of a program's connection, also by a kill, drops what is on its way. Whoever is sending hears of it at once then: where
+/// there was no room for more just now, the kernel would have it wait for a minute. And what a kill cut off does not look whole.
+fn cut_at_end(client: BorrowedFd<'_>, cut: bool) {
+    let _ = rustix::net::sockopt::set_socket_linger(client, cut.then_some(Duration::ZERO));
 }
 
 enum Stop {
@@ -370,6 +378,20 @@ mod tests {
         let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         unwaiting(&one).unwrap();
         (Arc::new(one), listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn a_connection_that_is_cut_ends_at_once_and_one_that_is_done_delivers_the_rest() {
+        let hour = Duration::from_secs(3_600);
+        for (bytes_up, cut) in [(2, true), (1 << 20, false)] {
+            let ((mut client, _program), (mut server, far)) = (line(), line());
+            let grant = Grant::new(1, None, Ceilings { bytes_up, bytes_down: 1 << 20, connections: 1, holds: hour });
+            drop(far);
+            let passed = pump(&mut client, &mut server, &grant, b"more".to_vec(), Upward::Free);
+            assert_eq!(passed.refused.is_some(), cut);
+            let linger = rustix::net::sockopt::socket_linger(&client).unwrap();
+            assert_eq!(linger, cut.then_some(Duration::ZERO));
+        }
     }
 
     #[test]
