@@ -156,7 +156,7 @@ it('limits and hosts that are not known yet are not written over, and are asked 
   await expect.poll(() => all.getByRole('button', { name: 'Save' }).isEnabled()).toBe(true)
   await all.getByRole('button', { name: 'Save' }).click()
   await expect.poll(() => all.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true)
-  expect((await server.get<{ limits: object }>('/v1/settings')).limits).toMatchObject({ max_steps: 60, max_time: '8h' })
+  await expect.poll(async () => (await server.get<{ limits: object }>('/v1/settings')).limits).toMatchObject({ max_steps: 60, max_time: '8h' })
   await server.put('/v1/settings/limits', {})
   await server.put('/v1/settings/hosts', { allow_net: [] })
   await done(page)
