@@ -196,7 +196,8 @@ fn resumes_that_bring_nothing_end_in_failed() {
 fn a_computer_that_died_with_its_engine_leaves_an_unknown_outcome() {
     let turns = vec![Turn::exec("echo begun >> log; sleep 30; echo ended >> log"), Turn::say("I will look first")];
     let mut rig = Rig::new(ModelServer::playing(turns).unwrap());
-    rig.linger = std::time::Duration::ZERO;
+    // Long enough for the command to be handed over on a busy machine, and not for its end.
+    rig.linger = std::time::Duration::from_secs(1);
     let id = rig.create(TaskOptions::default());
     // The second effect to fly is the command.
     assert!(matches!(rig.go(&id, Start::Fresh, &mut DieAt::new(Place::Flying, 2)), Err(Error::Crashed(_))));
