@@ -22,8 +22,8 @@ use crate::rig::{self, Programs};
 /// Starts of each kind.
 const STARTS: usize = 7;
 
-/// Browsers at once, each in a computer of its own.
-const CROWD: usize = 10;
+/// Browsers at once whose memory is told, each in a computer of its own.
+const CROWDS: [usize; 3] = [1, 10, 30];
 
 pub(super) fn starts(programs: &Programs) -> Result<Vec<Figure>> {
     let lean = Times::of(programs, sandbox::Browser::Lean)?;
@@ -35,14 +35,7 @@ pub(super) fn starts(programs: &Programs) -> Result<Vec<Figure>> {
     let p95 = |times: &[f64]| format!("p95 {:.0} ms of {}", percentile(times, 95.0), times.len());
     let ready = beside(whole.as_ref().map(|times| median(&times.ready)));
     let picture = beside(whole.as_ref().map(|times| median(&times.picture)));
-    let mut open = Vec::new();
-    let mut memory = Vec::new();
-    for _ in 0..CROWD {
-        open.push(Desk::open(programs, sandbox::Browser::Lean)?);
-        memory.push(memory_mb()?);
-    }
-    let each = memory[CROWD - 1] / CROWD as f64;
-    Ok(vec![
+    let mut figures = vec![
         figure("browser: ready, median", median(&lean.ready), "ms", Target::AtMost(200.0))
             .note(format!("{}; {ready}", p95(&lean.ready))),
         figure("browser: first picture, median", median(&lean.picture), "ms", Target::AtMost(450.0))
@@ -56,9 +49,24 @@ pub(super) fn starts(programs: &Programs) -> Result<Vec<Figure>> {
         .note(p95(&bare.ready)),
         figure("browser: first picture of that one", median(&bare.picture), "ms", Target::None)
             .note(p95(&bare.picture)),
-        figure("browser: memory (PSS) of one", memory[0], "MB", Target::None).note("a blank page"),
-        figure(format!("browser: memory (PSS) of each of {CROWD}"), each, "MB", Target::None),
-    ])
+    ];
+    figures.extend(crowd(programs)?);
+    Ok(figures)
+}
+
+/// What each of more and more browsers takes that show a blank page.
+fn crowd(programs: &Programs) -> Result<Vec<Figure>> {
+    let mut open = Vec::new();
+    let mut figures = Vec::new();
+    for crowd in CROWDS {
+        while open.len() < crowd {
+            open.push(Desk::open(programs, sandbox::Browser::Lean)?);
+        }
+        let target = if crowd == 30 { Target::AtMost(80.0) } else { Target::None };
+        let name = format!("browser: memory (PSS) of each of {crowd}");
+        figures.push(figure(name, memory_mb()? / crowd as f64, "MB", target).note("a blank page, drawn"));
+    }
+    Ok(figures)
 }
 
 /// Milliseconds from the wish for a browser on.

@@ -1,6 +1,8 @@
 //! Many idle computers side by side: what each holds, what all of them take from the machine, and how soon they are gone. It
 //! loads nothing: that is `many`.
 
+use std::io::Read as _;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -8,7 +10,7 @@ use sandbox::Computer;
 use tempfile::TempDir;
 
 use super::computer::{echo, spec};
-use super::{Figure, Target, figure};
+use super::{Figure, Target, figure, others};
 use crate::rig::{self, Process, Programs, wait_until};
 
 const IDLE: usize = 1_000;
@@ -39,6 +41,11 @@ pub(super) fn idle(programs: &Programs) -> Result<Vec<Figure>> {
     let killed_s = gone_after(start, &ours)?;
     // The next one to be made clears away what they left of their groups.
     crowd.open(programs, 0)?.shutdown()?;
+    drop(crowd);
+    let beside = match bubblewrap_killed_s()? {
+        Some(seconds) => format!("; as many small boxes of bubblewrap, killed alike: {seconds:.2} s"),
+        None => "; bubblewrap is not here".to_owned(),
+    };
     Ok(vec![
         figure("memory (PSS) of one of 1,000 idle computers", pss_mb / IDLE as f64, "MB", Target::AtMost(1.5)),
         figure("1,000 idle computers: what the machine has less", taken_mb, "MB", Target::AtMost(1536.0))
@@ -46,8 +53,32 @@ pub(super) fn idle(programs: &Programs) -> Result<Vec<Figure>> {
         figure("1,000 idle computers: asked to end, until no process of theirs is left", ended_s, "s", Target::None)
             .note(format!("{ENDING} callers that end them side by side")),
         figure("1,000 idle computers: killed, until no process of theirs is left", killed_s, "s", Target::AtMost(0.5))
-            .note("only the keepers outside are killed: what is inside goes with them".to_owned()),
+            .note(format!("only the keepers outside are killed: what is inside goes with them{beside}")),
     ])
+}
+
+/// Seconds until as many small boxes of bubblewrap are gone whose processes outside are killed. Nothing where it makes none.
+#[expect(clippy::disallowed_methods, reason = "another program, to compare with")]
+fn bubblewrap_killed_s() -> Result<Option<f64>> {
+    let inside = ["--die-with-parent", "--", "/usr/bin/sh", "-c", "echo; exec sleep 120"];
+    let mut outside = Vec::new();
+    for _ in 0..IDLE {
+        let mut bwrap = Command::new("bwrap");
+        bwrap.args(others::BWRAP_BOX).args(inside).env_clear().current_dir("/");
+        let Ok(mut child) = bwrap.stdin(Stdio::null()).stdout(Stdio::piped()).spawn() else { return Ok(None) };
+        let mut ready = [0];
+        let answered = child.stdout.take().is_some_and(|mut output| output.read_exact(&mut ready).is_ok());
+        outside.push(child);
+        if !answered {
+            break;
+        }
+    }
+    let names = ["bwrap", "sh", "sleep"];
+    let boxes: Vec<_> = rig::below_us()?.into_iter().filter(|process| names.contains(&process.name.as_str())).collect();
+    let start = Instant::now();
+    outside.iter_mut().try_for_each(Child::kill).context("kill a box of bubblewrap")?;
+    let seconds = gone_after(start, &boxes)?;
+    Ok((boxes.len() >= 3 * IDLE).then_some(seconds))
 }
 
 struct Crowd {
@@ -94,12 +125,12 @@ impl Crowd {
     }
 }
 
-/// Seconds from this moment until none of these is left. Only they are looked for: to list all processes again and again would take
-/// the machine's time from those that end.
+/// Seconds from this moment until none of these is left. They are looked for one after the other, and no other process is: to ask
+/// after all of them again and again would take the machine's time from those that end.
 fn gone_after(start: Instant, computers: &[Process]) -> Result<f64> {
     let mut left: Vec<_> = computers.iter().collect();
     let gone = wait_until(PATIENCE, || {
-        left.retain(|process| !process.is_gone());
+        while left.pop_if(|process| process.is_gone()).is_some() {}
         left.is_empty()
     });
     let seconds = start.elapsed().as_secs_f64();

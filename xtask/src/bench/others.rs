@@ -17,26 +17,33 @@ use crate::rig::Programs;
 
 const ROUNDS: usize = 30;
 
+/// What bubblewrap makes a small box of: the system read-only, its own `/proc`, `/dev` and `/tmp`, all namespaces.
+pub(super) const BWRAP_BOX: &[&str] = &[
+    "--unshare-all",
+    "--ro-bind",
+    "/usr",
+    "/usr",
+    "--symlink",
+    "usr/lib",
+    "/lib",
+    "--symlink",
+    "usr/lib64",
+    "/lib64",
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    "--tmpfs",
+    "/tmp",
+];
+
 /// The same first output from a box of each other maker that is installed.
 pub(super) fn boxes(programs: &Programs) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     if let Some(times) = ours_by_bwrap(programs)? {
         figures.push(told("computer made by bubblewrap: create to first output, median", &times));
     }
-    let bwrap = [
-        "--unshare-all",
-        "--ro-bind",
-        "/usr",
-        "/usr",
-        "--symlink",
-        "usr/lib",
-        "/lib",
-        "--symlink",
-        "usr/lib64",
-        "/lib64",
-    ];
-    let rest = ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--", "/usr/bin/echo", "here"];
-    if let Some(times) = program("bwrap", &[bwrap.as_slice(), &rest].concat())? {
+    if let Some(times) = program("bwrap", &[BWRAP_BOX, &["--", "/usr/bin/echo", "here"]].concat())? {
         figures.push(told("bwrap alone, one command in a box of its own, median", &times));
     }
     let unshare = ["-Urmpinf", "--mount-proc", "/usr/bin/echo", "here"];

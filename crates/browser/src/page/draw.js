@@ -26,6 +26,9 @@ thenar.draw = async (data, boxes, scale, quality) => {
     pen.fillText(text, labelX + 2, labelY + 1);
   }
   const blob = await canvas.convertToBlob({ type: 'image/jpeg', quality });
+  // Megabytes of pixels each, which would stay until the page's memory is tidied up.
+  picture.close();
+  canvas.width = canvas.height = 0;
   const out = new Uint8Array(await blob.arrayBuffer());
   let text = '';
   for (let at = 0; at < out.length; at += 32768) text += String.fromCharCode(...out.subarray(at, at + 32768));
