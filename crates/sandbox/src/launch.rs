@@ -18,6 +18,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Pid;
 
+use crate::confinement::Hold;
 use crate::driver::{Driver, SecondLock};
 use crate::group::{Group, In};
 use crate::spec::ComputerSpec;
@@ -99,10 +100,16 @@ fn hint(error: &io::Error) -> &'static str {
 
 /// Makes the box, in its control groups. `program` is the file of this program, which becomes PID 1.
 pub(crate) fn launch(spec: &ComputerSpec, program: &File, group: &mut Group) -> Result<Launched, Failure> {
-    match spec.build.driver {
+    let launched = match spec.build.driver {
         Driver::Native => launch_native(spec, program, group),
         Driver::Bwrap => bwrap::launch(spec, program, group),
+    }?;
+    // Where a group holds the memory, it ends what wants too much and says so; this limit would refuse it before and tell nobody.
+    if group.holds.memory == Hold::Own {
+        // Nothing of the agent's has run yet.
+        lockdown::lower_data_of(launched.init, spec.limits.memory_bytes).map_err(Failure::at("limit the memory"))?;
     }
+    Ok(launched)
 }
 
 /// The name of PID 1, which says which locks it puts on.

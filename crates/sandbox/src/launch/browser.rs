@@ -198,6 +198,8 @@ fn prepare((mut plan, limits): (Plan, &Limits), owner: &Owner, program: &File, m
     rustix::system::sethostname(inside::HOST_NAME.as_bytes()).map_err(at("name the computer"))?;
     sys::part_from_groups().map_err(at("part from the host's control groups"))?;
     lockdown::lower_limits(limits).map_err(at("set the limits"))?;
+    // A page that wants more gets an error of its own, where the group would end a process.
+    lockdown::lower_data(limits.memory_bytes).map_err(at("set the limits"))?;
     lockdown::give_up_rights().map_err(at("give up all rights"))?;
     Ok(program)
 }

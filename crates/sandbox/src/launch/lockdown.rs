@@ -7,7 +7,7 @@ use std::path::Path;
 
 use landlock::{ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Resource, Rlimit};
+use rustix::process::{Pid, Resource, Rlimit};
 
 use super::INSIDE_ID;
 use crate::spec::Limits;
@@ -46,11 +46,21 @@ pub(super) fn lower_limits(limits: &Limits) -> io::Result<()> {
     lower(Resource::Nofile, limits.open_files)?;
     lower(Resource::Core, CORE_BYTES)?;
     lower(Resource::Fsize, limits.file_bytes)?;
-    // The data, not the address space: runtimes reserve far more of that than they ever use.
-    lower(Resource::Data, limits.memory_bytes)?;
     lower(Resource::Memlock, LOCKED_BYTES)?;
     lower(Resource::Msgqueue, 819_200)?;
     Ok(())
+}
+
+/// Lowers what this process and its children may hold of data, each for itself. Not the address space: runtimes reserve far more
+/// of that than they ever use.
+pub(super) fn lower_data(bytes: u64) -> io::Result<()> {
+    lower(Resource::Data, bytes)
+}
+
+/// The same for another process.
+pub(super) fn lower_data_of(process: Pid, bytes: u64) -> io::Result<()> {
+    let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    Ok(rustix::process::prlimit(Some(process), Resource::Data, limit).map(drop)?)
 }
 
 /// Lowers what of the user's own counts this computer may take, through the new `/proc` and before it is closed. The limits

@@ -854,6 +854,9 @@ def p50_limits():
     for name in ["RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_MEMLOCK", "RLIMIT_RTPRIO", "RLIMIT_MSGQUEUE"]:
         which = getattr(resource, name, 12)
         now = resource.getrlimit(which)
+        # A group may hold the memory instead.
+        if name == "RLIMIT_DATA" and now[1] == resource.RLIM_INFINITY:
+            continue
         more = now[1] + 1 if now[1] != resource.RLIM_INFINITY else resource.RLIM_INFINITY
         try:
             resource.setrlimit(which, (now[0], more))

@@ -40,6 +40,21 @@ fn memory_counts_over_all_processes_and_the_computer_lives_on() {
     assert_eq!((few.exit, few.limit), (Exit::Code(0), None));
 }
 
+#[test]
+fn one_program_that_alone_wants_more_memory_than_there_is_is_told_of_it() {
+    let mut desk = Desk::new();
+    desk.spec.limits.memory_bytes = 128 * MIB;
+    let computer = desk.open();
+    let greedy = result(&computer, "greedy", "python3 -c 'x = b\"1\" * 400_000_000'");
+    if Confinement::of(&desk.spec.dir).unwrap().memory == Hold::Own {
+        // Nobody counts there what one program was refused; its own words tell.
+        assert_eq!(greedy.exit, Exit::Code(1));
+    } else {
+        told(&greedy, "memory: everything in the computer together may hold 128 MiB");
+    }
+    assert_eq!(run(&computer, "echo fine").1, "fine\n");
+}
+
 /// Fills what a program can hold without having it in view, and tells how much that was.
 #[track_caller]
 fn hides_memory(what: &str, script: &str) {
