@@ -52,9 +52,13 @@ impl Allowed {
     /// Reads one.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| {
-            let how = "write HOST, HOST:PORT, *.DOMAIN, or HOST:PORT=ADDRESS where it has a private one";
+            let how = if text.contains('/') {
+                "write the host alone, without http:// and without a path"
+            } else {
+                "write HOST, HOST:PORT, *.DOMAIN, or HOST:PORT=ADDRESS where it has a private one"
+            };
             let because = Because::HostWrong { host: text.to_owned() };
-            Error::refused(because, format!("allow-net {text:?}: {why}; {how}"))
+            Error::refused(because, format!("the host {text:?}: {why}; {how}"))
         };
         let (place, at) = match text.split_once('=') {
             None => (text, None),

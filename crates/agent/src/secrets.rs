@@ -15,10 +15,6 @@ use serde_json::{Value, json};
 use crate::allow::{named, named_in_clear};
 use crate::{Because, Error};
 
-/// Its name in the data folder.
-const FILE: &str = "secrets.json";
-/// Held by the one who changes the store, here or in another process.
-const LOCK: &str = "secrets.lock";
 /// How long the one who changes it is waited for: he writes one small file.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
@@ -49,9 +45,14 @@ pub struct KeptSecret {
 }
 
 impl Secrets {
+    /// The name of its file in the data folder.
+    pub const FILE: &'static str = "secrets.json";
+    /// The name of the file that is held by the one who changes it, here or in another process.
+    pub const LOCK: &'static str = "secrets.lock";
+
     /// The store of this data folder; there need not be one yet.
     pub fn of(home: &Path) -> Self {
-        Self { file: home.join(FILE) }
+        Self { file: home.join(Self::FILE) }
     }
 
     /// All of them, by name.
@@ -136,7 +137,7 @@ impl Secrets {
     /// So that of two who change it at once, each in a process of his own, none loses what the other kept. The file that bears it
     /// stays: to remove it would let two hold a lock of the same name.
     fn lock(&self) -> Result<File, Error> {
-        let path = self.file.with_file_name(LOCK);
+        let path = self.file.with_file_name(Self::LOCK);
         let failed = |source| Error::Io { doing: "lock the secrets with", path: path.clone(), source };
         let file =
             OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;

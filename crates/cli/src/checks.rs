@@ -4,6 +4,7 @@
 pub(crate) mod browser;
 pub(crate) mod clock;
 pub(crate) mod computer;
+pub(crate) mod configuration;
 pub(crate) mod disk;
 pub(crate) mod leftovers;
 pub(crate) mod limits;

@@ -2,6 +2,7 @@
 //! that is not known is an error, with its line.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use model::Price;
@@ -117,7 +118,7 @@ impl Computer {
 pub(crate) struct Known {
     /// Its server, as far as `/chat/completions`. Default: its provider's variable, as `OPENAI_BASE_URL`, else the provider's own.
     pub(crate) base_url: Option<String>,
-    /// Its key, if it is to stand in this file: nobody else may be able to read it then. The app's settings write it so.
+    /// Its key, if it is to stand in this file, which is refused then where everybody can read it. The app's settings keep it to its owner.
     pub(crate) api_key: Option<Key>,
     /// The environment variable that holds its key; empty: none is sent. Default: its provider's, as `OPENAI_API_KEY`.
     pub(crate) api_key_env: Option<String>,
@@ -195,10 +196,20 @@ pub(crate) fn read() -> Result<Config, Problem> {
     }
 }
 
+/// Whether others than its owner and group can read a file, and come to it through its folder.
+fn is_open(path: &Path) -> bool {
+    let lets = |path: &Path, bit| std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & bit != 0);
+    lets(path, 0o004) && path.parent().is_none_or(|folder| lets(folder, 0o001))
+}
+
 fn parse(path: &Path) -> Result<Config, Problem> {
     let wrong = |what: String| Problem::new(Code::Setup, format!("read {}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let mut config: Config = toml::from_str(&text).map_err(|error| wrong(error.to_string().trim().to_owned()))?;
+    if config.models.values().any(|known| known.api_key.is_some()) && is_open(path) {
+        return Err(wrong("it holds a key, and everybody on this machine can read it".to_owned())
+            .hint(format!("chmod o-rwx '{}'", path.display())));
+    }
     if let (Some(policy), Some(folder)) = (&config.policy, path.parent()) {
         config.policy = Some(folder.join(policy));
     }

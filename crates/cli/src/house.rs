@@ -16,12 +16,7 @@ use crate::toolset;
 pub(crate) fn open(config: &Config) -> Result<Instance, Problem> {
     let home = data_folder()?;
     let forbidden = forbidden(config)?;
-    let policy = match &config.policy {
-        None => policy::Engine::default_policy().to_owned(),
-        Some(path) => std::fs::read_to_string(path).map_err(|error| {
-            Problem::new(Code::Setup, format!("read the policy {} (`policy` in config.toml): {error}", path.display()))
-        })?,
-    };
+    let policy = policy(config)?;
     let setup = Setup {
         home: Home::new(home),
         keeper: sandbox::find_keeper().map_err(|error| Problem::new(Code::Setup, error.to_string()))?,
@@ -34,6 +29,22 @@ pub(crate) fn open(config: &Config) -> Result<Instance, Problem> {
         clock: env::now_ms,
     };
     Ok(Instance::new(setup)?)
+}
+
+/// The text of the policy.
+fn policy(config: &Config) -> Result<String, Problem> {
+    let Some(path) = &config.policy else { return Ok(policy::Engine::default_policy().to_owned()) };
+    std::fs::read_to_string(path).map_err(|error| {
+        Problem::new(Code::Setup, format!("read the policy {} (`policy` in config.toml): {error}", path.display()))
+    })
+}
+
+/// Loads the policy as a task would.
+pub(crate) fn try_policy(config: &Config) -> Result<(), Problem> {
+    let place = || config.policy.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    policy::Engine::load(&policy(config)?)
+        .map(drop)
+        .map_err(|error| Problem::new(Code::Setup, format!("load the policy {}: {error}", place())))
 }
 
 /// The folders that no task may work in, nor around: what is in them decides what a task may do.
@@ -93,7 +104,8 @@ pub(crate) fn data_folder() -> Result<PathBuf, Problem> {
 fn is_ours(folder: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else { return false };
     let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-    names.is_empty() || names.iter().any(|name| name == "tasks" || name == "config.toml")
+    names.is_empty()
+        || names.iter().any(|name| ["tasks", "config.toml", agent::Secrets::FILE].iter().any(|ours| name == *ours))
 }
 
 /// The task of this name, or the only one whose name begins so.

@@ -3,10 +3,10 @@
 use agent::Summary;
 use serde_json::{Value, json};
 
-use crate::clean;
 use crate::screen::{Look, Screen, data};
 use crate::show::{acceptance_mark, quoted};
 use crate::words;
+use crate::{clean, env};
 
 /// Files of the person's folder that are named at the end; `--json` has all.
 const AUTORUN_SHOWN_MAX: usize = 12;
@@ -154,15 +154,14 @@ fn cost(summary: &Summary) -> String {
 /// What the person can do next: in words, and as the command.
 pub(crate) fn next(summary: &Summary) -> Option<(&'static str, String)> {
     let id = &summary.id;
+    let served = || env::home().is_ok_and(|home| server::is_answered(&home));
+    let resume = || if served() { String::new() } else { format!(" && thenar task resume {id}") };
     match summary.state {
-        "waiting" if summary.approval.is_some() => Some((
-            "to allow it (or --deny), then resume",
-            format!("thenar task confirm {id} && thenar task resume {id}"),
-        )),
-        "waiting" if summary.taken_over.is_some() => Some(("to hand it back, in the app", "thenar serve".to_owned())),
-        "waiting" => {
-            Some(("to answer, then resume", format!("thenar task send {id} \"…\" && thenar task resume {id}")))
+        "waiting" if summary.approval.is_some() => {
+            Some(("to allow it (or --deny)", format!("thenar task confirm {id}{}", resume())))
         }
+        "waiting" if summary.taken_over.is_some() => Some(("to hand it back, in the app", "thenar serve".to_owned())),
+        "waiting" => Some(("to answer", format!("thenar task send {id} \"…\"{}", resume()))),
         "stopped" => match summary.cause {
             Some(event::StopCause::Limit(limit)) => {
                 let option = match limit {

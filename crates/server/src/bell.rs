@@ -131,6 +131,11 @@ fn answer_one(stream: &UnixStream, runner: &Runner) -> Heard {
     }
 }
 
+/// Whether a server of this data folder is there. It goes on by itself with what is answered.
+pub fn is_answered(home: &Path) -> bool {
+    std::fs::File::open(home.join(FOLDER)).is_ok_and(|directory| UnixStream::connect(short(&directory)).is_ok())
+}
+
 /// Asks the server of this data folder to run a task; `None` where no server is there.
 pub fn ring(home: &Path, id: &TaskId) -> Result<Option<Heard>, BellError> {
     let folder = home.join(FOLDER);

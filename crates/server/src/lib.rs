@@ -12,7 +12,7 @@ mod seen;
 mod shares;
 mod words;
 
-pub use bell::{Answering, Bell, BellError, Heard, ring};
+pub use bell::{Answering, Bell, BellError, Heard, is_answered, ring};
 pub use house::{
     Change, DefaultLimits, Demo, Figures, Finding, Findings, House, KnownModel, Settings, Test, Trial, WantedModel,
 };

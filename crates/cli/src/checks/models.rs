@@ -15,13 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) fn findings() -> Vec<Finding> {
     let config = match config::read() {
         Ok(config) => config,
-        Err(problem) => {
-            let places = config::places();
-            let file = places.iter().find(|path| path.is_file()).map(|path| path.display().to_string());
-            let fix = format!("${{EDITOR:-vi}} '{}'", file.unwrap_or_default());
-            let seen = Seen::ConfigurationFailed { error: problem.message.clone() };
-            return vec![Finding::poor("configuration", seen, problem.message, fix)];
-        }
+        // Told by itself.
+        Err(_) => return Vec::new(),
     };
     let found = choice::local_servers().unwrap_or_default();
     let paste = found.iter().find_map(|server| {
@@ -53,14 +48,13 @@ fn model(config: &Config, paste: Option<String>) -> Finding {
     let name = match choice::name(None, config) {
         Ok(name) => name,
         Err(problem) => {
-            let first = problem.message.split(['.', ',', '\n']).next().unwrap_or_default();
+            let line = problem.message.lines().next().unwrap_or_default();
+            // The rest of it says how to get one, which is what the fix is for.
+            let first = [". ", ", but "].iter().fold(line, |line, end| line.split(end).next().unwrap_or(line));
             let what = format!("{first}; the demo works without");
-            return Finding::poor(
-                "model",
-                Seen::ModelNone,
-                what,
-                paste.unwrap_or_else(|| "export OPENAI_API_KEY=…    # or: thenar models".to_owned()),
-            );
+            let fix = paste.or_else(|| problem.hints.first().cloned());
+            let fix = fix.unwrap_or_else(|| "export OPENAI_API_KEY=…    # or: thenar models".to_owned());
+            return Finding::poor("model", Seen::ModelNone, what, fix);
         }
     };
     let shown = clean::line(&name, 80).to_string();

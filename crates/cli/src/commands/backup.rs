@@ -11,8 +11,8 @@ use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen, data};
 use crate::{clean, commands, config, house, words};
 
-/// What is made anew, or copied task by task.
-const NOT_COPIED: [&str; 3] = ["tasks", "server", "doctor"];
+/// What is made anew, or copied task by task; and the secrets, which are kept in one place.
+const NOT_COPIED: [&str; 5] = ["tasks", "server", "doctor", agent::Secrets::FILE, agent::Secrets::LOCK];
 
 /// `thenar backup`.
 pub(crate) fn run(folder: &Path, screen: Screen) -> Outcome {

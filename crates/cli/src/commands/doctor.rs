@@ -4,10 +4,12 @@
 use serde_json::json;
 use server::Seen;
 
-use crate::checks::{Finding, Scratch, browser, clock, computer, disk, leftovers, limits, models, toolset};
+use crate::checks::{
+    Finding, Scratch, browser, clock, computer, configuration, disk, leftovers, limits, models, toolset,
+};
 use crate::exit::{Code, Outcome, Problem};
 use crate::screen::{Look, Screen, data};
-use crate::{clean, config, house, screen};
+use crate::{clean, house, screen};
 
 /// Characters of one finding.
 const FINDING_CHARS_MAX: usize = 400;
@@ -25,7 +27,7 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
         }
         Ok(scratch) => {
             let mut findings = disk::findings(&home, scratch.path());
-            match config::read().and_then(|config| config.computer.build()) {
+            match configuration::checked().and_then(|config| config.computer.build()) {
                 Ok(build) => {
                     let computers = computer::findings(scratch.path(), build);
                     let none = computer::is_none(&computers);
@@ -40,12 +42,7 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
                         findings.push(browser::finding(scratch.path(), build));
                     }
                 }
-                Err(problem) => findings.push(Finding::fatal(
-                    "configuration",
-                    Seen::ConfigurationFailed { error: problem.message.clone() },
-                    problem.message,
-                    "thenar doctor    # after mending it",
-                )),
+                Err(problem) => findings.push(configuration::failed(problem)),
             }
             findings
         }

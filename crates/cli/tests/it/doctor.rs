@@ -1,5 +1,7 @@
 //! `thenar doctor` on machines that lack something, made for the test: what it says is for somebody who has never heard of namespaces.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::Value;
 
 use crate::desk::Desk;
@@ -110,4 +112,33 @@ fn every_finding_has_a_name_and_a_code_that_the_app_has_words_for() {
         assert!(words[&name].is_string(), "the app has no words for {name}");
         assert!(found["seen"]["code"].is_string(), "{found}");
     }
+}
+
+#[test]
+fn a_policy_that_does_not_load_is_told_before_a_task_meets_it() {
+    let desk = Desk::new();
+    let policy = desk.write("rules/broken.cedar", "permit(");
+    desk.config(&format!("policy = {policy:?}\n"));
+    let configuration = told(&examined(&desk, AS_ROOT, 5), "configuration");
+    assert!(configuration.contains("load the policy") && configuration.contains("EDITOR"), "{configuration}");
+}
+
+#[test]
+fn a_key_that_everybody_can_read_is_refused_with_what_closes_it() {
+    let desk = Desk::new();
+    let file = desk.write("config/thenar/config.toml", "[models.\"openai:little\"]\napi_key = \"a-key\"\n");
+    let desk = desk.with("XDG_CONFIG_HOME", file.parent().unwrap().parent().unwrap().to_str().unwrap());
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    desk.run(&["models"]).code(5).says("everybody on this machine can read it").says("chmod o-rwx");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    desk.run(&["models"]).code(0);
+}
+
+#[test]
+fn a_server_of_models_that_is_not_there_is_named_whole() {
+    let nowhere = "http://127.0.0.1:9/v1";
+    let desk = Desk::new().with("OPENAI_BASE_URL", nowhere);
+    let report = desk.run(&["doctor", "--json"]).json();
+    let model = told(report["findings"].as_array().unwrap(), "model");
+    assert!(model.contains(nowhere) && model.contains("start the server"), "{model}");
 }

@@ -68,7 +68,9 @@ fn hosts_of_a_task_at_rest_are_changed_and_what_is_none_is_refused() {
     desk.run(&["task", "hosts", "t-one"]).code(0).puts_out("pypi.org\n*.shop.test\n");
     let why = "a.shop.test may still be reached through *.shop.test: take that away";
     desk.run(&["task", "hosts", "t-one", "--deny", "a.shop.test"]).code(2).says(why);
-    desk.run(&["task", "hosts", "t-one", "--allow", "http://x"]).code(2).says("allow-net \"http://x\"");
+    desk.run(&["task", "hosts", "t-one", "--allow", "http://x"])
+        .code(2)
+        .says("the host \"http://x\": the name is not one that there can be; write the host alone, without http://");
     let told = desk.run(&["task", "hosts", "t-one", "--deny", "*", "--allow", "Example.ORG:8443", "--json"]).code(0);
     assert_eq!(told.json(), json!({ "id": "t-one", "allow_net": ["example.org:8443"], "answered": [] }));
     desk.run(&["task", "hosts", "t-none"]).code(2);

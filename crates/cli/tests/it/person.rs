@@ -38,7 +38,7 @@ fn a_question_waits_for_its_answer() {
     Waiting for you: it waits for your word
       │ Which year?
     1 step of a script, no model: no cost
-    next: to answer, then resume: thenar task send t-one "…" && thenar task resume t-one
+    next: to answer: thenar task send t-one "…" && thenar task resume t-one
     "#);
     assert_eq!(
         (desk.shown("t-one")["state"].clone(), desk.shown("t-one")["question"].clone()),
@@ -76,7 +76,7 @@ fn what_needs_a_word_waits_for_it_and_then_happens_once() {
       │ shell_exec
       │   command: echo ran >> log.txt; cat log.txt
     1 step of a script, no model: no cost
-    next: to allow it (or --deny), then resume: thenar task confirm t-one && thenar task resume t-one
+    next: to allow it (or --deny): thenar task confirm t-one && thenar task resume t-one
     "#);
     assert_eq!(desk.shown("t-one")["approval"]["effect"], "e2");
     desk.run(&["task", "confirm", "t-one", "--effect", "e7"]).code(2).says("the task waits for a word on e2");

@@ -76,6 +76,12 @@ fn it_reaches_its_host_and_nothing_else(desk: Desk) {
     assert_eq!(found, ["secrets.json"], "in no other file: workspace, outputs, record");
     assert!(!ran.seen().contains(VALUE), "nor in any stream or log");
 
+    let copy = desk.path("copy");
+    desk.run(&["backup", copy.to_str().unwrap()]).code(0);
+    let mut copied = Vec::new();
+    holding(&copy, &mut copied);
+    assert!(copied.is_empty() && copy.join("tasks/t-one").is_dir(), "a backup holds no secrets: {copied:?}");
+
     // Who was not given it has nothing.
     let script = desk.script(&[exec("echo \"it is [$API_KEY]\""), say("done")]);
     desk.run(&["run", "--model", &script, "--id", "t-two", "without"]).code(0);
