@@ -425,7 +425,10 @@ impl Run<'_> {
                     }
                     self.reach_answered(id)?;
                 }
-                Event::OptionsChanged { .. } | Event::HostsChanged { .. } => self.review_grants()?,
+                Event::OptionsChanged { .. } | Event::HostsChanged { .. } => {
+                    self.place.set_deadline(self.record.state.deadline_ms());
+                    self.review_grants()?;
+                }
                 _ => {}
             }
         }

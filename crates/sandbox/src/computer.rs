@@ -53,6 +53,8 @@ impl Computer {
         let deadline = Instant::now() + BUSY_WAIT;
         loop {
             if let Some(computer) = Self::attach(&spec.dir)? {
+                // It was made with the deadline of its day. A keeper of an earlier version keeps that one.
+                let _ = computer.set_deadline(spec.deadline_unix_ms);
                 span.record("thenar.made", false);
                 return Ok(computer);
             }
@@ -82,6 +84,14 @@ impl Computer {
             Err(Error::Gone { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Moves the moment at which everything in it ends; none: it runs on.
+    ///
+    /// # Errors
+    /// If its keeper is gone, or is one of an earlier version, which keeps the moment that it was made with.
+    pub fn set_deadline(&self, unix_ms: Option<u64>) -> Result<()> {
+        self.tell(Ask::Deadline { unix_ms })
     }
 
     /// The computer's folder on the host.

@@ -355,6 +355,11 @@ impl Keeper {
                 self.outlets.lend(connection);
                 false
             }
+            Some(Ask::Deadline { unix_ms }) => {
+                self.deadline_unix_ms = unix_ms;
+                connection.answer(&Answer::Done);
+                false
+            }
             Some(Ask::BrowserLimits) => {
                 connection.answer(&Answer::Limits(self.browsers.met()));
                 false

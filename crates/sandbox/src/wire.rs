@@ -82,6 +82,10 @@ pub(crate) enum Ask {
     EndBrowser,
     /// Lends the listeners of the computer's network for as long as the connection lives.
     Egress,
+    /// The moment from now on at which everything in it ends; a keeper that does not know this refuses.
+    Deadline {
+        unix_ms: Option<u64>,
+    },
     /// Puts an id on the record without a call.
     Mark {
         id: String,

@@ -33,12 +33,14 @@ pub struct World {
 pub struct Place {
     /// `tasks/ID`.
     pub task_dir: PathBuf,
-    /// How the task's computer is made; it is opened when a tool first needs it.
+    /// How the task's computer is made, but for its deadline; it is opened when a tool first needs it.
     pub spec: ComputerSpec,
     /// Where deliverables go. None: the workspace is the person's own folder, and they stay where they are.
     pub out: Option<PathBuf>,
     /// Set to end the running call: its command is killed and the call ends as interrupted.
     pub cancel: Arc<AtomicBool>,
+    /// When everything in the computer ends, as the task's limits are now.
+    deadline_unix_ms: Mutex<Option<u64>>,
     open: Mutex<Option<Open>>,
     /// Where pictures for the model go; none for a model that does not see.
     pub(crate) album: Option<Album>,
@@ -62,8 +64,19 @@ struct Open {
 impl Place {
     /// A place whose computer is not opened yet.
     pub fn new(task_dir: PathBuf, spec: ComputerSpec, out: Option<PathBuf>, cancel: Arc<AtomicBool>) -> Self {
-        let (open, browser) = (Mutex::new(None), Mutex::new(None));
-        Self { task_dir, spec, out, cancel, open, album: None, pages: None, browser, gate: None, trusted: None }
+        Self {
+            deadline_unix_ms: Mutex::new(spec.deadline_unix_ms),
+            task_dir,
+            spec,
+            out,
+            cancel,
+            open: Mutex::new(None),
+            album: None,
+            pages: None,
+            browser: Mutex::new(None),
+            gate: None,
+            trusted: None,
+        }
     }
 
     /// The same, whose computer has a way out as far as the gate lets it.
@@ -98,7 +111,8 @@ impl Place {
         if let Some(open) = &*open {
             return Ok(open.computer.clone());
         }
-        let computer = Computer::open(&self.spec)?;
+        let deadline_unix_ms = *self.deadline();
+        let computer = Computer::open(&ComputerSpec { deadline_unix_ms, ..self.spec.clone() })?;
         if let Some(certificate) = &self.trusted {
             trust::put(&computer, certificate);
         }
@@ -112,8 +126,23 @@ impl Place {
         if open.is_none()
             && let Ok(Some(computer)) = Computer::attach(&self.spec.dir)
         {
+            move_deadline(&computer, *self.deadline());
             *open = Some(self.serve(&computer));
         }
+    }
+
+    /// The task's time is another one now: its computer's, too, the one that lives and those to come.
+    pub fn set_deadline(&self, unix_ms: Option<u64>) {
+        let before = std::mem::replace(&mut *self.deadline(), unix_ms);
+        if before != unix_ms
+            && let Some(computer) = self.opened()
+        {
+            move_deadline(&computer, unix_ms);
+        }
+    }
+
+    fn deadline(&self) -> MutexGuard<'_, Option<u64>> {
+        self.deadline_unix_ms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the computer's way out, to be ended.
@@ -168,6 +197,12 @@ impl Place {
         match &self.spec.workspace {
             Workspace::Own(path) | Workspace::Folder(path) => path,
         }
+    }
+}
+
+fn move_deadline(computer: &Computer, unix_ms: Option<u64>) {
+    if let Err(error) = computer.set_deadline(unix_ms) {
+        tracing::warn!(%error, "the computer keeps the deadline that it was made with");
     }
 }
 

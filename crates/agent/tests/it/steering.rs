@@ -3,7 +3,7 @@
 use std::thread;
 
 use agent::{Command, Error, NoFaults, Patience, Place, Start};
-use event::{Event, StopCause, TaskOptions, ToolStatus};
+use event::{Effect, Event, StopCause, TaskOptions, ToolStatus};
 use serde_json::json;
 use testkit::{Answer, Gate, ModelServer, Turn, turn_due};
 
@@ -53,6 +53,30 @@ fn a_word_said_during_the_closing_words_is_read_before_the_task_ends() {
     });
     assert_eq!((summary.state, summary.text.as_str()), ("done", "and now this too"));
     assert!(body(&rig, 1).contains("one thing more"));
+    rig.check(&id);
+}
+
+#[test]
+fn more_time_given_to_a_task_at_work_is_its_computers_too() {
+    let turns = vec![Turn::exec("true"), Turn::exec("sleep 9; echo lived on"), Turn::say("done")];
+    let rig = Rig::new(ModelServer::playing(turns).unwrap());
+    let id = rig.create(TaskOptions { max_time_ms: Some(8_000), ..TaskOptions::default() });
+    let mut due = false;
+    let summary = rig.go_saying(&id, Start::Fresh, Patience::Leave, |seen| match seen {
+        // The computer has been there since the first command.
+        Seen::Event(Event::EffectRequested { effect: Effect::Tool(call) }) => {
+            due = call.arguments["command"] != "true";
+            None
+        }
+        Seen::Event(Event::EffectStarted { .. }) if due => {
+            due = false;
+            let options = TaskOptions { max_time_ms: Some(3_600_000), ..TaskOptions::default() };
+            Some(Command::Options { options })
+        }
+        Seen::Event(_) | Seen::Delta | Seen::Waiting => None,
+    });
+    assert_eq!(summary.state, "done");
+    assert!(rig.results(&id)[1].text.contains("lived on"), "{:?}", rig.results(&id)[1]);
     rig.check(&id);
 }
 

@@ -142,7 +142,7 @@ impl Connection {
                 }
                 Err(reason) => Err(reason),
             },
-            Ask::Browser { .. } | Ask::BrowserLimits | Ask::EndBrowser | Ask::Egress => {
+            Ask::Browser { .. } | Ask::BrowserLimits | Ask::EndBrowser | Ask::Egress | Ask::Deadline { .. } => {
                 Err("this is for the keeper itself".to_owned())
             }
             Ask::Shutdown => {

@@ -242,6 +242,23 @@ fn the_deadline_holds_with_nobody_there() {
 }
 
 #[test]
+fn a_deadline_that_is_moved_holds_from_then_on() {
+    let mut desk = Desk::new();
+    let now_ms = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
+    let first = now_ms() + 4_000;
+    desk.spec.deadline_unix_ms = Some(first);
+    desk.open();
+    // Who opens it again names the deadline of now.
+    desk.spec.deadline_unix_ms = None;
+    let computer = desk.open();
+    let script = format!("while [ $(date +%s%3N) -lt {} ]; do sleep 0.2; done; echo lived on", first + 500);
+    assert_eq!(run(&computer, &script), (Exit::Code(0), "lived on\n".to_owned()));
+    computer.start("endless", &shell("sleep 1000")).unwrap();
+    computer.set_deadline(Some(now_ms())).unwrap();
+    until("the time is over", || matches!(recorded(&desk.spec.dir, "endless").unwrap(), Recorded::Ended(_)));
+}
+
+#[test]
 fn a_fork_bomb_is_contained_and_control_comes_back() {
     let mut desk = Desk::new();
     desk.spec.limits = Limits { processes: 60, ..Limits::default() };
