@@ -55,31 +55,45 @@ pub fn output_bytes(dir: &Path, call: &str) -> Result<u64> {
     Ok(about.map_err(Error::io(format!("look at the output of call {call}")))?.len())
 }
 
-/// Gives the folder of another computer the outputs of those calls that are over and `wanted`, as further names of the same files: nobody writes to
-/// them any more. The other computer knows nothing of the calls themselves.
+/// Gives the folder of another computer the outputs of those calls that are over and `wanted`, as far as they went when each was. They
+/// are further names of the same files, but for those of a computer that lives: what such a call left behind may write on. The other
+/// computer knows nothing of the calls themselves.
 ///
 /// # Errors
 /// If the calls of the first cannot be read, or a name cannot be made in the second.
 pub fn give_outputs(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
     let (mut over, mut terminals) = (Vec::new(), HashSet::new());
     let read = ledger::each_entry(from, |_, entry| match entry {
-        Entry::Ended { call, .. } if wanted(&call) && check_id(&call).is_ok() => over.push(call),
+        Entry::Ended { call, result } if wanted(&call) && check_id(&call).is_ok() => {
+            over.push((call, result.output_bytes));
+        }
         // What a terminal put out is of many calls, later ones among them.
         Entry::Named { call, .. } => drop(terminals.insert(call)),
         Entry::Ended { .. } | Entry::Ordered { .. } | Entry::Typed { .. } => {}
     });
     let failed = || Error::io(format!("give outputs of {} to {}", from.display(), to.display()));
     read.and_then(|()| prepare(to)).map_err(failed())?;
-    for call in over.into_iter().filter(|call| !terminals.contains(call)) {
+    let lives = keeper_lives(from)?;
+    for (call, bytes) in over.into_iter().filter(|(call, _)| !terminals.contains(call)) {
         let (one, other) = (spool_path(from, &call), spool_path(to, &call));
-        match fs::hard_link(&one, &other) {
+        let linked = if lives { Err(io::ErrorKind::Other.into()) } else { fs::hard_link(&one, &other) };
+        // On some file systems a file has one name.
+        match linked.or_else(|_| copy_start(&one, &other, bytes)) {
             Ok(()) => {}
-            // Not every call has one; on some file systems a file has one name.
+            // Not every call has one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) => fs::copy(&one, &other).map(drop).map_err(failed())?,
+            Err(error) => return Err(failed()(error)),
         }
     }
     Ok(())
+}
+
+/// Copies the first bytes of a file.
+fn copy_start(from: &Path, to: &Path, bytes: u64) -> io::Result<()> {
+    let from = File::open(from)?;
+    let mut to = OpenOptions::new().write(true).create_new(true).open(to)?;
+    to.set_permissions(from.metadata()?.permissions())?;
+    io::copy(&mut from.take(bytes), &mut to).map(drop)
 }
 
 /// Ids become names of files, here and inside the box.

@@ -242,6 +242,20 @@ fn the_deadline_holds_with_nobody_there() {
 }
 
 #[test]
+fn an_output_that_is_given_on_goes_as_far_as_its_call_did() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    let script = "(while [ ! -e go ]; do sleep 0.05; done; echo later; touch done) & echo first";
+    computer.start("one", &shell(script)).unwrap();
+    assert_eq!(ended(&computer, "one").exit, Exit::Code(0));
+    let other = desk.path().join("other");
+    sandbox::give_outputs(&desk.spec.dir, &other, |_| true).unwrap();
+    std::fs::write(desk.path().join("workspace/go"), "").unwrap();
+    until("it has written on", || output(&computer, "one") == "first\nlater\n");
+    assert_eq!(std::fs::read_to_string(other.join("output/one.log")).unwrap(), "first\n");
+}
+
+#[test]
 fn a_deadline_that_is_moved_holds_from_then_on() {
     let mut desk = Desk::new();
     let now_ms = || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
