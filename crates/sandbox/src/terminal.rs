@@ -72,6 +72,9 @@ pub struct Terminal {
     /// for input of another kind, or is another shell by now, or one that was told to say nothing, of which nobody knows when a command is over.
     #[serde(default)]
     pub unmarked: bool,
+    /// What was typed is the beginning of a command (a quote, a bracket, an `if` is open), and the shell waits for the rest.
+    #[serde(default)]
+    pub unfinished: bool,
 }
 
 /// A command that was typed at a terminal's prompt.

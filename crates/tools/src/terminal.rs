@@ -23,6 +23,11 @@ const UNKNOWN_EXIT: &str =
 const NOT_TOLD: &str = " No program has the terminal, only its shell: it computes, waits for input, or was replaced by a \
     program of which nobody can tell when a command ends. In that case type with shell_write_to_process and look with shell_view.";
 
+/// Of a shell that waits for the rest of a command.
+const UNFINISHED: &str = "what was typed is not a whole command yet (a quote, a bracket, a here-document or a word like `if` is \
+    open), so it has not run, and what is typed next joins it. Type the rest with shell_write_to_process, or give it up with \
+    its input \"\\u0003\" (Ctrl-C)";
+
 /// How waiting at a terminal came out.
 enum Waited {
     Look(Box<Look>),
@@ -82,6 +87,9 @@ pub(crate) fn exec(call: &Call<'_>, name: &str, cwd: Option<&str>, command: &str
     }
     if let Err(error) = computer.type_command(&own, &terminal.id, command) {
         return match look(&terminal)? {
+            Waited::Look(look) | Waited::Cancelled(look) if look.terminal.unfinished => Err(Outcome::invalid(format!(
+                "the shell of terminal {name:?} waits for the rest of a command: {UNFINISHED}; or use another terminal"
+            ))),
             Waited::Look(look) | Waited::Cancelled(look) if !look.terminal.at_prompt => Err(Outcome::invalid(format!(
                 "a program runs in terminal {name:?}: shell_view shows it, shell_wait waits for it, \
                  shell_write_to_process types into it; or use another terminal"
@@ -217,6 +225,10 @@ fn tell(terminal: &Process<'_>, look: &Look) -> Outcome {
 }
 
 fn tell_running(terminal: &Process<'_>, look: &Look) -> Outcome {
+    if look.terminal.unfinished {
+        let head = format!("The shell of terminal {:?} waits for the rest of a command: {UNFINISHED}.", terminal.name);
+        return Outcome::shown(format!("{head} Its screen:\n{}", screen(look))).with(fact(look, None, true));
+    }
     let (column, line) = look.screen.as_ref().map_or((0, 0), |screen| screen.cursor);
     let who = if look.terminal.unmarked { NOT_TOLD } else { "" };
     let limit = met::behind(Met::in_words(limits(look)).as_deref());
@@ -280,7 +292,9 @@ fn wait(terminal: &Process<'_>, until: &Until, ms: u64) -> Result<Waited, Outcom
         match computer.look(&terminal.id, until.clone(), Depict::Text, slice) {
             Ok(Some(look)) => {
                 let look = Box::new(look);
-                if is(&look, until) || left.is_zero() {
+                // No waiting makes a command whole.
+                let hopeless = look.terminal.unfinished && matches!(until, Until::AtPrompt | Until::Over { .. });
+                if is(&look, until) || hopeless || left.is_zero() {
                     return Ok(Waited::Look(look));
                 }
                 if place.cancelled() {

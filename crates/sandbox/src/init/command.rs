@@ -31,7 +31,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("USER", "agent"),
 ];
 /// A terminal's shell. It reads no files of its own, takes an exclamation mark for one, and marks where a command's output
-/// begins and ends (see `keeper::marks`). The end is told before the prompt, whatever became of the output, and in it; of
+/// begins and ends (see `keeper::marks`), and where it waits for the rest of a command. The end is told before the prompt, whatever became of the output, and in it; of
 /// these two whichever is left puts the other marks back that a command took away. Shells that it starts do the same.
 const TERMINAL_SHELL: [&str; 5] = ["bash", "--noprofile", "--norc", "+H", "-i"];
 const TERMINAL_ENVIRONMENT: &[(&str, &str)] = &[
@@ -40,10 +40,12 @@ const TERMINAL_ENVIRONMENT: &[(&str, &str)] = &[
         "PROMPT_COMMAND",
         r#"printf '\e]133;D;%s\a' "$?" >/dev/tty
 case ${PS1-} in *'133;D'*'133;B'*) ;; *) PS1='\[\e]133;D;$?;shown\a\]'"${PS1-}"'\[\e]133;B\a\]';; esac
-case ${PS0-} in *'133;C'*) ;; *) PS0="${PS0-}"'\e]133;C\a';; esac"#,
+case ${PS0-} in *'133;C'*) ;; *) PS0="${PS0-}"'\e]133;C\a';; esac
+case ${PS2-} in *'133;A;k=s'*) ;; *) PS2='\[\e]133;A;k=s\a\]'"${PS2-}";; esac"#,
     ),
     ("PS0", r"\e]133;C\a"),
     ("PS1", r"\[\e]133;D;$?;shown\a\]\[\e[32m\]\w\[\e[m\] $ \[\e]133;B\a\]"),
+    ("PS2", r"\[\e]133;A;k=s\a\]> "),
     ("TERM", "xterm-256color"),
 ];
 /// What shells say when a program is not there, and when it cannot be run.

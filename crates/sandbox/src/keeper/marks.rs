@@ -18,6 +18,8 @@ pub(super) enum Mark {
     Over { to: u64, exit: Option<i32>, in_prompt: bool },
     /// The shell has shown its prompt, and waits for a command.
     Waits,
+    /// The shell has shown the prompt that asks for the rest of a command.
+    Continues,
     /// From the first of these bytes to before the second, somebody says that a line is read from now on.
     Reads { at: u64, after: u64 },
     /// A line was read; what it leads to follows from this byte on.
@@ -165,6 +167,7 @@ impl Scanner {
         let text = std::str::from_utf8(&self.text).ok()?.strip_prefix("133;")?;
         match text {
             "B" => Some(Mark::Waits),
+            "A;k=s" => Some(Mark::Continues),
             "C" => Some(Mark::Begins { from: last + 1 }),
             _ => {
                 let told = text.strip_prefix('D')?;
@@ -202,6 +205,7 @@ mod tests {
         let output = b"$ ls\r\n\x1b]133;C\x07a b\r\n\x1b]133;D;2\x1b\\$ \x1b]133;B\x07";
         let over = Mark::Over { to: 19, exit: Some(2), in_prompt: false };
         check(output, output.len(), &[Mark::Begins { from: 14 }, over, Mark::Waits]);
+        check(b"\x1b]133;A;k=s\x07> \x1b]133;A\x07", 22, &[Mark::Continues]);
         check(b"\x1b]133;X\x07\x1b]0;133;C\x07\x1b]133;Dx\x07", 27, &[]);
         check(b"\x1b]133;C\x18\x1b]133;C\x1b[m", 18, &[]);
     }

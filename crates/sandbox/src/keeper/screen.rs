@@ -39,11 +39,13 @@ pub(super) struct Drawn {
     awaited: bool,
     /// The shell has read a line since it last showed a prompt.
     has_read: bool,
+    /// What it has read is the beginning of a command, and it waits for the rest.
+    continues: bool,
     /// Where somebody last said that a line is read.
     reads: Option<(u64, u64)>,
     /// The group of the shell's processes, as it was at its first prompt.
     shell: Option<Pid>,
-    /// The shell itself has the terminal, and does not read a line as shells do.
+    /// It was looked at, and the shell itself has the terminal and does not read a command as shells do.
     unmarked: bool,
     /// When to look whether the shell reads a line, if nothing says so before, and the pause after that.
     look_at: Option<(Instant, Duration)>,
@@ -76,6 +78,7 @@ impl Drawn {
             command: None,
             awaited: false,
             has_read: false,
+            continues: false,
             reads: None,
             shell: None,
             unmarked: false,
@@ -91,6 +94,15 @@ impl Drawn {
 
     pub(super) fn is_at_prompt(&self) -> bool {
         self.prompt != Prompt::Busy
+    }
+
+    /// Nothing is at work in it: the shell waits for a command, or for the rest of one.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.is_at_prompt() || self.is_unfinished()
+    }
+
+    fn is_unfinished(&self) -> bool {
+        self.unmarked && self.continues && !self.is_at_prompt()
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -120,6 +132,9 @@ impl Drawn {
     }
 
     fn mark(&mut self, mark: Mark) {
+        if !matches!(mark, Mark::Reads { .. }) {
+            self.continues = mark == Mark::Continues;
+        }
         match mark {
             Mark::Begins { from } => {
                 (self.prompt, self.has_read) = (Prompt::Busy, true);
@@ -129,6 +144,8 @@ impl Drawn {
                 }
             }
             Mark::Waits => self.prompt = Prompt::Empty,
+            // What was read until now is no command, so nothing of it can be over.
+            Mark::Continues => (self.prompt, self.has_read) = (Prompt::Busy, false),
             Mark::HasRead { from } => {
                 if let Some(command) = self.command.as_mut().filter(|_| self.awaited && !self.has_read) {
                     command.from = from;
@@ -175,6 +192,12 @@ impl Drawn {
         let Some((_, pause)) = self.look_at.filter(|(at, _)| *at <= now) else { return };
         let pause = (2 * pause).min(QUIET_MAX);
         self.look_at = Some((now + pause, pause));
+        if self.continues {
+            // Said once it is quiet: of lines that come one by one, each but the last is followed by this prompt.
+            (self.unmarked, self.look_at) = (true, None);
+            self.changes += 1;
+            return;
+        }
         let Some(shell) = self.shell.filter(|shell| rustix::termios::tcgetpgrp(&terminal) == Ok(*shell)) else {
             return;
         };
@@ -227,6 +250,7 @@ impl Drawn {
         }
         keys.push(b'\r');
         (self.prompt, self.awaited, self.has_read, self.reads) = (Prompt::Busy, true, false, None);
+        self.continues = false;
         self.look_later();
         self.command =
             Some(TypedCommand { write: write.to_owned(), from: self.seen_bytes, ended: None, limits: Vec::new() });
@@ -293,7 +317,8 @@ impl Drawn {
             drawn_bytes: self.seen_bytes - self.held.len() as u64,
             changes: self.changes,
             command: self.command.clone(),
-            unmarked: self.unmarked && !self.is_at_prompt(),
+            unmarked: self.unmarked && !self.continues && !self.is_at_prompt(),
+            unfinished: self.is_unfinished(),
         }
     }
 

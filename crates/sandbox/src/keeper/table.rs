@@ -84,7 +84,7 @@ impl Table {
 
     /// Whether a call is at work. A shell that waits for a command is not.
     pub(super) fn is_busy(&self) -> bool {
-        let at_rest = |call: &Call| call.screen.as_ref().is_some_and(|screen| screen.is_at_prompt());
+        let at_rest = |call: &Call| call.screen.as_ref().is_some_and(|screen| screen.is_at_rest());
         self.calls.values().any(|call| call.result.is_none() && !at_rest(call))
     }
 

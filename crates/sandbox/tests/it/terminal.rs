@@ -36,9 +36,15 @@ fn command(computer: &Computer, call: &str, write: &str, text: &str) -> (i32, St
 fn command_over(computer: &Computer, call: &str, write: &str, text: &str) -> (Option<i32>, String) {
     computer.type_command(write, call, text).unwrap();
     let over = Until::Over { write: write.to_owned() };
-    let command = look(computer, call, over, Depict::Nothing).terminal.command.unwrap();
+    how_it_ended(computer, &look(computer, call, over, Depict::Nothing).terminal)
+}
+
+/// Exit code and output of the command that was typed last.
+#[track_caller]
+fn how_it_ended(computer: &Computer, terminal: &Terminal) -> (Option<i32>, String) {
+    let command = terminal.command.as_ref().unwrap();
     let (to, exit) = command.ended.unwrap();
-    let bytes = computer.output(call, command.from, usize::try_from(to - command.from).unwrap()).unwrap();
+    let bytes = computer.output(&terminal.call, command.from, usize::try_from(to - command.from).unwrap()).unwrap();
     (exit, String::from_utf8(bytes).unwrap().replace('\r', "").replace("\u{1b}]133;C\u{7}", ""))
 }
 
@@ -108,6 +114,42 @@ fn no_command_hides_its_end_or_the_next_ones() {
     // And what ends the shell ends the terminal.
     computer.type_command("w3", "u", "set -e; false").unwrap();
     assert_eq!(ended(&computer, "u").exit, Exit::Code(1));
+}
+
+#[test]
+fn a_command_that_is_not_whole_is_not_over_until_it_is() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    open(&computer, "t", "main");
+    let now = || look(&computer, "t", Until::Now, Depict::Nothing).terminal;
+    // Its prompt for the rest is put back where it was taken.
+    command(&computer, "t", "w", "unset PS2");
+    let cases = [
+        ("echo 'one", "two'; (exit 3)", 3, "one\ntwo\n"),
+        ("cat <<END", "in it\nEND", 0, "in it\n"),
+        ("if true; then", "(exit 4); fi", 4, ""),
+        ("(echo again", "exit 5)", 5, "again\n"),
+    ];
+    for (number, (begun, rest, exit, output)) in cases.into_iter().enumerate() {
+        let write = format!("w{number}");
+        computer.type_command(&write, "t", begun).unwrap();
+        until("the shell is seen to wait for the rest", || now().unfinished);
+        let seen = now();
+        assert_eq!((seen.at_prompt, seen.unmarked), (false, false), "{begun}");
+        assert_eq!(seen.command.unwrap().ended, None, "{begun}");
+        assert!(computer.type_command(&format!("x{number}"), "t", "echo no").is_err(), "{begun}");
+        let keys = format!("{}\r", rest.replace('\n', "\r"));
+        computer.write_input(&format!("k{number}"), "t", keys.as_bytes()).unwrap();
+        let seen = look(&computer, "t", Until::Over { write }, Depict::Nothing).terminal;
+        assert!(!seen.unfinished, "{begun}");
+        assert_eq!(how_it_ended(&computer, &seen), (Some(exit), output.to_owned()), "{begun}");
+    }
+    // Given up, it is over as well.
+    computer.type_command("v1", "t", "echo \"never").unwrap();
+    until("the shell is seen to wait for the rest", || now().unfinished);
+    computer.write_input("c1", "t", b"\x03").unwrap();
+    look(&computer, "t", Until::Over { write: "v1".to_owned() }, Depict::Nothing);
+    assert_eq!(command(&computer, "t", "v2", "echo clean"), (0, "clean\n".to_owned()));
 }
 
 #[test]

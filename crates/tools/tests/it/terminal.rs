@@ -31,6 +31,22 @@ fn what_a_terminal_has_lasts_between_calls_and_beside_other_commands() {
 }
 
 #[test]
+fn a_command_that_is_not_whole_is_told_as_that_and_can_be_finished_or_given_up() {
+    let mut task = Task::new();
+    let begun = task.run("shell_exec", json!({"command": "echo 'one", "terminal": "main"}));
+    let running = |facts: &[ToolFact]| matches!(facts, [ToolFact::Command { exit_code: None, running: true, .. }]);
+    assert!(begun.text.contains("waits for the rest of a command") && running(&begun.facts), "{}", begun.text);
+    let refused = task.run("shell_exec", json!({"command": "echo no", "terminal": "main"}));
+    assert_eq!(refused.status, ToolStatus::Invalid);
+    assert!(refused.text.contains("not a whole command yet"), "{}", refused.text);
+    let whole = task.text("shell_write_to_process", json!({"id": "main", "input": "two'"}));
+    assert!(whole.contains("waits for a command") && whole.contains("\none\ntwo\n"), "{whole}");
+    assert!(typed(&mut task, "(echo never").contains("not a whole command yet"));
+    task.text("shell_write_to_process", json!({"id": "main", "input": "\u{3}", "press_enter": false}));
+    assert_eq!(typed(&mut task, "echo clean"), "exit code 0\nclean\n");
+}
+
+#[test]
 fn a_program_with_a_screen_is_looked_at_typed_into_and_waited_for() {
     let mut task = Task::new();
     let program = "import curses\ndef main(s):\n    s.addstr(2, 4, 'your name?')\n    curses.echo()\n    \
