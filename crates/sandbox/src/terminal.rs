@@ -68,6 +68,9 @@ pub struct Terminal {
     pub changes: u64,
     /// The command that was typed last with [`Computer::type_command`].
     pub command: Option<TypedCommand>,
+    /// The exit code of the last command in it, whoever typed that; nothing while one runs, or where the shell does not tell it.
+    #[serde(default)]
+    pub last_exit: Option<i32>,
     /// Nothing but the shell has the terminal, and it does not wait for a command as it usually does: it computes, waits
     /// for input of another kind, or is another shell by now, or one that was told to say nothing, of which nobody knows when a command is over.
     #[serde(default)]

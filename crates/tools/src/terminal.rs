@@ -218,7 +218,7 @@ fn tell(terminal: &Process<'_>, look: &Look) -> Outcome {
     if !look.terminal.at_prompt {
         return tell_running(terminal, look);
     }
-    let exit_code = look.terminal.command.as_ref().and_then(|command| command.ended).and_then(|(_, exit)| exit);
+    let exit_code = look.terminal.last_exit;
     let last = exit_code.map_or(String::new(), |exit| format!("; the last command ended with exit code {exit}"));
     let head = format!("Terminal {:?} waits for a command{last}. Its screen:", terminal.name);
     Outcome::shown(format!("{head}\n{}", screen(look))).with(fact(look, exit_code, false))

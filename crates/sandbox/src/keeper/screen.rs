@@ -35,6 +35,8 @@ pub(super) struct Drawn {
     changes: u64,
     prompt: Prompt,
     command: Option<TypedCommand>,
+    /// The exit code of the last command, whoever typed it.
+    last_exit: Option<i32>,
     /// It is typed, and its output has not begun.
     awaited: bool,
     /// The shell has read a line since it last showed a prompt.
@@ -76,6 +78,7 @@ impl Drawn {
             changes: 0,
             prompt: Prompt::Busy,
             command: None,
+            last_exit: None,
             awaited: false,
             has_read: false,
             continues: false,
@@ -163,7 +166,7 @@ impl Drawn {
     }
 
     fn over(&mut self, to: u64, exit: Option<i32>) {
-        self.awaited = false;
+        (self.awaited, self.last_exit) = (false, exit);
         if let Some(command) = self.command.as_mut().filter(|command| command.ended.is_none()) {
             command.ended = Some((to.max(command.from), exit));
         }
@@ -250,7 +253,7 @@ impl Drawn {
         }
         keys.push(b'\r');
         (self.prompt, self.awaited, self.has_read, self.reads) = (Prompt::Busy, true, false, None);
-        self.continues = false;
+        (self.continues, self.last_exit) = (false, None);
         self.look_later();
         self.command =
             Some(TypedCommand { write: write.to_owned(), from: self.seen_bytes, ended: None, limits: Vec::new() });
@@ -270,7 +273,7 @@ impl Drawn {
         let enters = bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
         self.prompt = if enters { Prompt::Busy } else { Prompt::Begun };
         if enters {
-            self.has_read = false;
+            (self.has_read, self.last_exit) = (false, None);
             self.look_later();
         }
     }
@@ -317,6 +320,7 @@ impl Drawn {
             drawn_bytes: self.seen_bytes - self.held.len() as u64,
             changes: self.changes,
             command: self.command.clone(),
+            last_exit: self.last_exit,
             unmarked: self.unmarked && !self.continues && !self.is_at_prompt(),
             unfinished: self.is_unfinished(),
         }
@@ -475,6 +479,22 @@ mod tests {
         let from = drawn.seen_bytes;
         drawn.take(b"\x1b[?2004l\r\x1b]133;C\x07file\r\n\x1b[?2004h\x1b]133;D;4;shown\x07$ \x1b]133;B\x07");
         assert_eq!(ended(&drawn), Some((from + 17 + 6, Some(4))));
+    }
+
+    #[test]
+    fn the_last_exit_code_is_of_the_last_command_whoever_typed_it() {
+        let mut drawn = drawn(b"\x1b]133;D;0\x07$ \x1b]133;B\x07");
+        drawn.keys_of("w", b"true").unwrap();
+        drawn.take(b"\x1b[?2004l\r\x1b]133;C\x07\x1b]133;D;0\x07$ \x1b]133;B\x07");
+        let last = |drawn: &Drawn| drawn.terminal("c", 0).last_exit;
+        assert_eq!(last(&drawn), Some(0));
+        drawn.typed(b"fal");
+        assert_eq!(last(&drawn), Some(0));
+        drawn.typed(b"se\r");
+        assert_eq!(last(&drawn), None);
+        drawn.take(b"\x1b[?2004l\r\x1b]133;C\x07\x1b]133;D;1\x07$ \x1b]133;B\x07");
+        let terminal = drawn.terminal("c", 0);
+        assert_eq!((terminal.last_exit, terminal.command.unwrap().ended.unwrap().1), (Some(1), Some(0)));
     }
 
     #[test]

@@ -28,6 +28,10 @@ fn what_a_terminal_has_lasts_between_calls_and_beside_other_commands() {
     let screen = task.text("shell_view", json!({"id": "main"}));
     assert!(screen.starts_with("Terminal \"main\" waits for a command; the last command ended with exit code 0."));
     assert!(!screen.contains('\u{1b}') && screen.contains("red"), "{screen}");
+    // Of what was typed into it since, and not of the last command that was a call.
+    let failed = task.run("shell_write_to_process", json!({"id": "main", "input": "(exit 4)"}));
+    assert!(failed.text.contains("the last command ended with exit code 4."), "{}", failed.text);
+    assert!(matches!(failed.facts[..], [ToolFact::Command { exit_code: Some(4), .. }]), "{:?}", failed.facts);
 }
 
 #[test]
