@@ -29,9 +29,16 @@ impl Tool for ShellKillProcess {
 
     fn run(self, call: &Call<'_>) -> Result<Outcome, Outcome> {
         let process = Process::named(call, &self.id)?;
-        if let Waited::Running { .. } = process.look(std::time::Duration::ZERO)? {
-            let failed = |error| Outcome::failed(format!("Process {:?} could not be ended: {error}.", process.name));
-            process::computer(call)?.kill(&process.id).map_err(failed)?;
+        let failed = |error| Outcome::failed(format!("Process {:?} could not be ended: {error}.", process.name));
+        match process.look(std::time::Duration::ZERO)? {
+            Waited::Running { .. } => process::computer(call)?.kill(&process.id).map_err(failed)?,
+            // Its command is over, but what that left running is not.
+            Waited::Ended(_) => {
+                if let Some(computer) = process.living_computer() {
+                    computer.kill(&process.id).map_err(failed)?;
+                }
+            }
+            Waited::Cancelled { .. } | Waited::Lost => {}
         }
         let waited = process.wait(KILL_MS)?;
         match waited {

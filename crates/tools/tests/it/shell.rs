@@ -105,6 +105,25 @@ fn a_command_that_never_ends_gives_control_back_and_can_be_waited_for_viewed_and
 }
 
 #[test]
+fn what_a_command_left_running_is_ended_by_its_id() {
+    let mut task = Task::new();
+    let left = "(trap '' HUP; while true; do date +%N > beats; sleep 0.01; done) & echo $! > left; echo started";
+    assert_eq!(task.text("shell_exec", json!({"command": left, "id": "server"})), "exit code 0\nstarted\n");
+    let lives = "kill -0 $(cat left) && echo lives";
+    assert_eq!(task.text("shell_exec", json!({"command": lives})), "exit code 0\nlives\n");
+    let killed = task.text("shell_kill_process", json!({"id": "server"}));
+    assert_eq!(killed, "exit code 0\nstarted\n");
+    let gone = "until ! kill -0 $(cat left) 2>/dev/null; do sleep 0.05; done; echo gone";
+    assert_eq!(task.text("shell_exec", json!({"command": gone})), "exit code 0\ngone\n");
+    // Where nothing is left, and where no computer is, it says how that was, and starts none.
+    assert_eq!(task.text("shell_kill_process", json!({"id": "server"})), killed);
+    task.kill_keeper();
+    task.restarted();
+    assert_eq!(task.text("shell_kill_process", json!({"id": "server"})), killed);
+    assert!(task.world.place.opened().is_none(), "a computer was made for it");
+}
+
+#[test]
 fn a_prompt_is_answered_by_typing() {
     let mut task = Task::new();
     task.text("shell_exec", json!({"command": "read -p 'Name? ' name; echo \"Hello $name\"; read -p 'More? ' more; echo \"[$more]\"", "id": "talk"}));
