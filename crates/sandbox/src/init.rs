@@ -31,6 +31,9 @@ const PIPE_BYTES: usize = 256 * 1024;
 /// The terminal that a command's input comes from.
 const INPUT_SIZE: Size = Size { columns: 120, lines: 40 };
 
+/// Each command has one for its input.
+const NO_TERMINAL_LEFT: &str = "all terminals of this computer are taken: end the program that has them";
+
 /// One call at work: the process of ours that watches over it.
 struct Call {
     watcher: Pid,
@@ -179,7 +182,11 @@ fn run(control: &OwnedFd, call: &str, sheet: Sheet, (ends, full): (Ends, bool)) 
 /// A terminal of this computer: its master for the keeper, its other side for the command.
 fn open_terminal(size: Size, set: fn(&mut Termios)) -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let master = rustix::pty::openpt(flags)?;
+    let master = rustix::pty::openpt(flags).map_err(|error| match error {
+        // Which is also what a computer says that may have no more processes.
+        rustix::io::Errno::AGAIN | rustix::io::Errno::NOSPC => io::Error::other(NO_TERMINAL_LEFT),
+        error => error.into(),
+    })?;
     rustix::pty::unlockpt(&master)?;
     let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags)?;
     let size = rustix::termios::Winsize { ws_row: size.lines, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sandbox::{CallResult, Computer, Confinement, Depict, Exit, Hold, Met, Size, Status, Until};
+use sandbox::{CallResult, Computer, Confinement, Depict, Driver, Exit, Hold, Met, Size, Status, Until};
 
-use crate::desk::{Desk, PATIENCE, ended, init_pid, keeper_pid, run, shell, until};
+use crate::desk::{Desk, PATIENCE, driver, ended, init_pid, keeper_pid, run, shell, until};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -399,6 +399,29 @@ fn output_of_all_commands_together_has_an_end() {
     computer.shutdown().unwrap();
     let third = result(&desk.open(), "third", "echo more");
     assert_eq!((third.output_bytes, third.output_truncated), (0, true));
+}
+
+#[test]
+fn a_program_that_takes_all_terminals_is_told_as_that() {
+    // In one of bubblewrap they are the whole machine's.
+    if driver() == Driver::Bwrap {
+        return;
+    }
+    let desk = Desk::new();
+    let computer = desk.open();
+    // Those of commands that end it takes too.
+    let take = "import os, time\nopen_ones = []\nwhile True:\n    try: open_ones.append(os.openpty())\n    \
+        except OSError: time.sleep(0.01)\n";
+    std::fs::write(desk.path().join("workspace/take.py"), take).unwrap();
+    let begun = "ulimit -n $(ulimit -Hn); python3 take.py & true";
+    assert_eq!(result(&computer, "holder", begun).exit, Exit::Code(0));
+    until("all are taken", || run(&computer, "sleep 0.05").0 == Exit::Code(125));
+    let refused = result(&computer, "refused", "echo no");
+    assert_eq!(refused.exit, Exit::Code(125));
+    told(&refused, "all terminals of this computer are taken: end the program that has them");
+    assert!(!refused.limit.as_ref().is_some_and(|limit| limit.contains("processes")), "{refused:?}");
+    computer.kill("holder").unwrap();
+    until("there are terminals again", || run(&computer, "true").0 == Exit::Code(0));
 }
 
 #[test]
