@@ -212,7 +212,7 @@ impl Keeper {
             }
             if self.table.is_busy() {
                 self.used = Instant::now();
-            } else if self.used.elapsed() >= self.idle && self.connections.is_empty() {
+            } else if self.used.elapsed() >= self.idle && self.connections.iter().all(Connection::is_looking) {
                 return Ok(End::Idle);
             }
             if self.looked.elapsed() >= FOLDER_LOOK {
@@ -296,6 +296,10 @@ impl Keeper {
 
     fn patience(&self) -> Duration {
         let mut wait = self.idle.saturating_sub(self.used.elapsed()).min(FOLDER_LOOK);
+        if wait.is_zero() && !self.connections.iter().all(Connection::is_looking) {
+            // Time to rest, but for somebody who is still being heard or answered: that wakes it.
+            wait = FOLDER_LOOK;
+        }
         if let Some(deadline) = self.deadline_unix_ms {
             wait = wait.min(Duration::from_millis(deadline.saturating_sub(call::now_ms())));
         }

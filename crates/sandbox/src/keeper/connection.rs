@@ -59,6 +59,11 @@ impl Connection {
         matches!(self.state, State::Over)
     }
 
+    /// Somebody watches a terminal, which keeps no computer.
+    pub(super) fn is_looking(&self) -> bool {
+        matches!(self.state, State::Looking { .. })
+    }
+
     /// When this connection wants to be looked at without being ready.
     pub(super) fn due(&self) -> Option<Instant> {
         match self.state {
