@@ -102,7 +102,10 @@ impl Call {
     }
 
     /// Moves what there is from the command to the spool, as far as there is `left` for it, and what is typed to the command.
+    /// What the file tools answer is not taken from it: without an answer nobody knows what they did.
     pub(super) fn pump(&mut self, left: &mut u64) {
+        let mut of_its_own = u64::MAX;
+        let left = if self.is_file { &mut of_its_own } else { left };
         if let Some(output) = &mut self.output
             && matches!(self.spool.take(output, left, TURN_BYTES, |_| {}), (Source::Closed, _))
         {
@@ -149,7 +152,7 @@ impl Call {
         }
         if self.spool.full {
             limits.push(Met::Disk);
-        } else if self.spool.dropped && *left == 0 {
+        } else if self.spool.dropped && *left == 0 && !self.is_file {
             limits.push(Met::Outputs { max_bytes: self.spool.all_bytes_max });
         } else if self.spool.dropped {
             limits.push(Met::Output { max_bytes: self.spool.bytes_max });

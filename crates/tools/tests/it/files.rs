@@ -33,6 +33,16 @@ fn a_file_is_written_continued_and_read() {
 }
 
 #[test]
+fn files_are_written_and_read_when_all_output_is_used_up() {
+    let mut task = Task::with_limits(sandbox::Limits { outputs_bytes: 5_000, ..sandbox::Limits::default() });
+    let flood = task.text("shell_exec", json!({"command": "yes | head -c 9000"}));
+    assert!(flood.contains("all that is kept of all commands together is used up"), "{flood}");
+    let written = task.run("file_write", json!({"path": "notes", "content": "one\n"}));
+    assert_eq!(written.status, ToolStatus::Ok, "{}", written.text);
+    assert_eq!(task.text("file_read", json!({"path": "notes"})), "one\n");
+}
+
+#[test]
 fn a_long_file_is_read_in_pieces() {
     let mut task = Task::new();
     task.text("shell_exec", json!({"command": "seq -f 'line %06g' 1 100000 > long.txt; head -c 30000 /dev/zero | tr '\\0' y > wide.txt; printf 'a\\r\\nb\\r\\n' > dos.txt; head -c 5000 /dev/urandom > noise"}));
