@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use policy::ToolFacts;
+use sandbox::Recorded;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -63,6 +64,22 @@ impl Tool for ShellWriteToProcess {
         }
         let waited = reaction(&process)?;
         process.tell(&waited, Part::Tail, REACTION_CHARS_MAX)
+    }
+
+    fn attach(self, call: &Call<'_>) -> Result<Option<Outcome>, Outcome> {
+        let unreadable = |error| Outcome::failed(format!("The computer's records cannot be read: {error}."));
+        let into = sandbox::typed_into(&call.world.place.spec.dir, &call.name()).map_err(unreadable)?;
+        let Some(id) = into else { return Ok(None) };
+        let process = Process { call: *call, name: self.id.trim().to_owned(), id, is_terminal: false };
+        match process.recorded()? {
+            Recorded::Lost | Recorded::NeverSeen => Ok(Some(Outcome::unknown("The typing"))),
+            Recorded::Ended(_) => {
+                let waited = process.look(Duration::ZERO)?;
+                process.tell(&waited, Part::Tail, REACTION_CHARS_MAX).map(Some)
+            }
+            // Typed again under this number it is typed once, and its program is looked at.
+            Recorded::Running => Ok(None),
+        }
     }
 }
 

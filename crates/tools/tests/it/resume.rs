@@ -47,6 +47,31 @@ fn a_command_whose_computer_died_is_unknown_and_never_run_again() {
 }
 
 #[test]
+fn typing_into_what_died_is_unknown_and_into_what_ended_shows_its_last_words() {
+    let mut task = Task::new();
+    let terminal = task.call("shell_exec", json!({"command": "cat", "terminal": "main"}));
+    let computer = task.world.place.computer().expect("a computer");
+    let usual = sandbox::Size::USUAL;
+    computer.open_terminal(&terminal.id.to_string(), "main", None, Default::default(), usual).expect("it opens");
+    task.text("shell_exec", json!({"command": "read -r word; echo \"it was $word\"", "id": "ends"}));
+    let calls = [("main", "never mind"), ("ends", "fine")];
+    let calls = calls.map(|(id, input)| task.call("shell_write_to_process", json!({"id": id, "input": input})));
+    for call in &calls {
+        assert_eq!(tools::attach(call, &task.world), None, "it is not typed");
+    }
+    let [into_terminal, into_process] = calls;
+    computer.write_input(&into_terminal.id.to_string(), &terminal.id.to_string(), b"never mind\r").expect("typed");
+    let shown = task.run_call(&into_process).text;
+    assert!(shown.ends_with("it was fine\n"), "{shown}");
+    task.kill_keeper();
+    task.restarted();
+    let unknown = tools::attach(&into_terminal, &task.world).expect("it was typed");
+    assert_eq!(unknown.status, ToolStatus::Unknown, "{}", unknown.text);
+    assert_eq!(tools::attach(&into_process, &task.world).expect("it was typed").text, shown);
+    assert!(task.world.place.opened().is_none(), "nothing is made for it");
+}
+
+#[test]
 fn an_append_and_a_key_press_happen_once() {
     let mut task = Task::new();
     let append = task.call("file_write", json!({"path": "log", "content": "once\n", "append": true}));
