@@ -84,6 +84,8 @@ fn keep() -> io::Result<()> {
     sys::close_from(3)?;
     rustix::thread::set_name(c"thenar-keeper")?;
     rustix::process::umask(Mode::from_raw_mode(0o077));
+    // A record that may not grow is an error to be dealt with, not the end.
+    sys::ignore_signal(libc::SIGXFSZ);
     let mut order = Vec::new();
     io::stdin().read_to_end(&mut order)?;
     let spec: ComputerSpec = serde_json::from_slice(&order)?;

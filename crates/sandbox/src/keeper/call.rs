@@ -28,6 +28,8 @@ pub(super) struct Call {
     pub(super) is_file: bool,
     pub(super) started_ms: u64,
     pub(super) result: Option<CallResult>,
+    /// The record did not take the result.
+    pub(super) unwritten: bool,
     /// When ending it is no longer asked for but done.
     pub(super) insist_at: Option<Instant>,
     /// The limit that it is being ended for.
@@ -73,6 +75,7 @@ impl Call {
             is_file,
             started_ms: now_ms(),
             result: None,
+            unwritten: false,
             insist_at: None,
             ended_for: None,
             standing: Standing::default(),
@@ -142,9 +145,9 @@ impl Call {
         self.spool.put(text.as_bytes(), left);
     }
 
-    /// The result of a call that is over now. What it had written before is in the spool. A program that dies at once of its
+    /// Takes note of the result of a call that is over now. What it had written before is in the spool. A program that dies at once of its
     /// open files is gone before anybody looks: then the words that it failed with tell.
-    pub(super) fn end(&mut self, exit: Exit, mut limits: Vec<Met>, out_of_files: Met, left: &mut u64) -> CallResult {
+    pub(super) fn end(&mut self, exit: Exit, mut limits: Vec<Met>, out_of_files: Met, left: &mut u64) {
         self.pump(left);
         let known = limits.iter().any(|met| matches!(met, Met::OpenFiles { .. }));
         if exit != Exit::Code(0) && !self.is_file && !known && self.spool.ends_out_of_files() {
@@ -157,7 +160,7 @@ impl Call {
         } else if self.spool.dropped {
             limits.push(Met::Output { max_bytes: self.spool.bytes_max });
         }
-        let result = CallResult {
+        self.result = Some(CallResult {
             exit,
             output_bytes: self.spool.bytes,
             output_truncated: self.spool.dropped,
@@ -165,9 +168,7 @@ impl Call {
             limits,
             started_ms: self.started_ms,
             ended_ms: now_ms(),
-        };
-        self.result = Some(result.clone());
-        result
+        });
     }
 }
 

@@ -27,6 +27,8 @@ const CALLS_MAX: usize = 128;
 /// After which a result is made to outlast a loss of power, and after which one that a caller has been told.
 const SYNC_PAUSE: Duration = Duration::from_millis(50);
 const SYNC_PAUSE_TOLD: Duration = Duration::from_secs(3);
+/// Between two tries to write results that the record did not take.
+const WRITE_PAUSE: Duration = Duration::from_secs(1);
 /// Memory for the thread that waits for the disk.
 const SYNC_STACK_BYTES: usize = 64 * 1024;
 /// The code of a call that the computer could not start.
@@ -45,6 +47,8 @@ pub(super) struct Table {
     /// Variables of every command.
     env: BTreeMap<String, String>,
     calls: HashMap<String, Call>,
+    /// When results that the record did not take are tried again.
+    write_at: Option<Instant>,
     /// Calls whose result is written but may not outlast a loss of power yet.
     unsynced: Vec<String>,
     /// When they are made to.
@@ -70,6 +74,7 @@ impl Table {
             output_left: spec.limits.outputs_bytes.saturating_sub(record::outputs_bytes(&spec.dir)),
             env: spec.env.clone(),
             calls: HashMap::new(),
+            write_at: None,
             unsynced: Vec::new(),
             sync_at: None,
             told_since: None,
@@ -309,7 +314,13 @@ impl Table {
         let paused = self.calls.values().filter_map(|call| call.screen.as_ref()?.paused_until);
         let quiet =
             self.calls.values().filter_map(|call| call.screen.as_ref().filter(|_| call.terminal.is_some())?.due());
-        insist.chain(paused).chain(quiet).chain(self.warden.due(!self.calls.is_empty())).chain(self.sync_at).min()
+        insist
+            .chain(paused)
+            .chain(quiet)
+            .chain(self.warden.due(!self.calls.is_empty()))
+            .chain(self.sync_at)
+            .chain(self.write_at)
+            .min()
     }
 
     /// Becomes readable when [`Table::look`] has something to take.
@@ -374,7 +385,7 @@ impl Table {
     pub(super) fn pump(&mut self, id: &str) {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.pump(&mut self.output_left);
-        if call.gone && call.output.is_none() && call.result.is_some() {
+        if call.gone && call.output.is_none() && call.result.is_some() && !call.unwritten {
             self.calls.remove(id);
         }
     }
@@ -386,12 +397,35 @@ impl Table {
         limits.extend(self.warden.met(call.standing, exit));
         self.told = self.warden.standing();
         let out_of_files = self.warden.out_of_files();
-        let result = call.end(exit, limits, out_of_files, &mut self.output_left);
+        call.end(exit, limits, out_of_files, &mut self.output_left);
         self.warden.ends();
-        if self.ledger.write_result(id, &result).is_ok() {
-            self.unsynced.push(id.to_owned());
-            self.untold.insert(id.to_owned());
-            self.sync_at = Some(Instant::now() + SYNC_PAUSE);
+        self.write_result(id);
+    }
+
+    /// Puts the result of a call on record. A full disk may take it later: until then it is known here. False if it did not.
+    fn write_result(&mut self, id: &str) -> bool {
+        let Some(call) = self.calls.get_mut(id) else { return true };
+        let Some(result) = &call.result else { return true };
+        call.unwritten = self.ledger.write_result(id, result).is_err();
+        if call.unwritten {
+            self.write_at = Some(Instant::now() + WRITE_PAUSE);
+            return false;
+        }
+        self.unsynced.push(id.to_owned());
+        self.untold.insert(id.to_owned());
+        self.sync_at = Some(Instant::now() + SYNC_PAUSE);
+        true
+    }
+
+    /// Tries the results again that the record did not take.
+    fn write_again(&mut self) {
+        self.write_at = None;
+        let unwritten = self.calls.iter().filter(|(_, call)| call.unwritten).map(|(id, _)| id.clone());
+        for id in unwritten.collect::<Vec<_>>() {
+            if !self.write_result(&id) {
+                return;
+            }
+            self.pump(&id);
         }
     }
 
@@ -413,6 +447,9 @@ impl Table {
     /// Makes results outlast a loss of power, beside everything else: a disk may take its time. Callers have their answers
     /// already; this is for the ones after them.
     pub(super) fn sync(&mut self) {
+        if self.write_at.is_some_and(|at| Instant::now() >= at) {
+            self.write_again();
+        }
         if self.sync_at.is_none_or(|at| Instant::now() < at) {
             return;
         }
@@ -429,6 +466,7 @@ impl Table {
 
     /// The same, waiting until it is done.
     pub(super) fn sync_and_wait(&mut self) {
+        self.write_again();
         if let Some(thread) = self.syncing.take() {
             let _ = thread.join();
         }

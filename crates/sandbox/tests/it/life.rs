@@ -92,6 +92,34 @@ fn when_the_keeper_dies_all_dies_and_nothing_is_run_again() {
 }
 
 #[test]
+fn a_result_that_its_record_does_not_take_is_told_and_written_later() {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+    let desk = Desk::new();
+    let computer = desk.open();
+    let work = shell("until [ -e go ]; do sleep 0.01; done; echo done; exit 3");
+    computer.start("work", &work).unwrap();
+    let keeper = Pid::from_raw(keeper_pid(&desk.spec.dir).unwrap());
+    // As on a full disk: the record grows no more.
+    let length = std::fs::metadata(desk.spec.dir.join("calls.jsonl")).unwrap().len();
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    let before = prlimit(keeper, Resource::Fsize, Rlimit { current: Some(length), maximum }).unwrap();
+    std::fs::write(desk.path().join("workspace/go"), "").unwrap();
+    for _ in 0..3 {
+        let result = ended(&computer, "work");
+        assert_eq!((result.exit, output(&computer, "work")), (Exit::Code(3), "done\n".to_owned()));
+    }
+    assert_eq!(recorded(&desk.spec.dir, "work").unwrap(), Recorded::Running, "it is written");
+    assert!(computer.start("other", &work).is_err(), "what cannot be put on record is not begun");
+    computer.start("work", &work).unwrap();
+    prlimit(keeper, Resource::Fsize, before).unwrap();
+    let told = ended(&computer, "work");
+    until("it is written", || recorded(&desk.spec.dir, "work").unwrap() == Recorded::Ended(told.clone()));
+    assert_eq!(ended(&computer, "work"), told);
+    assert_eq!(run(&computer, "echo more"), (Exit::Code(0), "more\n".to_owned()));
+}
+
+#[test]
 fn when_pid_1_dies_the_keeper_says_so_and_leaves() {
     let desk = Desk::new();
     let computer = desk.open();
