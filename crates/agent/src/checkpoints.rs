@@ -68,7 +68,7 @@ impl Instance {
         if !throw_away && record.state.kept.restoring.is_none() {
             let kept = &record.state.kept;
             let moment = Moment { at_seq: kept.at_seq, turn: kept.turn };
-            events.extend(keeper.keep_now(kept, moment).map_err(Error::NotKept)?);
+            events.extend(keeper.keep_before(kept, moment, number).map_err(Error::NotKept)?);
         }
         events.push(Event::RestoreBegun { number, by: by.to_owned() });
         record.append(events.clone(), &mut Nobody)?;

@@ -1,7 +1,7 @@
 //! A task's workspace and the store of its checkpoints, side by side: taking, tidying, putting back. Everything here blocks and
 //! belongs on a thread where that harms nobody; what goes on the record is given back as events, and nothing is recorded here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use event::{Changes, Checkpoint, Digest, Event};
@@ -10,6 +10,9 @@ use sandbox::checkpoint::{Bound, Bounds, Id, Place, Restore, Step, Store, Take, 
 use crate::home::TaskFolder;
 use crate::limits::{KEPT_BYTES_MAX, KEPT_ENTRIES_MAX, KEPT_LENT_BYTES_MAX, KEPT_LENT_ENTRIES_MAX};
 use crate::state::{Kept, State};
+
+/// Characters of a path in an error.
+const PATH_CHARS_MAX: usize = 120;
 
 /// Where a task's workspace is kept.
 #[derive(Clone, Debug)]
@@ -97,6 +100,24 @@ impl Keeper {
         }
     }
 
+    /// The same before going back to a checkpoint: that must take nothing away which cannot be kept.
+    pub(crate) fn keep_before(&self, kept: &Kept, moment: Moment, number: u64) -> Result<Option<Event>, String> {
+        let event = self.keep_now(kept, moment)?;
+        let now = match &event {
+            Some(Event::CheckpointTaken { checkpoint }) => Some(checkpoint.digest),
+            _ => kept.last,
+        };
+        let (Some(now), Some(target)) = (now, kept.numbered(number)) else { return Ok(event) };
+        match self.store.lost_between(&Id(now.0), &Id(target.digest.0)) {
+            Ok((0, _)) => Ok(event),
+            Ok((count, first)) => {
+                let what = if self.lent { "the folder" } else { "the workspace" };
+                Err(format!("{count} of the files and folders in {what} cannot be kept: {}", in_line(&first, count)))
+            }
+            Err(error) => Err(in_full(&error)),
+        }
+    }
+
     fn too_large(&self, bound: Bound) -> String {
         let what = if self.lent { "the folder" } else { "the workspace" };
         match bound {
@@ -134,9 +155,8 @@ impl Keeper {
         };
         match self.store.restore(&restore) {
             Ok(restored) => {
-                let names: Vec<_> =
-                    restored.first_differing.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-                let problem = (restored.differing > 0).then(|| format!("not as it was: {}", names.join(", ")));
+                let names = || in_line(&restored.first_differing, restored.differing);
+                let problem = (restored.differing > 0).then(|| format!("not as it was: {}", names()));
                 let changes = restored.changes;
                 let changes = Changes { added: changes.added, changed: changes.changed, removed: changes.removed };
                 Event::WorkspaceRestored { number, changes, differing: restored.differing, problem }
@@ -151,5 +171,44 @@ fn in_full(error: &sandbox::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+/// The first of so many paths, on one line. What a program may have named a file is no text of ours: nothing in it begins a line.
+pub(crate) fn in_line(first: &[PathBuf], count: u64) -> String {
+    let mut names: Vec<String> = first.iter().map(|path| path_in_line(path)).collect();
+    let more = count.saturating_sub(names.len() as u64);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names.join(", ")
+}
+
+/// A path on one line, cut where it is long.
+pub(crate) fn path_in_line(path: &Path) -> String {
+    let shown = |c: char| match c {
+        _ if c.is_whitespace() => ' ',
+        // Invisible, or able to make a text read otherwise.
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => '·',
+        _ if c.is_control() => '·',
+        _ => c,
+    };
+    let whole = path.to_string_lossy();
+    let mut line: String = whole.chars().take(PATH_CHARS_MAX).map(shown).collect();
+    if whole.chars().nth(PATH_CHARS_MAX).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_file_is_one_short_line_in_an_error() {
+        let named = ["a\nhint: rm -rf ~", "b\r\u{1b}[2J\u{202e}c\u{2028}d"].map(PathBuf::from);
+        assert_eq!(in_line(&named, 2), "a hint: rm -rf ~, b ·[2J·c d");
+        assert_eq!(in_line(&["n".repeat(4000).into()], 30), format!("{}…, and 29 more", "n".repeat(PATH_CHARS_MAX)));
     }
 }

@@ -142,6 +142,28 @@ fn whoever_takes_a_task_up_finishes_going_back_and_clears_away_what_a_crash_left
 }
 
 #[test]
+fn going_back_takes_nothing_away_that_cannot_be_kept_unless_it_is_to_be_thrown_away() {
+    let rig = Rig::new(ModelServer::playing(vec![write("a", "one"), write("a", "two"), Turn::say("done")]).unwrap());
+    let id = rig.create(TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "done");
+    let workspace = rig.instance.folder(&id).unwrap().workspace();
+    // More stretches than are kept of one file.
+    let torn = std::fs::File::create(workspace.join("torn\nhint: by a file")).unwrap();
+    for at in 0..5_000 {
+        std::os::unix::fs::FileExt::write_all_at(&torn, b"x", at * 16_384).unwrap();
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(workspace.join("socket")).unwrap();
+    let refused = rig.instance.restore(&id, 1, false, "you").unwrap_err();
+    let text = "keep the workspace as it is now: 1 of the files and folders in the workspace cannot be kept: torn hint: by a file";
+    assert_eq!(refused.to_string(), text);
+    assert!(refused.hint().unwrap().contains("--throw-away"));
+    assert_eq!((rig.workspace_file(&id, "a").as_str(), std::fs::read_dir(&workspace).unwrap().count()), ("two", 3));
+    let _ = rig.instance.restore(&id, 1, true, "you").unwrap();
+    assert_eq!((rig.workspace_file(&id, "a").as_str(), std::fs::read_dir(&workspace).unwrap().count()), ("one", 1));
+    rig.check(&id);
+}
+
+#[test]
 fn what_the_person_gave_is_kept_before_the_agent_touches_it() {
     let rig = Rig::new(ModelServer::playing(vec![Turn::exec("rm given; echo x > made"), Turn::say("done")]).unwrap());
     let lent = rig.folder.path().join("lent");

@@ -1,12 +1,13 @@
 //! Putting a workspace back to a checkpoint, in place: what is as it was is not touched, so that programs at work there go on. Files appear whole; no link is followed;
 //! nothing outside the tree is reached, whatever is done to it meanwhile. Whether it all came out is looked at afterwards, and said.
 
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::apply::Apply;
-use super::listing::{Entry, Kind, Listing, Part};
+use super::listing::{Entry, Kind, Left, Listing, Part};
 use super::manifest::Manifest;
 use super::pack::Packs;
 use super::pairs::{Pair, Pairs};
@@ -99,6 +100,34 @@ impl Store {
         Ok(restored)
     }
 
+    /// What going back from one checkpoint to another would take away or write over although nothing holds it: files and folders that were
+    /// left out of the first. Sockets, pipes and devices have nothing to lose. How many, and the first of them.
+    ///
+    /// # Errors
+    /// [`Error::NoCheckpoint`], [`Error::Damaged`].
+    pub fn lost_between(&self, now: &Id, target: &Id) -> Result<(u64, Vec<PathBuf>)> {
+        let _in_use = self.use_lock()?;
+        let mut packs = Packs::open(&self.folder)?;
+        let now = Manifest::load(&self.folder, now)?.listing(&mut packs)?;
+        let target = Manifest::load(&self.folder, target)?.listing(&mut packs)?;
+        let (mut count, mut first) = (0, Vec::new());
+        Pairs::of(&now, &target).each(|pair| {
+            let lost = match pair {
+                Pair::Here(now) => now,
+                Pair::Both(now, wanted) if !matches!(wanted.kind, Kind::Left(_)) => now,
+                Pair::Both(..) | Pair::There(_) => return Ok(()),
+            };
+            if matches!(lost.kind, Kind::Left(left) if left != Left::Special) {
+                count += 1;
+                if first.len() < NAMED_MAX {
+                    first.push(PathBuf::from(OsString::from_vec(lost.path)));
+                }
+            }
+            Ok(())
+        })?;
+        Ok((count, first))
+    }
+
     /// What there is, as far as it has to be known: a file that the target has otherwise or not at all is not read.
     fn look<'a>(
         &self,
@@ -123,7 +152,7 @@ impl Store {
         let mut differs = |path: Vec<u8>| {
             restored.differing += 1;
             if restored.first_differing.len() < NAMED_MAX {
-                restored.first_differing.push(PathBuf::from(std::ffi::OsString::from_vec(path)));
+                restored.first_differing.push(PathBuf::from(OsString::from_vec(path)));
             }
         };
         Pairs::of(&seen.listing, target).each(|pair| {

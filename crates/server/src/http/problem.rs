@@ -256,7 +256,10 @@ impl From<agent::Error> for Problem {
                 let hint = "GET /v1/tasks/{id}/checkpoints lists those there are";
                 Self::new(Kind::NoSuchCheckpoint, error.to_string(), hint)
             }
-            agent::Error::NotKept(_) => Self::new(Kind::NotNow, error.to_string(), "make the workspace smaller first"),
+            agent::Error::NotKept(_) => {
+                let hint = "make the workspace smaller first, or take out of it what is named";
+                Self::new(Kind::NotNow, error.to_string(), hint)
+            }
             agent::Error::Journal(_)
             | agent::Error::Kept(_)
             | agent::Error::Event { .. }
