@@ -65,7 +65,8 @@ impl Instance {
         find(&record.state.kept, id, number)?;
         let keeper = Keeper::of(&folder, &record.state);
         let mut events = Vec::new();
-        if !throw_away && record.state.kept.restoring.is_none() {
+        // Also where one before was not finished: somebody may have worked there since.
+        if !throw_away {
             let kept = &record.state.kept;
             let moment = Moment { at_seq: kept.at_seq, turn: kept.turn };
             events.extend(keeper.keep_before(kept, moment, number).map_err(Error::NotKept)?);

@@ -137,14 +137,8 @@ impl Keeper {
 
     /// Sets the workspace back; the event says what came of it.
     pub(crate) fn restore(&self, kept: &Kept, number: u64) -> Event {
-        let nothing = |problem: String| Event::WorkspaceRestored {
-            number,
-            changes: Changes::default(),
-            differing: 0,
-            problem: Some(problem),
-        };
         let Some(checkpoint) = kept.numbered(number) else {
-            return nothing(format!("checkpoint {number} is not kept any more"));
+            return not_restored(number, format!("checkpoint {number} is not kept any more"));
         };
         let restore = Restore {
             checkpoint: Id(checkpoint.digest.0),
@@ -161,9 +155,14 @@ impl Keeper {
                 let changes = Changes { added: changes.added, changed: changes.changed, removed: changes.removed };
                 Event::WorkspaceRestored { number, changes, differing: restored.differing, problem }
             }
-            Err(error) => nothing(in_full(&error)),
+            Err(error) => not_restored(number, in_full(&error)),
         }
     }
+}
+
+/// That nothing was done, and why.
+pub(crate) fn not_restored(number: u64, problem: String) -> Event {
+    Event::WorkspaceRestored { number, changes: Changes::default(), differing: 0, problem: Some(problem) }
 }
 
 /// The error, and what the system said.

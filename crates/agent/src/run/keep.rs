@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::Run;
 use crate::Error;
 use crate::faults::Place;
-use crate::keeping::{Keeper, Look, Moment};
+use crate::keeping::{Keeper, Look, Moment, not_restored};
 use crate::limits::{CHECKPOINTS_BYTES_AT_END_MAX, CHECKPOINTS_BYTES_MAX, KEEP_WAIT_MS, KEPT_AGAIN_TURNS};
 use crate::retention::let_go;
 
@@ -208,18 +208,28 @@ impl Run<'_> {
     pub(super) async fn keep_from_before(&mut self) -> Result<(), Error> {
         let kept = self.record.state.kept.clone();
         let (keeper, keep) = (self.keeping.keeper.clone(), self.kept_digests());
-        let done = tokio::task::spawn_blocking(move || {
+        let before = tokio::task::spawn_blocking(move || {
             keeper.tidy(&keep);
-            kept.restoring.map(|number| keeper.restore(&kept, number))
+            let number = kept.restoring?;
+            // Somebody may have worked there since: it is kept like what was there when it began.
+            let moment = Moment { at_seq: kept.at_seq, turn: kept.turn };
+            Some((number, keeper.keep_before(&kept, moment, number)))
         });
-        match done.await {
-            Ok(Some(event)) => {
-                self.append(vec![event])?;
-                self.keeping.shelf.lock().unwrap_or_else(PoisonError::into_inner).last = self.record.state.kept.last;
-                Ok(())
+        let Ok(Some((number, before))) = before.await else { return Ok(()) };
+        let restored = match before {
+            Ok(taken) => {
+                self.append(taken.into_iter().collect())?;
+                self.record.sync_handle().sync().map_err(Error::Journal)?;
+                let (keeper, kept) = (self.keeping.keeper.clone(), self.record.state.kept.clone());
+                let restored = tokio::task::spawn_blocking(move || keeper.restore(&kept, number));
+                let Ok(restored) = restored.await else { return Ok(()) };
+                restored
             }
-            Ok(None) | Err(_) => Ok(()),
-        }
+            Err(reason) => not_restored(number, format!("it was begun and left, and is not finished: {reason}")),
+        };
+        self.append(vec![restored])?;
+        self.keeping.shelf.lock().unwrap_or_else(PoisonError::into_inner).last = self.record.state.kept.last;
+        Ok(())
     }
 }
 

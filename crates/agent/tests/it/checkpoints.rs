@@ -4,7 +4,7 @@ use std::path::Path;
 
 use agent::{Command, Error, NoFaults, Side, Start};
 use event::{Checkpoint, Event, TaskId, TaskOptions};
-use sandbox::checkpoint::{Bounds, Compression, Id, Store, Take};
+use sandbox::checkpoint::{Bounds, Compression, Id, Store, Take, Taken};
 use serde_json::json;
 use testkit::{ModelServer, Turn};
 
@@ -26,6 +26,14 @@ fn file_at(rig: &Rig, id: &TaskId, number: u64, path: &str) -> Option<String> {
 
 fn body(rig: &Rig, request: usize) -> String {
     String::from_utf8(rig.server.seen()[request].body.clone()).unwrap()
+}
+
+/// Makes a file of more stretches than are kept of one.
+fn tear(path: &Path) {
+    let torn = std::fs::File::create(path).unwrap();
+    for at in 0..5_000 {
+        std::os::unix::fs::FileExt::write_all_at(&torn, b"x", at * 16_384).unwrap();
+    }
 }
 
 /// The store as another process sees it.
@@ -111,33 +119,66 @@ fn the_person_goes_back_and_forth_and_the_agent_is_told_once() {
     rig.check(&id);
 }
 
+/// A process died between its word that it goes back and the end of it.
+fn leave_begun(rig: &Rig, id: &TaskId, number: u64) -> journal::Writer {
+    let begun = Event::RestoreBegun { number, by: "you".to_owned() };
+    let mut writer = journal::Writer::open(rig.instance.folder(id).unwrap().root()).unwrap();
+    let time_ms = rig.instance.events(id).unwrap().last().unwrap().time_ms;
+    writer.append(&[journal::Draft::new(time_ms, begun.kind(), event::canonical(&begun))]).unwrap();
+    writer
+}
+
 #[test]
 fn whoever_takes_a_task_up_finishes_going_back_and_clears_away_what_a_crash_left() {
     let rig = Rig::new(ModelServer::playing(vec![write("a", "one"), write("a", "two"), Turn::say("done")]).unwrap());
     let id = rig.create(TaskOptions::default());
     assert_eq!(rig.run(&id).state, "done");
     let folder = rig.instance.folder(&id).unwrap();
-    // A process died between its word that it goes back and the end of it, having undone half.
-    let begun = Event::RestoreBegun { number: 1, by: "you".to_owned() };
-    let mut writer = journal::Writer::open(folder.root()).unwrap();
-    let time_ms = rig.instance.events(&id).unwrap().last().unwrap().time_ms;
-    writer.append(&[journal::Draft::new(time_ms, begun.kind(), event::canonical(&begun))]).unwrap();
+    let writer = leave_begun(&rig, &id, 1);
     assert!(matches!(rig.instance.restore(&id, 2, false, "you"), Err(Error::Held { .. })));
     drop(writer);
+    // Half undone, or made by hand since: nobody can know.
     std::fs::write(folder.workspace().join("half"), "of it").unwrap();
     // And another one after a checkpoint was made and before it was on record.
     let take = Take {
-        tree: &folder.workspace(),
+        tree: rig.folder.path(),
         last: None,
         bounds: Bounds::default(),
         stop: &std::sync::atomic::AtomicBool::new(false),
     };
-    let _ = store(&rig, &id).take(&take, &mut |_| {}).unwrap();
+    let Taken::New(debris) = store(&rig, &id).take(&take, &mut |_| {}).unwrap() else { panic!("nothing was taken") };
     assert_eq!(store(&rig, &id).ids().unwrap().len(), 3);
     rig.tell(&id, Command::Message { text: "go on".to_owned() });
     assert_eq!(rig.resume(&id).state, "done");
     assert_eq!((rig.workspace_file(&id, "a"), rig.workspace_file(&id, "half")), ("one".to_owned(), String::new()));
-    assert_eq!(store(&rig, &id).ids().unwrap().len(), 2);
+    let there = store(&rig, &id).ids().unwrap();
+    assert!(there.len() == 3 && !there.contains(&debris.id));
+    assert_eq!(file_at(&rig, &id, 3, "half").as_deref(), Some("of it"), "it can be had again");
+    rig.check(&id);
+    // The person themself goes on from there, to another one.
+    drop(leave_begun(&rig, &id, 2));
+    std::fs::write(folder.workspace().join("since"), "by hand").unwrap();
+    let events = rig.instance.restore(&id, 1, false, "you").unwrap();
+    let kinds: Vec<_> = events.iter().map(Event::kind).collect();
+    assert_eq!(kinds, ["checkpoint_taken", "restore_begun", "workspace_restored"]);
+    assert_eq!(file_at(&rig, &id, 4, "since").as_deref(), Some("by hand"));
+    rig.check(&id);
+}
+
+#[test]
+fn going_back_that_was_left_is_not_finished_over_what_cannot_be_kept() {
+    let rig = Rig::new(ModelServer::playing(vec![write("a", "one"), write("a", "two"), Turn::say("done")]).unwrap());
+    let id = rig.create(TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "done");
+    drop(leave_begun(&rig, &id, 1));
+    let torn = rig.instance.folder(&id).unwrap().workspace().join("torn");
+    tear(&torn);
+    rig.tell(&id, Command::Message { text: "go on".to_owned() });
+    assert_eq!(rig.resume(&id).state, "done");
+    assert!(torn.exists() && rig.workspace_file(&id, "a") == "two");
+    let problem = |event| if let Event::WorkspaceRestored { problem, .. } = event { problem } else { None };
+    let said = rig.events(&id).into_iter().find_map(problem).unwrap();
+    assert!(said.contains("not finished: 1 of the files and folders") && said.ends_with(": torn"), "{said}");
     rig.check(&id);
 }
 
@@ -147,11 +188,7 @@ fn going_back_takes_nothing_away_that_cannot_be_kept_unless_it_is_to_be_thrown_a
     let id = rig.create(TaskOptions::default());
     assert_eq!(rig.run(&id).state, "done");
     let workspace = rig.instance.folder(&id).unwrap().workspace();
-    // More stretches than are kept of one file.
-    let torn = std::fs::File::create(workspace.join("torn\nhint: by a file")).unwrap();
-    for at in 0..5_000 {
-        std::os::unix::fs::FileExt::write_all_at(&torn, b"x", at * 16_384).unwrap();
-    }
+    tear(&workspace.join("torn\nhint: by a file"));
     let _socket = std::os::unix::net::UnixListener::bind(workspace.join("socket")).unwrap();
     let refused = rig.instance.restore(&id, 1, false, "you").unwrap_err();
     let text = "keep the workspace as it is now: 1 of the files and folders in the workspace cannot be kept: torn hint: by a file";

@@ -48,6 +48,12 @@ pub(crate) fn list(id: &str, json: bool, screen: Screen) -> Outcome {
             words::size(checkpoint.stored_bytes),
         ));
     }
+    if let Some(number) = kept.restoring {
+        let text = format!(
+            "Going back to checkpoint {number} was begun and not finished: the next resume does it, and keeps before what is there now."
+        );
+        screen.say(&screen.paint(Look::Warn, &text));
+    }
     if let Some(reason) = &kept.missed {
         let text = format!("The latest state is not kept: {}", clean::line(reason, PATH_CHARS));
         screen.say(&screen.paint(Look::Warn, &text));
