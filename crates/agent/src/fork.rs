@@ -10,6 +10,7 @@ use sandbox::checkpoint::{Id, Place, Restore, Store};
 use crate::checkpoints::find;
 use crate::home::TaskFolder;
 use crate::instance::make_folder;
+use crate::keeping::path_in_line;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::record::{decode, draft};
 use crate::state::State;
@@ -78,8 +79,8 @@ impl Instance {
         };
         let restored = ours.restore(&restore).map_err(Error::Kept)?;
         if let Some(path) = restored.first_differing.first() {
-            let text = format!("{} of its files cannot be made here, {} first", restored.differing, path.display());
-            return Err(Error::Invalid(text));
+            let (count, path) = (restored.differing, path_in_line(path));
+            return Err(Error::Invalid(format!("{count} of its files cannot be made here, {path} first")));
         }
         // The history names them.
         let known = |call: &str| call.parse().is_ok_and(|effect: EffectId| effect.0 < past.next_effect);

@@ -63,6 +63,18 @@ fn a_fork_goes_on_from_the_same_words_and_files_and_neither_touches_the_other() 
 }
 
 #[test]
+fn a_fork_begins_without_the_sockets_and_pipes_of_the_other_task() {
+    let first = vec![Turn::exec("mkfifo /workspace/pipe; echo -n one > a"), Turn::say("done")];
+    let rig = Rig::new(ModelServer::playing(first).unwrap());
+    let id = rig.create(TaskOptions::default());
+    assert_eq!(rig.run(&id).state, "done");
+    let new = rig.instance.fork(&id, &fork(1, None)).unwrap();
+    assert_eq!(rig.workspace_file(&new, "a"), "one");
+    let workspace = |id| rig.instance.folder(id).unwrap().workspace();
+    assert!(workspace(&id).join("pipe").exists() && !workspace(&new).join("pipe").exists());
+}
+
+#[test]
 fn a_fork_of_a_fork_holds_and_a_task_at_work_can_be_forked() {
     let (mut rig, id, _first) = forked(vec![write("a", "four"), write("a", "five"), Turn::say("second")]);
     let second = rig.instance.fork(&id, &fork(2, None)).unwrap();

@@ -41,7 +41,7 @@ pub struct Restore<'a> {
 pub enum Place {
     /// Where it was taken: owners and access lists too.
     Same,
-    /// Elsewhere, for somebody else: everything belongs to the owner of the top.
+    /// Elsewhere, for somebody else: everything belongs to the owner of the top, and what was left out is not looked for.
     Other,
 }
 
@@ -72,8 +72,10 @@ impl Store {
         let mut packs = Packs::open(&self.folder)?;
         let mut target = Manifest::load(&self.folder, &restore.checkpoint)?.listing(&mut packs)?;
         check(&target, &packs)?;
+        // Known for the next time only where what stands there is, entry by entry, what the checkpoint lists.
+        let mut whole = true;
         if restore.place == Place::Other {
-            target = portable(&target)?;
+            (target, whole) = portable(&target)?;
         }
         let last = restore.last.and_then(|id| Manifest::load(&self.folder, &id).ok()?.listing(&mut packs).ok());
         let remembered = Remembered::load(&self.folder).filter(|known| Some(known.checkpoint) == restore.last);
@@ -96,7 +98,10 @@ impl Store {
             listing: Some(known),
             rows: now.as_ref().map_or(&[], |now| &now.rows),
         })?;
-        self.compare(restore.checkpoint, seen, &target, &mut restored)?;
+        let as_wanted = compare(seen, &target, &mut restored)?;
+        if whole && let Some(seen) = as_wanted {
+            Remembered { checkpoint: restore.checkpoint, tree: seen.tree, rows: seen.rows }.save(&self.folder)?;
+        }
         Ok(restored)
     }
 
@@ -142,32 +147,29 @@ impl Store {
             Look::Stopped => Err(stopped()),
         }
     }
+}
 
-    /// Says what did not come out; where all did, the tree is known for the next time.
-    fn compare(&self, id: Id, seen: Option<Scanned>, target: &Listing, restored: &mut Restored) -> Result<()> {
-        let Some(seen) = seen else {
-            restored.differing += 1;
-            return Ok(());
-        };
-        let mut differs = |path: Vec<u8>| {
-            restored.differing += 1;
-            if restored.first_differing.len() < NAMED_MAX {
-                restored.first_differing.push(PathBuf::from(OsString::from_vec(path)));
-            }
-        };
-        Pairs::of(&seen.listing, target).each(|pair| {
-            match pair {
-                Pair::Here(entry) | Pair::There(entry) => differs(entry.path),
-                Pair::Both(here, there) if !here.is_as(&there) => differs(there.path),
-                Pair::Both(..) => {}
-            }
-            Ok(())
-        })?;
-        if restored.differing == 0 {
-            Remembered { checkpoint: id, tree: seen.tree, rows: seen.rows }.save(&self.folder)?;
+/// Says what did not come out; where all did, gives what was seen back.
+fn compare(seen: Option<Scanned>, target: &Listing, restored: &mut Restored) -> Result<Option<Scanned>> {
+    let Some(seen) = seen else {
+        restored.differing += 1;
+        return Ok(None);
+    };
+    let mut differs = |path: Vec<u8>| {
+        restored.differing += 1;
+        if restored.first_differing.len() < NAMED_MAX {
+            restored.first_differing.push(PathBuf::from(OsString::from_vec(path)));
+        }
+    };
+    Pairs::of(&seen.listing, target).each(|pair| {
+        match pair {
+            Pair::Here(entry) | Pair::There(entry) => differs(entry.path),
+            Pair::Both(here, there) if !here.is_as(&there) => differs(there.path),
+            Pair::Both(..) => {}
         }
         Ok(())
-    }
+    })?;
+    Ok((restored.differing == 0).then_some(seen))
 }
 
 pub(super) fn stopped() -> Error {
@@ -189,11 +191,16 @@ fn check(listing: &Listing, packs: &Packs) -> Result<()> {
     Ok(())
 }
 
-fn portable(listing: &Listing) -> Result<Listing> {
-    let mut out = Listing::default();
+/// What of a listing can be had elsewhere, and whether that is all of it: what was left out is nowhere but where it was.
+fn portable(listing: &Listing) -> Result<(Listing, bool)> {
+    let (mut out, mut whole) = (Listing::default(), true);
     for entry in listing.entries() {
         let entry = entry.map_err(garbled)?;
+        if matches!(entry.kind, Kind::Left(_)) {
+            whole = false;
+            continue;
+        }
         out.push(&Entry { owner: None, attributes: attributes::portable(&entry.attributes), ..entry });
     }
-    Ok(out)
+    Ok((out, whole))
 }

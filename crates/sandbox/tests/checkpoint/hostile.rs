@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use sandbox::checkpoint::{Bound, Bounds, Id, Side, Take, Taken};
+use sandbox::checkpoint::{Bound, Bounds, Id, Place, Restore, Side, Store, Take, Taken};
 
 use super::tree::{self, assert_same};
 use super::{GO_ON, Shelf};
@@ -112,6 +112,32 @@ fn what_cannot_be_kept_is_left_alone_and_said() {
     // And what has gone of them cannot be had again.
     fs::remove_file(shelf.at("pipe")).unwrap();
     assert_eq!(shelf.restore(taken.id).first_differing, [PathBuf::from("pipe")]);
+}
+
+#[test]
+fn elsewhere_a_checkpoint_is_put_without_what_it_could_not_keep() {
+    let mut shelf = Shelf::new();
+    for name in ["a", "m", "z"] {
+        fs::write(shelf.at(name), name).unwrap();
+    }
+    tree::fifo(&shelf.at("b"));
+    let _socket = std::os::unix::net::UnixListener::bind(shelf.at("n")).unwrap();
+    let checkpoint = shelf.take().id;
+    let (other, elsewhere) = (Store::at(shelf.path().join("other")), shelf.path().join("elsewhere"));
+    fs::create_dir(&elsewhere).unwrap();
+    shelf.store.give(&checkpoint, &other).unwrap();
+    let restore = Restore { checkpoint, tree: &elsewhere, last: None, place: Place::Other, stop: &GO_ON };
+    let restored = other.restore(&restore).unwrap();
+    assert_eq!((restored.differing, restored.first_differing), (0, vec![]));
+    let mut names: Vec<_> = fs::read_dir(&elsewhere).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["a", "m", "z"]);
+    // What is taken there next leans on the first one and is whole.
+    fs::write(elsewhere.join("z"), "Z").unwrap();
+    let take = Take { tree: &elsewhere, last: Some(checkpoint), bounds: Bounds::default(), stop: &GO_ON };
+    let Taken::New(next) = other.take(&take, &mut |_| {}).unwrap() else { panic!("nothing new was taken") };
+    assert_eq!((next.changes.added, next.changes.changed, next.changes.removed), (0, 1, 2));
+    assert_eq!(next.counts.left_out, 0);
 }
 
 #[test]
