@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use event::{Changes, Checkpoint, Digest, Event};
-use sandbox::checkpoint::{Bound, Bounds, Id, Place, Restore, Step, Store, Take, Taken};
+use sandbox::checkpoint::{Bound, Bounds, Id, Place, Restore, Step, Store, Swept, Take, Taken};
 
 use crate::home::TaskFolder;
 use crate::limits::{KEPT_BYTES_MAX, KEPT_ENTRIES_MAX, KEPT_LENT_BYTES_MAX, KEPT_LENT_ENTRIES_MAX};
@@ -127,11 +127,19 @@ impl Keeper {
     }
 
     /// Takes away what the record does not name: what was let go, and what crashes left. Costs next to nothing where there is nothing.
-    pub(crate) fn tidy(&self, keep: &[Digest]) {
+    /// Whether it came to that: not while somebody reads the store, and not where the disk or a damaged checkpoint is in the way.
+    pub(crate) fn tidy(&self, keep: &[Digest]) -> bool {
         let keep: Vec<Id> = keep.iter().map(|digest| Id(digest.0)).collect();
-        let needed = self.store.ids().is_ok_and(|there| there.iter().any(|id| !keep.contains(id)));
-        if needed && let Err(error) = self.store.sweep(&keep) {
-            tracing::warn!(%error, "checkpoints that are not needed stay where they are");
+        let swept = self.store.ids().and_then(|there| {
+            let needed = there.iter().any(|id| !keep.contains(id));
+            if needed { self.store.sweep(&keep) } else { Ok(Some(Swept::default())) }
+        });
+        match swept {
+            Ok(swept) => swept.is_some(),
+            Err(error) => {
+                tracing::warn!(error = in_full(&error), "checkpoints that are not needed stay where they are");
+                false
+            }
         }
     }
 

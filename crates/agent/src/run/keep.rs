@@ -29,6 +29,8 @@ pub(crate) struct Keeping {
     not_before: u64,
     /// Bytes of the store, as of the last checkpoint.
     store_bytes: u64,
+    /// Whether what was let go last has also gone: where it has not, letting more go gives no room either.
+    gone: Arc<AtomicBool>,
     /// In order; at most two, since a tool call lies between any two of them.
     line: VecDeque<Taking>,
     /// Held while one is taken or some are cleared away.
@@ -58,6 +60,7 @@ impl Keeping {
             looked: 0,
             not_before: 0,
             store_bytes: 0,
+            gone: Arc::new(AtomicBool::new(true)),
             line: VecDeque::new(),
             shelf: Arc::new(Mutex::new(Shelf { last, taken: Vec::new() })),
             recorded: 0,
@@ -148,9 +151,13 @@ impl Run<'_> {
 
     /// Lets older ones go where there are too many or they take too much room, one step of it.
     fn let_go(&mut self, bytes_max: u64) -> Result<(), Error> {
-        let room = self.keeping.store_bytes <= bytes_max;
+        let gone = self.keeping.gone.load(Ordering::Relaxed);
+        let room = self.keeping.store_bytes <= bytes_max || !gone;
         let numbers = let_go(&self.record.state.kept.checkpoints, room);
         if numbers.is_empty() {
+            if !gone {
+                drop(self.tidy());
+            }
             return Ok(());
         }
         // On record first: what is let go and still there is debris, and never the other way round.
@@ -159,18 +166,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Takes away what the record does not name. Bytes of the store afterwards.
-    fn tidy(&mut self) -> JoinHandle<u64> {
+    /// Takes away what the record does not name. Bytes of the store afterwards, if it came to that.
+    fn tidy(&mut self) -> JoinHandle<Option<u64>> {
         let (keeper, shelf) = (self.keeping.keeper.clone(), Arc::clone(&self.keeping.shelf));
         let mut keep = self.kept_digests();
         let recorded = std::mem::take(&mut self.keeping.recorded);
+        let gone = Arc::clone(&self.keeping.gone);
         tokio::task::spawn_blocking(move || {
             let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
             // Those that were on record are in `keep`, or were let go; the others came since.
             shelf.taken.drain(..recorded);
             keep.extend(&shelf.taken);
-            keeper.tidy(&keep);
-            keeper.store.bytes().unwrap_or(0)
+            let tidied = keeper.tidy(&keep);
+            gone.store(tidied, Ordering::Relaxed);
+            tidied.then(|| keeper.store.bytes().unwrap_or(0))
         })
     }
 
@@ -195,7 +204,8 @@ impl Run<'_> {
     pub(super) async fn keep_at_end(&mut self) -> Result<(), Error> {
         self.keep_all().await?;
         loop {
-            self.keeping.store_bytes = self.tidy().await.unwrap_or(0);
+            let Some(bytes) = self.tidy().await.unwrap_or(None) else { return Ok(()) };
+            self.keeping.store_bytes = bytes;
             let room = self.keeping.store_bytes <= CHECKPOINTS_BYTES_AT_END_MAX;
             if room || self.record.state.kept.checkpoints.len() <= 1 {
                 return Ok(());

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use agent::{Command, Error, NoFaults, Side, Start};
+use agent::{Command, Error, NoFaults, Patience, Side, Start};
 use event::{Checkpoint, Event, TaskId, TaskOptions};
 use sandbox::checkpoint::{Bounds, Compression, Id, Store, Take, Taken};
 use serde_json::json;
 use testkit::{ModelServer, Turn};
 
-use crate::rig::{DieAt, Rig};
+use crate::rig::{DieAt, Rig, Seen};
 
 fn write(path: &str, content: &str) -> Turn {
     Turn::call("file_write", &json!({ "path": path, "content": content }))
@@ -271,6 +271,31 @@ fn of_many_checkpoints_older_ones_are_let_go_and_take_no_room() {
     assert_eq!(there, named);
     assert_eq!(file_at(&rig, &id, 1, "a").as_deref(), Some("0"));
     assert_eq!(file_at(&rig, &id, 66, "a").as_deref(), Some("65"));
+    rig.check(&id);
+}
+
+#[test]
+fn no_further_checkpoint_is_let_go_while_what_was_let_go_cannot_be_cleared_away() {
+    let turns: Vec<Turn> = (0..6).map(|number| write("a", &number.to_string())).chain([Turn::say("done")]).collect();
+    let rig = Rig::new(ModelServer::playing(turns).unwrap());
+    let id = rig.create(TaskOptions::default());
+    let mut read = None;
+    let summary = rig.go_saying(&id, Start::Fresh, Patience::Leave, |seen| {
+        if matches!(seen, Seen::Event(Event::CheckpointTaken { checkpoint }) if checkpoint.number == 1) {
+            let store = store(&rig, &id);
+            // Its store is over its bytes from here on, and somebody reads in it.
+            std::fs::File::create(store.folder().join("large")).unwrap().set_len(5 << 30).unwrap();
+            let lock = std::fs::File::open(store.folder().join("in-use")).unwrap();
+            lock.lock_shared().unwrap();
+            read = Some(lock);
+        }
+        None
+    });
+    assert_eq!(summary.state, "done");
+    assert!(read.is_some());
+    let left: Vec<u64> =
+        rig.instance.kept(&id).unwrap().checkpoints.iter().map(|kept| kept.checkpoint.number).collect();
+    assert_eq!(left, [2, 3, 4, 5, 6]);
     rig.check(&id);
 }
 
