@@ -35,8 +35,8 @@ pub(crate) struct Keeping {
     line: VecDeque<Taking>,
     /// Held while one is taken or some are cleared away.
     shelf: Arc<Mutex<Shelf>>,
-    /// How many of those on the shelf are on record.
-    recorded: usize,
+    /// Never held for long.
+    named: Arc<Mutex<Named>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -45,6 +45,27 @@ pub(crate) struct Keeping {
 struct Shelf {
     last: Option<Digest>,
     taken: Vec<Digest>,
+}
+
+/// What the record has by now.
+#[derive(Default)]
+struct Named {
+    kept: Vec<Digest>,
+    /// Those recorded since the last look: they still lie on the shelf.
+    recorded: Vec<Digest>,
+}
+
+impl Named {
+    /// What a tidying must leave: what is kept and what is still to be recorded. Of the moment when it begins, not of the one when it
+    /// was asked for: of two, either may come first.
+    fn needed(&mut self, shelf: &mut Shelf) -> Vec<Digest> {
+        for digest in self.recorded.drain(..) {
+            if let Some(at) = shelf.taken.iter().position(|taken| *taken == digest) {
+                shelf.taken.remove(at);
+            }
+        }
+        self.kept.iter().chain(&shelf.taken).copied().collect()
+    }
 }
 
 struct Taking {
@@ -63,7 +84,7 @@ impl Keeping {
             gone: Arc::new(AtomicBool::new(true)),
             line: VecDeque::new(),
             shelf: Arc::new(Mutex::new(Shelf { last, taken: Vec::new() })),
-            recorded: 0,
+            named: Arc::default(),
             stop: Arc::default(),
         }
     }
@@ -133,7 +154,6 @@ impl Run<'_> {
             Look::Taken { mut checkpoint, store_bytes } => {
                 checkpoint.number = kept.numbered + 1;
                 self.keeping.store_bytes = store_bytes;
-                self.keeping.recorded += 1;
                 Some(Event::CheckpointTaken { checkpoint })
             }
             Look::TooLarge(reason) => {
@@ -144,7 +164,9 @@ impl Run<'_> {
             Look::Same | Look::Stopped => None,
         };
         let Some(event) = event else { return Ok(()) };
+        let recorded = if let Event::CheckpointTaken { checkpoint } = &event { Some(checkpoint.digest) } else { None };
         self.append(vec![event])?;
+        self.name(recorded);
         self.crash_at(Place::Kept)?;
         self.let_go(CHECKPOINTS_BYTES_MAX)
     }
@@ -169,18 +191,23 @@ impl Run<'_> {
     /// Takes away what the record does not name. Bytes of the store afterwards, if it came to that.
     fn tidy(&mut self) -> JoinHandle<Option<u64>> {
         let (keeper, shelf) = (self.keeping.keeper.clone(), Arc::clone(&self.keeping.shelf));
-        let mut keep = self.kept_digests();
-        let recorded = std::mem::take(&mut self.keeping.recorded);
-        let gone = Arc::clone(&self.keeping.gone);
+        let (named, gone) = (Arc::clone(&self.keeping.named), Arc::clone(&self.keeping.gone));
+        self.name(None);
         tokio::task::spawn_blocking(move || {
             let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-            // Those that were on record are in `keep`, or were let go; the others came since.
-            shelf.taken.drain(..recorded);
-            keep.extend(&shelf.taken);
+            let keep = named.lock().unwrap_or_else(PoisonError::into_inner).needed(&mut shelf);
             let tidied = keeper.tidy(&keep);
             gone.store(tidied, Ordering::Relaxed);
             tidied.then(|| keeper.store.bytes().unwrap_or(0))
         })
+    }
+
+    /// Says what the record has by now, to whoever tidies.
+    fn name(&mut self, recorded: Option<Digest>) {
+        let kept = self.kept_digests();
+        let mut named = self.keeping.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.kept = kept;
+        named.recorded.extend(recorded);
     }
 
     fn kept_digests(&self) -> Vec<Digest> {
@@ -274,5 +301,30 @@ struct Opens(Unread);
 impl Drop for Opens {
     fn drop(&mut self) {
         self.0.open();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_tidyings_either_comes_first_and_both_leave_what_is_on_record() {
+        let [first, second, third] = [1_u8, 2, 3].map(|number| Digest([number; 32]));
+        let mut shelf = Shelf { last: Some(first), taken: vec![first] };
+        let mut named = Named { kept: vec![first], recorded: vec![first] };
+        // One tidying was asked for. Before it begins, another checkpoint comes on record, and a third is taken.
+        shelf.taken.extend([second, third]);
+        (named.kept, named.recorded) = (vec![first, second], vec![first, second]);
+        for _ in 0..2 {
+            assert_eq!(named.needed(&mut shelf), [first, second, third]);
+        }
+        assert_eq!(shelf.taken, [third]);
+        // Let go, it is not needed any more; taken once more and not yet recorded, it is.
+        named.kept = vec![second];
+        assert_eq!(named.needed(&mut shelf), [second, third]);
+        shelf.taken = vec![first, first];
+        named.recorded = vec![first];
+        assert_eq!(named.needed(&mut shelf), [second, first]);
     }
 }
