@@ -5,9 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use event::TaskId;
 
-use crate::Instance;
 use crate::delete::GONE;
 use crate::instance::UNMADE;
+use crate::{Error, Instance};
 
 /// A folder that was being made or removed is left to whoever was at it for this long.
 const HALF_DONE: Duration = Duration::from_hours(24);
@@ -46,11 +46,19 @@ impl Instance {
         store.has_drafts() && !self.is_held(id).unwrap_or(true)
     }
 
-    /// Clears the store of checkpoints of every task that nobody has in hand of what its record does not name. How many had such.
-    /// Reads every record: [`Instance::clear_left`] only does it where a look tells.
-    pub fn tidy_all_checkpoints(&self) -> usize {
-        let ids = self.ids().unwrap_or_default();
-        ids.iter().filter(|id| self.tidy_checkpoints(id).unwrap_or(false)).count()
+    /// Clears the store of checkpoints of every task that nobody has in hand of what its record does not name. How many had such, and
+    /// where it could not be done. Reads every record: [`Instance::clear_left`] only does it where a look tells.
+    pub fn tidy_all_checkpoints(&self) -> (usize, Vec<(TaskId, Error)>) {
+        let (mut tidied, mut failed) = (0, Vec::new());
+        for id in self.ids().unwrap_or_default() {
+            match self.tidy_checkpoints(&id) {
+                Ok(had) => tidied += usize::from(had),
+                // Whoever has it in hand tidies it.
+                Err(Error::Held { .. }) => {}
+                Err(error) => failed.push((id, error)),
+            }
+        }
+        (tidied, failed)
     }
 
     /// Takes away what is left behind. Tasks go on as they would have: whether a command came to its end is not in a socket.
@@ -62,7 +70,13 @@ impl Instance {
         let sockets = ids.iter().filter(dead).count();
         let half_done = self.clear_half_done(now_ms);
         let half_kept = ids.iter().filter(|id| self.has_half_a_checkpoint(id));
-        let checkpoints = half_kept.filter(|id| self.tidy_checkpoints(id).unwrap_or(false)).count();
+        let tidied = |id: &&TaskId| {
+            self.tidy_checkpoints(id).unwrap_or_else(|error| {
+                tracing::warn!(task = %id, %error, "checkpoints that are not needed stay where they are");
+                false
+            })
+        };
+        let checkpoints = half_kept.filter(tidied).count();
         Left { computers, sockets, half_done, groups: before.saturating_sub(sandbox::left_groups()), checkpoints }
     }
 

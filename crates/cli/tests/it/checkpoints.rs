@@ -106,3 +106,16 @@ fn what_a_crash_left_among_checkpoints_is_told_by_the_doctor_and_cleared_away_by
     assert!(!desk.run(&["clean"]).code(0).seen().contains("checkpoints"));
     desk.run(&["task", "restore", "t-kept", "--at", "1"]).code(0);
 }
+
+#[test]
+fn checkpoints_that_cannot_be_cleared_away_are_told_with_their_task() {
+    let desk = Desk::new();
+    written(&desk);
+    let kept = desk.task("t-kept").join("checkpoints");
+    let listed = desk.run(&["task", "checkpoints", "--json", "t-kept"]).code(0).json();
+    let digest = listed[1]["digest"].as_str().unwrap();
+    fs::write(kept.join(format!("{digest}.checkpoint")), "damaged").unwrap();
+    fs::write(kept.join(".new-1-1"), "half a pack").unwrap();
+    desk.run(&["clean"]).code(1).says("clear away checkpoints of task t-kept: ");
+    assert_eq!(fs::read_to_string(kept.join(format!("{digest}.checkpoint"))).unwrap(), "damaged", "nothing is let go");
+}

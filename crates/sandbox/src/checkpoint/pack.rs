@@ -126,6 +126,11 @@ impl Packs {
         }
     }
 
+    /// Lets go of a pack's descriptor.
+    pub(super) fn close(&mut self, number: usize) {
+        self.open.remove(&number);
+    }
+
     /// Bytes of a chunk before compression, if it is there.
     pub(super) fn raw_bytes(&self, id: &ChunkId) -> Option<u32> {
         self.index.get(id).map(|place| place.raw)

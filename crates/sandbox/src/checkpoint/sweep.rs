@@ -1,7 +1,7 @@
 //! Letting go of checkpoints: what is reached from those that are to be kept stays, the rest goes, and what remains of half-empty packs moves together.
-//! New packs are on the disk before old ones go, so that a kill in between costs room and nothing else.
+//! New packs are on the disk before those go that they were made of, a few at a time: a kill in between costs room and nothing else, and a disk that is nearly full has enough.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 
 use super::listing::{Kind, Part};
@@ -117,10 +117,40 @@ impl Store {
             let (all, used) = size(number);
             used < all / 2 || !needed.contains_key(number)
         };
-        let going: Vec<usize> =
-            numbers.iter().copied().filter(|number| half_empty(number) || many && small(number)).collect();
+        let going: Vec<usize> = numbers.iter().copied().filter(half_empty).collect();
+        let joined = numbers.iter().copied().filter(|number| many && small(number) && !half_empty(number));
+        let joined: Vec<usize> = joined.collect();
+        let gone = (going.len() + joined.len()) as u64;
+        // The disk may be full: what gives room comes before what takes some, and what takes little before what takes more.
+        let (useless, mut going): (Vec<usize>, Vec<usize>) =
+            going.into_iter().partition(|number| !needed.contains_key(number));
+        going.sort_unstable_by_key(|number| size(number).1);
+        self.renew(&useless, &mut needed, packs)?;
+        let won = |numbers: &[usize]| numbers.iter().map(|number| size(number).0 - size(number).1).sum::<u64>();
+        let mut room = won(&useless);
+        let mut line = VecDeque::from(going);
+        while let Some(first) = line.pop_front() {
+            let (mut batch, mut takes) = (vec![first], size(&first).1);
+            while let Some(next) = line.pop_front_if(|next| takes + size(next).1 <= room) {
+                takes += size(&next).1;
+                batch.push(next);
+            }
+            self.renew(&batch, &mut needed, packs)?;
+            room += won(&batch);
+        }
+        self.renew(&joined, &mut needed, packs)?;
+        Ok(gone)
+    }
+
+    /// Makes new packs of what is needed of some, and takes those away once the new ones are on the disk.
+    fn renew(
+        &self,
+        going: &[usize],
+        needed: &mut HashMap<usize, Vec<(u64, ChunkId)>>,
+        packs: &mut Packs,
+    ) -> Result<()> {
         let mut writer = Writer::new(&self.folder);
-        for number in &going {
+        for number in going {
             let mut chunks = needed.remove(number).unwrap_or_default();
             chunks.sort_unstable();
             for (_, id) in chunks {
@@ -135,12 +165,18 @@ impl Store {
         sealed.iter().try_for_each(Sealed::sync)?;
         let made: Vec<String> = sealed.iter().map(|pack| pack.file_name().to_owned()).collect();
         sealed.into_iter().try_for_each(Sealed::name)?;
-        self.sync()?;
-        // What was made of a pack may be that very pack.
-        for name in going.iter().map(|number| &packs.names[*number]).filter(|name| !made.contains(name)) {
-            self.remove(name)?;
+        if !made.is_empty() {
+            self.sync()?;
         }
-        Ok(going.len() as u64)
+        for number in going {
+            // Open, it would keep its room.
+            packs.close(*number);
+            // What was made of a pack may be that very pack.
+            if !made.contains(&packs.names[*number]) {
+                self.remove(&packs.names[*number])?;
+            }
+        }
+        Ok(())
     }
 
     fn remove(&self, name: &str) -> Result<()> {

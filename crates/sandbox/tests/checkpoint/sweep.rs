@@ -33,6 +33,53 @@ fn what_nobody_keeps_gives_its_room_back() {
     assert_eq!(shelf.restore(third.id).changes, Changes::default());
 }
 
+/// Half a MiB of each of nine packs stays, four go; the disk has room for one of the halves.
+#[test]
+fn on_a_disk_that_is_nearly_full_room_is_won_all_the_same() {
+    const ROLE: &str = "THENAR_TEST_NEARLY_FULL";
+    if std::env::var_os(ROLE).is_none() {
+        let here = std::env::current_exe().unwrap();
+        let shell = format!("d=$(mktemp -d) && mount -t tmpfs -o size=44m none $d && {ROLE}=$d exec \"$0\" \"$@\"");
+        let name = "sweep::on_a_disk_that_is_nearly_full_room_is_won_all_the_same";
+        #[expect(clippy::disallowed_methods, reason = "only a process of its own has a disk of its own")]
+        let done = std::process::Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", &shell])
+            .arg(here)
+            .args(["--exact", name, "--nocapture"])
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
+        return;
+    }
+    let disk = std::path::PathBuf::from(std::env::var_os(ROLE).unwrap());
+    let mut shelf = Shelf::new();
+    shelf.store = Store::at(disk.join("checkpoints"));
+    for round in 0..9 {
+        fs::write(shelf.at("large"), tree::noise(round, 4 << 20)).unwrap();
+        fs::write(shelf.at(&format!("small {round}")), tree::noise(100 + round, 1 << 19)).unwrap();
+        shelf.take();
+    }
+    fs::remove_file(shelf.at("large")).unwrap();
+    let before = tree::read(&shelf.tree());
+    let last = shelf.take().id;
+    let free = 44_u64 << 20;
+    let full = free - shelf.store.bytes().unwrap() - (1 << 20);
+    // Written, not only said: what a hole promises takes no room.
+    fs::write(disk.join("other"), vec![1; full as usize]).unwrap();
+    let swept = shelf.store.sweep(&[last]).unwrap().unwrap();
+    assert_eq!(swept.checkpoints, 9);
+    assert!(swept.bytes_after < 5 << 20, "{swept:?}");
+    tree::unlock(&shelf.tree());
+    fs::write(shelf.at("small 3"), "changed").unwrap();
+    assert_eq!(shelf.restore(last).differing, 0);
+    assert_same(&tree::read(&shelf.tree()), &before, "after the sweep");
+}
+
 #[test]
 fn many_small_packs_become_few() {
     let mut shelf = Shelf::new();
