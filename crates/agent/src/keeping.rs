@@ -185,7 +185,9 @@ fn in_full(error: &sandbox::Error) -> String {
 pub(crate) fn in_line(first: &[PathBuf], count: u64) -> String {
     let mut names: Vec<String> = first.iter().map(|path| path_in_line(path)).collect();
     let more = count.saturating_sub(names.len() as u64);
-    if more > 0 {
+    if names.is_empty() {
+        names.push(format!("{count} of its entries"));
+    } else if more > 0 {
         names.push(format!("and {more} more"));
     }
     names.join(", ")

@@ -22,11 +22,16 @@ use crate::{Error, Result};
 /// How often something that comes in the way is cleared.
 const CLEARINGS_MAX: usize = 16;
 
+/// Rounds of clearing after which somebody must be adding as we remove.
+const ROUNDS_MAX: usize = 10_000;
+
 /// The work of one restore.
 pub(super) struct Apply<'a> {
     top: OwnedFd,
     owner: (u32, u32),
     stage: Stage,
+    /// The stage is gone.
+    closed: bool,
     packs: &'a mut Packs,
     stop: &'a AtomicBool,
     /// The folder in which something was done last.
@@ -88,6 +93,7 @@ impl<'a> Apply<'a> {
             top,
             owner: (stat.st_uid, stat.st_gid),
             stage,
+            closed: false,
             packs,
             stop: restore.stop,
             parent: None,
@@ -103,12 +109,17 @@ impl<'a> Apply<'a> {
     /// Takes everything out of the tree.
     pub(super) fn clear(&mut self) -> Result<()> {
         let failed = |error: Errno| Error::io("clear the workspace")(error.into());
-        for name in super::stage::names(self.top.as_fd()).map_err(failed)? {
-            if name != super::walk::STAGE {
+        for _ in 0..ROUNDS_MAX {
+            let mut names = super::stage::names(self.top.as_fd()).map_err(failed)?;
+            names.retain(|name| name != super::walk::STAGE);
+            if names.is_empty() {
+                return Ok(());
+            }
+            for name in names {
                 self.stage.remove(self.top.as_fd(), &name).map_err(failed)?;
             }
         }
-        Ok(())
+        Err(failed(Errno::BUSY))
     }
 
     pub(super) fn all(&mut self, now: &Listing, target: &Listing) -> Result<()> {
@@ -132,6 +143,11 @@ impl<'a> Apply<'a> {
                 }
                 self.restored.changes.removed += 1;
                 self.remove(&now.path)
+            }
+            // The top is there, whatever is known of it.
+            Pair::There(wanted) if wanted.path.is_empty() => {
+                self.folders.push(wanted);
+                Ok(())
             }
             Pair::There(wanted) => {
                 self.restored.changes.added += 1;
@@ -352,16 +368,25 @@ impl<'a> Apply<'a> {
 
     /// Finishes the folders, the deepest first; the stage goes before the top gets its time.
     pub(super) fn end(mut self) -> Result<Restored> {
-        let failed = |error: Errno| Error::io("clear what a restore worked in")(error.into());
         self.parent = None;
-        let folders = std::mem::take(&mut self.folders);
-        for folder in folders.iter().rev().filter(|folder| self.touched.contains(&folder.path)) {
+        let (folders, touched) = (std::mem::take(&mut self.folders), std::mem::take(&mut self.touched));
+        for folder in folders.iter().rev().filter(|folder| touched.contains(&folder.path)) {
             if folder.path.is_empty() {
-                self.stage.close(self.top.as_fd()).map_err(failed)?;
+                self.close()?;
             }
             self.finish(folder)?;
         }
-        Ok(self.restored)
+        self.close()?;
+        Ok(std::mem::take(&mut self.restored))
+    }
+
+    fn close(&mut self) -> Result<()> {
+        if !self.closed {
+            let failed = |error: Errno| Error::io("clear what a restore worked in")(error.into());
+            self.stage.close(self.top.as_fd()).map_err(failed)?;
+            self.closed = true;
+        }
+        Ok(())
     }
 
     fn finish(&self, folder: &Entry) -> Result<()> {
@@ -371,6 +396,13 @@ impl<'a> Apply<'a> {
             Ok(()) | Err(Trouble::Here) => Ok(()),
             Err(Trouble::Everywhere(error)) => Err(error),
         }
+    }
+}
+
+impl Drop for Apply<'_> {
+    fn drop(&mut self) {
+        // Of a restore that failed; where this fails too, the next one clears it.
+        let _ = self.close();
     }
 }
 

@@ -66,6 +66,10 @@ impl Store {
     /// [`Error::NoCheckpoint`] and [`Error::Damaged`] before anything is touched, as far as that can be told then; [`Error::Io`] where the disk is full or the
     /// like: the workspace is then in between, and the same restore can be begun again.
     pub fn restore(&self, restore: &Restore<'_>) -> Result<Restored> {
+        self.restore_within(restore, ENTRIES_MAX)
+    }
+
+    fn restore_within(&self, restore: &Restore<'_>, entries_max: u64) -> Result<Restored> {
         self.make()?;
         let _writer = self.writer_lock()?;
         let _in_use = self.use_lock()?;
@@ -79,7 +83,7 @@ impl Store {
         }
         let last = restore.last.and_then(|id| Manifest::load(&self.folder, &id).ok()?.listing(&mut packs).ok());
         let remembered = Remembered::load(&self.folder).filter(|known| Some(known.checkpoint) == restore.last);
-        let now = self.look(restore, &target, |tree| Before {
+        let now = self.look(restore, entries_max, &target, |tree| Before {
             listing: last.as_ref(),
             rows: remembered.as_ref().filter(|known| known.tree == tree).map_or(&[], |known| &known.rows),
         })?;
@@ -94,7 +98,7 @@ impl Store {
         };
         apply.all(known, &target)?;
         let mut restored = apply.end()?;
-        let seen = self.look(restore, &target, |_| Before {
+        let seen = self.look(restore, entries_max, &target, |_| Before {
             listing: Some(known),
             rows: now.as_ref().map_or(&[], |now| &now.rows),
         })?;
@@ -137,10 +141,11 @@ impl Store {
     fn look<'a>(
         &self,
         restore: &Restore<'a>,
+        entries_max: u64,
         target: &'a Listing,
         before: impl FnOnce(super::remembered::Tree) -> Before<'a>,
     ) -> Result<Option<Scanned>> {
-        let bounds = Bounds { entries: ENTRIES_MAX, bytes: u64::MAX };
+        let bounds = Bounds { entries: entries_max, bytes: u64::MAX };
         match scan(restore.tree, bounds, restore.stop, Sink::against(target), before)? {
             Look::Seen(seen) => Ok(Some(seen)),
             Look::Over(_) => Ok(None),
@@ -203,4 +208,46 @@ fn portable(listing: &Listing) -> Result<(Listing, bool)> {
         out.push(&Entry { owner: None, attributes: attributes::portable(&entry.attributes), ..entry });
     }
     Ok((out, whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::checkpoint::{Take, Taken};
+
+    #[test]
+    fn a_tree_of_more_entries_than_are_compared_is_cleared_and_made_anew_with_nothing_left_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, store) = (folder.path().join("tree"), Store::at(folder.path().join("store")));
+        fs::create_dir_all(tree.join("kept/below")).unwrap();
+        fs::write(tree.join("kept/file"), "as it was").unwrap();
+        fs::set_permissions(&tree, fs::Permissions::from_mode(0o750)).unwrap();
+        let stop = AtomicBool::new(false);
+        let take = Take { tree: &tree, last: None, bounds: Bounds::default(), stop: &stop };
+        let Taken::New(taken) = store.take(&take, &mut |_| {}).unwrap() else { panic!("nothing was taken") };
+        fs::set_permissions(&tree, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(tree.join("kept/file"), "otherwise").unwrap();
+        // More than one look at the top names.
+        for number in 0..70_000 {
+            fs::File::create(tree.join(number.to_string())).unwrap();
+        }
+        fs::create_dir_all(tree.join("folder/below")).unwrap();
+        let restore = Restore { checkpoint: taken.id, tree: &tree, last: None, place: Place::Same, stop: &stop };
+        let restored = store.restore_within(&restore, 1_000).unwrap();
+        assert_eq!((restored.differing, restored.first_differing), (0, vec![]));
+        let names: Vec<_> = fs::read_dir(&tree).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["kept"]);
+        assert_eq!(fs::read_to_string(tree.join("kept/file")).unwrap(), "as it was");
+        assert_eq!(fs::metadata(&tree).unwrap().permissions().mode() & 0o777, 0o750);
+        // What a restore worked in goes also where it does not come to its end.
+        fs::write(tree.join("kept/file"), "otherwise").unwrap();
+        let mut packs = Packs::open(store.folder()).unwrap();
+        let apply = Apply::begin(&restore, &mut packs).unwrap();
+        assert_eq!(fs::read_dir(&tree).unwrap().count(), 2);
+        drop(apply);
+        assert_eq!(fs::read_dir(&tree).unwrap().count(), 1);
+    }
 }
