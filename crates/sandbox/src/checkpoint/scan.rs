@@ -20,6 +20,8 @@ use crate::{Error, Result};
 
 /// Bytes of a listing.
 const LISTING_BYTES_MAX: usize = 64 << 20;
+/// Bytes of the first paths of files that have several.
+const NAMES_BYTES_MAX: usize = 64 << 20;
 /// How often a file is read again that is written to meanwhile.
 const READS_MAX: usize = 3;
 /// The longest target of a symbolic link.
@@ -128,6 +130,7 @@ pub(super) fn scan<'a>(
         times: Times::of(walk.opened()),
         old: Old { entries: listing.map(Listing::entries), rows: rows.iter(), next: None },
         names: HashMap::new(),
+        names_bytes: 0,
         cutter: Cutter::new(stop),
         seen,
         walk,
@@ -171,6 +174,8 @@ struct Scan<'a, 'w> {
     old: Old<'a>,
     /// The first path of each file that has several.
     names: HashMap<u64, Vec<u8>>,
+    /// Bytes of those paths.
+    names_bytes: usize,
     cutter: Cutter<'a>,
     seen: Scanned,
 }
@@ -204,7 +209,8 @@ impl Scan<'_, '_> {
             && !matches!(&made, Some((Entry { kind: Kind::File { .. } | Kind::Same { .. }, .. }, _)))
         {
             // Its other names cannot be said by this one.
-            self.names.remove(&met.stat.st_ino);
+            let name = self.names.remove(&met.stat.st_ino);
+            self.names_bytes -= name.map_or(0, |name| name.len());
         }
         let Some((entry, row)) = made else { return Ok(()) };
         let counts = &mut self.seen.counts;
@@ -277,6 +283,10 @@ impl Scan<'_, '_> {
                         return Ok(Some((self.describe(met, &met.stat, kind, Vec::new()), Row::default())));
                     }
                     self.names.insert(met.stat.st_ino, met.path.clone());
+                    self.names_bytes += met.path.len();
+                    if self.names_bytes > NAMES_BYTES_MAX {
+                        return Err(End::Over(Bound::Entries));
+                    }
                 }
                 if let Some(known) = known.filter(|known| self.has_all_of(known)) {
                     let (kind, attributes) = (known.kind.clone(), known.attributes.clone());

@@ -243,6 +243,25 @@ fn a_file_torn_into_too_many_stretches_is_left_out() {
 }
 
 #[test]
+fn long_names_of_linked_files_are_more_than_may_be_kept() {
+    let mut shelf = Shelf::new();
+    let deep: PathBuf = std::iter::repeat_n("n".repeat(250), 15).collect();
+    let (deep, links) = (shelf.at("").join(deep), shelf.path().join("links"));
+    fs::create_dir_all(&deep).unwrap();
+    fs::create_dir(&links).unwrap();
+    let mut make = |numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            let file = links.join(number.to_string());
+            fs::File::create(&file).unwrap();
+            fs::hard_link(&file, deep.join(number.to_string())).unwrap();
+        }
+        shelf.try_take()
+    };
+    assert!(matches!(make(0..1_000), Taken::New(_)));
+    assert_eq!(make(1_000..18_000), Taken::Over(Bound::Entries));
+}
+
+#[test]
 fn files_that_never_hold_still_end_the_look_all_the_same() {
     let mut shelf = Shelf::new();
     let over = AtomicBool::new(false);
