@@ -108,14 +108,18 @@ impl Keeper {
             _ => kept.last,
         };
         let (Some(now), Some(target)) = (now, kept.numbered(number)) else { return Ok(event) };
-        match self.store.lost_between(&Id(now.0), &Id(target.digest.0)) {
-            Ok((0, _)) => Ok(event),
+        let reason = match self.store.lost_between(&Id(now.0), &Id(target.digest.0)) {
+            Ok((0, _)) => return Ok(event),
             Ok((count, first)) => {
                 let what = if self.lent { "the folder" } else { "the workspace" };
-                Err(format!("{count} of the files and folders in {what} cannot be kept: {}", in_line(&first, count)))
+                format!("{count} of the files and folders in {what} cannot be kept: {}", in_line(&first, count))
             }
-            Err(error) => Err(in_full(&error)),
-        }
+            Err(error) => in_full(&error),
+        };
+        // What was just taken comes on no record.
+        let recorded: Vec<Digest> = kept.checkpoints.iter().map(|kept| kept.checkpoint.digest).collect();
+        self.tidy(&recorded);
+        Err(reason)
     }
 
     fn too_large(&self, bound: Bound) -> String {

@@ -194,6 +194,7 @@ fn going_back_takes_nothing_away_that_cannot_be_kept_unless_it_is_to_be_thrown_a
     let text = "keep the workspace as it is now: 1 of the files and folders in the workspace cannot be kept: torn hint: by a file";
     assert_eq!(refused.to_string(), text);
     assert!(refused.hint().unwrap().contains("--throw-away"));
+    assert_eq!(store(&rig, &id).ids().unwrap().len(), 2, "what is on no record takes no room");
     assert_eq!((rig.workspace_file(&id, "a").as_str(), std::fs::read_dir(&workspace).unwrap().count()), ("two", 3));
     let _ = rig.instance.restore(&id, 1, true, "you").unwrap();
     assert_eq!((rig.workspace_file(&id, "a").as_str(), std::fs::read_dir(&workspace).unwrap().count()), ("one", 1));
