@@ -4,6 +4,7 @@
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use event::{Digest, TaskId};
@@ -68,6 +69,8 @@ pub(crate) enum Refused {
 pub(crate) struct Shares {
     folder: PathBuf,
     known: Mutex<Vec<Share>>,
+    /// Links were taken back that still stand in the file.
+    unkept: AtomicBool,
 }
 
 impl Shares {
@@ -78,7 +81,7 @@ impl Shares {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             read => serde_json::from_slice(&read?)?,
         };
-        Ok(Self { folder, known: Mutex::new(known) })
+        Ok(Self { folder, known: Mutex::new(known), unkept: AtomicBool::new(false) })
     }
 
     fn known(&self) -> MutexGuard<'_, Vec<Share>> {
@@ -133,10 +136,12 @@ impl Shares {
     fn drop_those(&self, gone: impl Fn(&Share) -> bool) -> io::Result<bool> {
         let mut known = self.known();
         let next: Vec<_> = known.iter().filter(|share| !gone(share)).cloned().collect();
-        let some = next.len() < known.len();
+        // Whoever was told that the disk did not take it tries again.
+        let some = next.len() < known.len() || self.unkept.load(Ordering::Relaxed);
         if some {
             // What was taken back is taken back, whatever the disk says.
             *known = next;
+            self.unkept.store(true, Ordering::Relaxed);
             self.keep(&known)?;
         }
         Ok(some)
@@ -152,8 +157,9 @@ impl Shares {
             file.sync_all()?;
             std::fs::rename(&aside, self.folder.join(FILE))
         })();
-        if kept.is_err() {
-            let _ = std::fs::remove_file(&aside);
+        match &kept {
+            Ok(()) => self.unkept.store(false, Ordering::Relaxed),
+            Err(_) => drop(std::fs::remove_file(&aside)),
         }
         kept
     }
@@ -180,6 +186,23 @@ mod tests {
     fn wish(task: &str) -> Wish {
         let task = TaskId::new(task).unwrap();
         Wish { task, task_created_ms: 1, what: What::Outputs, expires_ms: 100 }
+    }
+
+    #[test]
+    fn a_link_that_the_disk_did_not_take_back_is_taken_back_by_the_next_try() {
+        let home = tempfile::tempdir().unwrap();
+        let shares = Shares::open(home.path()).unwrap();
+        let (share, key) = shares.add(wish("a"), 5).unwrap();
+        let (file, aside) = (home.path().join("server/shares.json"), home.path().join("aside"));
+        std::fs::rename(&file, &aside).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        assert!(shares.revoke(&share.task, &share.id).is_err());
+        assert_eq!(shares.find(&key, 6), None);
+        std::fs::remove_dir(&file).unwrap();
+        std::fs::rename(&aside, &file).unwrap();
+        assert!(shares.revoke(&share.task, &share.id).unwrap());
+        assert_eq!(Shares::open(home.path()).unwrap().find(&key, 6), None);
+        assert!(!shares.revoke(&share.task, &share.id).unwrap());
     }
 
     #[test]

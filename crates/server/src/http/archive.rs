@@ -13,8 +13,8 @@ use axum::response::IntoResponse as _;
 use event::TaskId;
 
 use super::extract::task_id;
-use super::files::{Content, no_file, open_beneath};
-use super::pour::{Spout, pour};
+use super::files::{Content, no_file, open_delivered};
+use super::pour::{Asker, Spout, pour};
 use super::problem::{Answer, Kind, OfPage, Problem};
 use super::tasks::summary;
 use super::{Shared, blocking};
@@ -45,7 +45,7 @@ const MODE: u32 = 0o100_644 << 16;
         OfPage,
     ))]
 pub(super) async fn all(State(shared): State<Shared>, Path(name): Path<String>) -> Answer {
-    send(summary(&shared, &task_id(&name)?).await?).await
+    send(summary(&shared, &task_id(&name)?).await?, Asker::Owner).await
 }
 
 /// A file on its way into the archive.
@@ -56,7 +56,7 @@ struct Member {
 }
 
 /// What a task has handed over.
-pub(super) async fn send(task: Summary) -> Answer {
+pub(super) async fn send(task: Summary, asker: Asker) -> Answer {
     // A task's name holds nothing that a quoted name would mind.
     let disposition = format!("attachment; filename=\"{}.zip\"", task.id);
     let members = blocking(move || members(&task)).await?;
@@ -71,14 +71,14 @@ pub(super) async fn send(task: Summary) -> Answer {
         (header::CONTENT_LENGTH, bytes.to_string()),
         (header::CONTENT_DISPOSITION, disposition),
     ];
-    Ok((headers, pour(move |out| write(members, out))).into_response())
+    Ok((headers, pour(asker, move |out| write(members, out))?).into_response())
 }
 
 fn members(task: &Summary) -> Answer<Vec<Member>> {
     let mut names = BTreeSet::new();
     let mut members = Vec::new();
     for delivered in &task.deliverables {
-        let (file, data) = open_beneath(&task.out, &delivered.name).ok_or_else(no_file)?;
+        let (file, data) = open_delivered(task, &delivered.name).ok_or_else(no_file)?;
         let mut name = safe(&delivered.name);
         while !names.insert(name.to_lowercase()) {
             name.insert(0, '_');

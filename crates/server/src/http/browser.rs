@@ -41,8 +41,12 @@ const LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// How a line is taken.
 type Take = fn(&Instance, &TaskId) -> Result<Option<Viewer>, agent::Error>;
 
-/// The lines to browsers that are in persons' hands, or in nobody's.
-pub(super) type Viewers = Mutex<HashMap<TaskId, Arc<Viewer>>>;
+/// The lines to browsers that are not the agent's, and for each task whose turn it is to take one.
+#[derive(Debug, Default)]
+pub(super) struct Viewers {
+    lines: Mutex<HashMap<TaskId, Arc<Viewer>>>,
+    turns: Mutex<HashMap<TaskId, Arc<Mutex<()>>>>,
+}
 
 /// What a person does, in order.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -362,9 +366,10 @@ fn at_work(shared: &Shared, id: &TaskId) -> Option<Viewer> {
 
 /// The line to a task's browser that is not the agent's, taken now if there was none.
 fn line(shared: &Shared, id: &TaskId, take: Take) -> Result<Arc<Viewer>, Problem> {
-    // Held while a line is taken: a second one would cut the first.
-    let mut lines = lines(shared);
-    if let Some(viewer) = lines.get(id).filter(|viewer| viewer.is_there()) {
+    // One after the other: a second line would cut the first. A browser that is slow to start holds up those of its own task alone.
+    let turn = turn(shared, id);
+    let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(viewer) = lines(shared).get(id).filter(|viewer| viewer.is_there()) {
         return Ok(Arc::clone(viewer));
     }
     if at_work(shared, id).is_some() {
@@ -375,13 +380,20 @@ fn line(shared: &Shared, id: &TaskId, take: Take) -> Result<Arc<Viewer>, Problem
     let gone =
         || Problem::new(Kind::NotNow, "the task has no computer now", "resume it first").because(Because::NoComputer);
     let viewer = Arc::new(take(&shared.app.instance, id)?.ok_or_else(gone)?);
+    let mut lines = lines(shared);
     lines.retain(|_, viewer| viewer.is_there());
     lines.insert(id.clone(), Arc::clone(&viewer));
     Ok(viewer)
 }
 
 fn lines(shared: &Shared) -> std::sync::MutexGuard<'_, HashMap<TaskId, Arc<Viewer>>> {
-    shared.viewers.lock().unwrap_or_else(PoisonError::into_inner)
+    shared.viewers.lines.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn turn(shared: &Shared, id: &TaskId) -> Arc<Mutex<()>> {
+    let mut turns = shared.viewers.turns.lock().unwrap_or_else(PoisonError::into_inner);
+    turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+    Arc::clone(turns.entry(id.clone()).or_default())
 }
 
 fn event(kind: &str, data: &serde_json::Value) -> Bytes {

@@ -152,7 +152,8 @@ pub(super) async fn file(
     headers: HeaderMap,
 ) -> Answer {
     let workspace = summary(&shared, &task_id(&name)?).await?.workspace;
-    send(workspace, path, headers).await
+    let name = path.clone();
+    send(move || open_beneath(&workspace, &name), path, headers).await
 }
 
 /// What a task has handed over
@@ -187,16 +188,16 @@ pub(super) async fn send_delivered(task: Summary, path: String, headers: HeaderM
     if task.deliverables.iter().all(|file| file.name != path) {
         return Err(no_file());
     }
-    send(task.out, path, headers).await
+    let name = path.clone();
+    send(move || open_delivered(&task, &name), path, headers).await
 }
 
 pub(super) fn no_file() -> Problem {
     Problem::new(Kind::NoSuchFile, "there is no such file", "list the files first; links are not followed")
 }
 
-async fn send(root: std::path::PathBuf, path: String, headers: HeaderMap) -> Answer {
-    let name = path.clone();
-    let (file, data) = blocking(move || open_beneath(&root, &name).ok_or_else(no_file)).await?;
+async fn send(open: impl FnOnce() -> Option<Opened> + Send + 'static, path: String, headers: HeaderMap) -> Answer {
+    let (file, data) = blocking(move || open().ok_or_else(no_file)).await?;
     let tag = format!("\"{:x}-{:x}-{:x}-{:x}\"", data.ino(), data.len(), data.mtime(), data.mtime_nsec());
     let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
     let fits = headers.get(header::IF_RANGE).is_none_or(|known| known.as_bytes() == tag.as_bytes());
@@ -270,9 +271,27 @@ impl Range {
     }
 }
 
+/// A file, and what is known of it.
+type Opened = (File, std::fs::Metadata);
+
 /// Opens a regular file beneath a folder; a link on the way is a refusal.
-pub(super) fn open_beneath(root: &Name, path: &str) -> Option<(File, std::fs::Metadata)> {
-    let file = Folder::open(root).ok()?.file(Name::new(path)).ok()?;
+pub(super) fn open_beneath(root: &Name, path: &str) -> Option<Opened> {
+    open_in(&Folder::open(root).ok()?, path)
+}
+
+/// Opens a file that a task has handed over. Where that stands in the workspace, what ran there may have put links on the way to it;
+/// elsewhere any links on the way are the person's.
+pub(super) fn open_delivered(task: &Summary, name: &str) -> Option<Opened> {
+    // In a folder of the person's the files may stay where they are.
+    let out = if task.out.as_os_str().is_empty() { &task.workspace } else { &task.out };
+    let Ok(below) = out.strip_prefix(&task.workspace) else { return open_beneath(out, name) };
+    let workspace = Folder::open(&task.workspace).ok()?;
+    let folder = if below.as_os_str().is_empty() { workspace } else { workspace.existing(below).ok()? };
+    open_in(&folder, name)
+}
+
+fn open_in(folder: &Folder, path: &str) -> Option<Opened> {
+    let file = folder.file(Name::new(path)).ok()?;
     let data = file.metadata().ok()?;
     Some((file, data))
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::extract::{Asked, task_id};
-use super::files::{no_file, open_beneath};
+use super::files::{no_file, open_delivered};
 use super::problem::{Answer, Kind, OfFrame, Problem};
 use super::tasks::summary;
 use super::{Shared, blocking};
@@ -57,7 +57,7 @@ pub(super) async fn show(task: Summary, path: String, Beginning { first }: Begin
         return Err(no_file());
     }
     let page = blocking(move || {
-        let (mut file, data) = open_beneath(&task.out, &path).ok_or_else(no_file)?;
+        let (mut file, data) = open_delivered(&task, &path).ok_or_else(no_file)?;
         if first.is_none() && data.len() > PAGE_BYTES_MAX {
             let hint = "save it and open it from there";
             let large = Problem::new(Kind::TooLarge, "the page is too large to be shown here", hint);
@@ -71,11 +71,50 @@ pub(super) async fn show(task: Summary, path: String, Beginning { first }: Begin
             let whole = page.iter().rposition(|byte| *byte == b'>').map_or(0, |at| at + 1);
             page.truncate(whole);
         }
-        Ok(page)
+        Ok(tamed(&String::from_utf8_lossy(&page)))
     });
     let mut response = page.await?.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     Ok(response)
+}
+
+/// Elements that make a browser look a name up, or connect, whatever the policy says, and those that hold another page's text; none of
+/// them could show anything here.
+const REACHING: [&str; 2] = ["link", "iframe"];
+
+/// The page with those elements made into ones that no browser knows. As text, so that no mark at its beginning has it read in another
+/// encoding than it was searched in.
+fn tamed(page: &str) -> String {
+    let mut tamed = String::with_capacity(page.len());
+    let mut rest = page;
+    while let Some(at) = rest.find('<') {
+        let (before, tag) = rest.split_at(at + 1);
+        tamed.push_str(before);
+        let reaches = |name: &&str| {
+            tag.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+                && tag[name.len()..].starts_with(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'))
+        };
+        if REACHING.iter().any(reaches) {
+            tamed.push_str("x-");
+        }
+        rest = tag;
+    }
+    tamed.push_str(rest);
+    tamed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tamed;
+
+    #[test]
+    fn what_reaches_out_before_the_policy_is_asked_is_no_element_any_more() {
+        let page = "<p>a < b</p><LINK rel=preconnect href=//x><link/><linked><iframe\nsrcdoc='&lt;link&gt;'><b>é<link";
+        let shown =
+            "<p>a < b</p><x-LINK rel=preconnect href=//x><x-link/><linked><x-iframe\nsrcdoc='&lt;link&gt;'><b>é<link";
+        assert_eq!(tamed(page), shown);
+        assert_eq!(tamed(""), "");
+    }
 }

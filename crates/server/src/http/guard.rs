@@ -121,6 +121,7 @@ pub(super) async fn check(State(shared): State<Shared>, request: Request, next: 
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_DNS_PREFETCH_CONTROL, HeaderValue::from_static("off"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
@@ -238,8 +239,11 @@ fn foreign(detail: &str) -> Problem {
 
 fn proof(app: &App, headers: &HeaderMap) -> Option<Proof> {
     if let Some(shown) = headers.get(header::AUTHORIZATION) {
-        let (scheme, token) = shown.to_str().ok()?.split_once(' ')?;
-        return (scheme.eq_ignore_ascii_case("bearer") && app.token.is(token.trim())).then_some(Proof::Bearer);
+        let shown = shown.to_str().ok().and_then(|shown| shown.split_once(' '));
+        // Other schemes are for a proxy before this server, which asks for a word of its own.
+        if let Some((_, token)) = shown.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
+            return app.token.is(token.trim()).then_some(Proof::Bearer);
+        }
     }
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));

@@ -16,6 +16,7 @@ use super::events::{EventPage, Paged, page};
 use super::extract::Asked;
 use super::files::{self, Content, Ranged};
 use super::framed::Beginning;
+use super::pour::Asker;
 use super::problem::{Answer, OfShare, OfSharedFile, OfSharedFrame, OfSharedPage, WithQueryOfShare};
 use super::shares::no_share;
 use super::shown::{Delivered, TaskState, title};
@@ -77,7 +78,11 @@ pub(super) async fn show(State(shared): State<Shared>, Path(key): Path<String>) 
         created_ms: task.created_ms,
         updated_ms: task.updated_ms,
         last_seq: task.last_seq,
-        deliverables: task.deliverables.iter().map(Delivered::from).collect(),
+        deliverables: task
+            .deliverables
+            .iter()
+            .map(|file| Delivered::from(file).with_words(|text| veil.text(text)))
+            .collect(),
     };
     Ok(Json(told).into_response())
 }
@@ -143,7 +148,7 @@ pub(super) async fn deliverable(
     ))]
 pub(super) async fn archive(State(shared): State<Shared>, Path(key): Path<String>) -> Answer {
     let (_, task) = opened(&shared, &key).await?;
-    archive::send(task).await
+    archive::send(task, Asker::Guest).await
 }
 
 /// A web page that a shared task has handed over, to be shown

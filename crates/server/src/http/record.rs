@@ -10,7 +10,7 @@ use journal::{Blobs, Reader};
 
 use super::extract::task_id;
 use super::files::Content;
-use super::pour::pour;
+use super::pour::{Asker, pour};
 use super::problem::{Answer, OfTask};
 use super::{Shared, blocking};
 
@@ -36,7 +36,8 @@ pub(super) async fn bundle(State(shared): State<Shared>, Path(name): Path<String
     });
     let (mut reader, blobs) = opened.await?;
     // A bundle without its head is seen to be half of one.
-    let body = pour(move |out| journal::export(&mut reader, &blobs, out).map(drop).map_err(io::Error::other));
+    let body =
+        pour(Asker::Owner, move |out| journal::export(&mut reader, &blobs, out).map(drop).map_err(io::Error::other))?;
     // A task's name holds nothing that a quoted name would mind.
     let name = format!("attachment; filename=\"{id}.journal\"");
     let headers = [(header::CONTENT_TYPE, "application/jsonl".to_owned()), (header::CONTENT_DISPOSITION, name)];

@@ -168,6 +168,13 @@ impl From<&Deliverable> for Delivered {
     }
 }
 
+impl Delivered {
+    /// The same, said otherwise: what is no name and no figure.
+    pub(super) fn with_words(self, said: impl Fn(&str) -> String) -> Self {
+        Self { finding: said(&self.finding), description: said(&self.description), ..self }
+    }
+}
+
 impl Task {
     pub(super) fn of(task: Summary) -> Answer<Self> {
         Ok(Self {

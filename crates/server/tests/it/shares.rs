@@ -17,7 +17,10 @@ async fn shown(http: HttpLimits) -> (Door, TaskId) {
         Turn::call("shell_exec", &json!({"command": told})),
         Turn::call("file_write", &json!({"path": "kept.txt", "content": "for me alone"})),
         Turn::call("file_write", &json!({"path": "report.html", "content": PAGE})),
-        Turn::call("deliver", &json!({"files": [{"path": "report.html"}]})),
+        Turn::call(
+            "deliver",
+            &json!({"files": [{"path": "report.html", "description": format!("Made with {WITHHELD}")}]}),
+        ),
         Turn::say(&format!("The key is {WITHHELD}.")),
     ]);
     let door = door_before(model.unwrap(), RunnerLimits::default(), http);
@@ -66,7 +69,8 @@ async fn a_link_shows_the_outputs_or_everything_and_no_secret() {
     }
     let about = guest(&door, &format!("/v1/shared/{outputs}")).await.json();
     assert_eq!((about["state"].as_str(), about["what"].as_str()), (Some("done"), Some("outputs")));
-    assert_eq!(about["deliverables"][0]["name"], "report.html");
+    let file = &about["deliverables"][0];
+    assert_eq!((file["name"].as_str(), file["description"].as_str()), (Some("report.html"), Some("Made with •••")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

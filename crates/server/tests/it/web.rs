@@ -1,6 +1,8 @@
 //! What the web app stands on: its own files, the record to check, and other people's pages that can do nothing.
 
+use agent::{NewTask, Start};
 use axum::http::header;
+use event::TaskOptions;
 use serde_json::json;
 use server::{HttpLimits, RunnerLimits};
 use testkit::{ModelServer, Turn};
@@ -70,6 +72,59 @@ async fn all_that_was_handed_over_comes_as_one_archive_that_leads_nowhere_else()
     let other = crate::door::door();
     let none = ended(&other).await;
     assert_eq!(get(&other, &format!("/v1/tasks/{none}/archive")).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_handed_over_in_a_lent_folder_is_given_and_no_link_is_followed_there() {
+    for below in ["", "out"] {
+        let turns = vec![
+            Turn::call(
+                "file_write",
+                &json!({"path": "page.html", "content": "<!doctype html><title>P</title><p>mine"}),
+            ),
+            Turn::call("deliver", &json!({"files": [{"path": "page.html"}]})),
+            Turn::say("done"),
+        ];
+        let door = door_before(ModelServer::playing(turns).unwrap(), RunnerLimits::default(), HttpLimits::default());
+        let lent = door.rig.folder.path().join("lent");
+        std::fs::create_dir(&lent).unwrap();
+        let text = |path: &std::path::Path| Some(path.to_str().unwrap().to_owned());
+        let out = (!below.is_empty()).then(|| text(&lent.join(below))).flatten();
+        let options = TaskOptions { workspace: text(&lent), out, ..TaskOptions::default() };
+        let task = NewTask {
+            brief: "Hand it over".to_owned(),
+            model: "openai:scripted".to_owned(),
+            options,
+            ..NewTask::default()
+        };
+        let id = door.rig.instance.create(task).unwrap();
+        door.rig.runner.begin(&id, Start::Fresh).unwrap();
+        tokio::task::block_in_place(|| door.rig.until(&id, "done"));
+        let paths =
+            ["deliverables/page.html", "pages/page.html", "archive"].map(|path| format!("/v1/tasks/{id}/{path}"));
+        for path in &paths {
+            let told = get(&door, path).await;
+            assert!(
+                told.status == 200 && String::from_utf8_lossy(&told.body).contains("mine"),
+                "{path}: {}",
+                told.status
+            );
+        }
+        // What ran there can put something else in the place of its folder.
+        let elsewhere = door.rig.folder.path().join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::fs::write(elsewhere.join("page.html"), "<!doctype html>theirs").unwrap();
+        let (place, target) = if below.is_empty() {
+            (lent.join("page.html"), elsewhere.join("page.html"))
+        } else {
+            (lent.join(below), elsewhere)
+        };
+        std::fs::rename(&place, lent.join("away")).unwrap();
+        std::os::unix::fs::symlink(target, &place).unwrap();
+        for path in &paths {
+            assert_eq!(get(&door, path).await.status, 404, "{path}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
