@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use event::{ComputerPart, Confidentiality, Effect, EffectId, Event, FinishReason, Integrity, Item, Label, Source};
 
+use crate::state::LEFT_UNFINISHED;
+
 /// Characters of one item; tools cap their own results well below.
 pub(crate) const ITEM_CHARS_MAX: usize = 400_000;
 
@@ -234,6 +236,12 @@ pub(crate) fn cut_short(reply: &event::Reply) -> Option<&'static str> {
 
 /// What a model is told whose workspace the person has set back.
 fn set_back(number: u64, problem: Option<&str>) -> String {
+    if problem.is_some_and(|problem| problem.starts_with(LEFT_UNFINISHED)) {
+        return format!(
+            "[Thenar] The person began to set the workspace back to checkpoint {number}, and that was not finished: files may be of \
+             either time. Look at what is there before you build on it."
+        );
+    }
     let mut text = format!(
         "[Thenar] The person has set the workspace back to checkpoint {number}: its files are what they were then, and what was \
          done to them since is undone. Look at what is there before you build on it."

@@ -118,7 +118,7 @@ impl Keeper {
         };
         // What was just taken comes on no record.
         let recorded: Vec<Digest> = kept.checkpoints.iter().map(|kept| kept.checkpoint.digest).collect();
-        self.tidy(&recorded);
+        self.tidy(&recorded, false);
         Err(reason)
     }
 
@@ -131,11 +131,12 @@ impl Keeper {
     }
 
     /// Takes away what the record does not name: what was let go, and what crashes left. Costs next to nothing where there is nothing.
-    /// Whether it came to that: not while somebody reads the store, and not where the disk or a damaged checkpoint is in the way.
-    pub(crate) fn tidy(&self, keep: &[Digest]) -> bool {
+    /// Whether it came to that: not while somebody reads the store, and not where the disk or a damaged checkpoint is in the way. `again`
+    /// is for what such a one has left half done: names that are gone, and the room that they took.
+    pub(crate) fn tidy(&self, keep: &[Digest], again: bool) -> bool {
         let keep: Vec<Id> = keep.iter().map(|digest| Id(digest.0)).collect();
         let swept = self.store.ids().and_then(|there| {
-            let needed = there.iter().any(|id| !keep.contains(id));
+            let needed = again || there.iter().any(|id| !keep.contains(id));
             if needed { self.store.sweep(&keep) } else { Ok(Some(Swept::default())) }
         });
         match swept {

@@ -426,7 +426,10 @@ impl Run<'_> {
                     self.reach_answered(id)?;
                 }
                 Event::OptionsChanged { .. } | Event::HostsChanged { .. } => {
-                    self.place.set_deadline(self.record.state.deadline_ms());
+                    if self.place.set_deadline(self.record.state.deadline_ms()) {
+                        let place = Arc::clone(&self.place);
+                        drop(tokio::task::spawn_blocking(move || place.tell_deadline()));
+                    }
                     self.review_grants()?;
                 }
                 _ => {}

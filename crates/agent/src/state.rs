@@ -13,6 +13,7 @@ use event::{
     ToolRequest, ToolResult, Usage,
 };
 
+pub(crate) use self::kept::LEFT_UNFINISHED;
 pub use self::kept::{Kept, KeptCheckpoint};
 use crate::limits::{RESUME_FRUITLESS_MS, RESUMES_FRUITLESS_MAX};
 use crate::network::Network;

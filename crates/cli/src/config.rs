@@ -196,10 +196,11 @@ pub(crate) fn read() -> Result<Config, Problem> {
     }
 }
 
-/// Whether others than its owner and group can read a file, and come to it through its folder.
+/// Whether others than its owner and group can read a file, and come to it through the folders above.
 fn is_open(path: &Path) -> bool {
     let lets = |path: &Path, bit| std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & bit != 0);
-    lets(path, 0o004) && path.parent().is_none_or(|folder| lets(folder, 0o001))
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    lets(&real, 0o004) && real.ancestors().skip(1).all(|folder| lets(folder, 0o001))
 }
 
 fn parse(path: &Path) -> Result<Config, Problem> {

@@ -45,6 +45,7 @@ pub(crate) fn try_policy(config: &Config) -> Result<(), Problem> {
     policy::Engine::load(&policy(config)?)
         .map(drop)
         .map_err(|error| Problem::new(Code::Setup, format!("load the policy {}: {error}", place())))
+        .map_err(|problem| problem.hint(format!("${{EDITOR:-vi}} '{}'", place())))
 }
 
 /// The folders that no task may work in, nor around: what is in them decides what a task may do.

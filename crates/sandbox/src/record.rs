@@ -56,8 +56,8 @@ pub fn output_bytes(dir: &Path, call: &str) -> Result<u64> {
 }
 
 /// Gives the folder of another computer the outputs of those calls that are over and `wanted`, as far as they went when each was. They
-/// are further names of the same files, but for those of a computer that lives: what such a call left behind may write on. The other
-/// computer knows nothing of the calls themselves.
+/// are further names of the same files where nobody has written to them since, and will not. The other computer knows nothing of the
+/// calls themselves.
 ///
 /// # Errors
 /// If the calls of the first cannot be read, or a name cannot be made in the second.
@@ -76,7 +76,9 @@ pub fn give_outputs(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Re
     let lives = keeper_lives(from)?;
     for (call, bytes) in over.into_iter().filter(|(call, _)| !terminals.contains(call)) {
         let (one, other) = (spool_path(from, &call), spool_path(to, &call));
-        let linked = if lives { Err(io::ErrorKind::Other.into()) } else { fs::hard_link(&one, &other) };
+        // What a call left behind may write on.
+        let settled = !lives && fs::metadata(&one).is_ok_and(|about| about.len() == bytes);
+        let linked = if settled { fs::hard_link(&one, &other) } else { Err(io::ErrorKind::Other.into()) };
         // On some file systems a file has one name.
         match linked.or_else(|_| copy_start(&one, &other, bytes)) {
             Ok(()) => {}

@@ -131,13 +131,15 @@ impl Place {
         }
     }
 
-    /// The task's time is another one now: its computer's, too, the one that lives and those to come.
-    pub fn set_deadline(&self, unix_ms: Option<u64>) {
-        let before = std::mem::replace(&mut *self.deadline(), unix_ms);
-        if before != unix_ms
-            && let Some(computer) = self.opened()
-        {
-            move_deadline(&computer, unix_ms);
+    /// The task's time is another one now; true if it was. A computer that is there has to be told of it.
+    pub fn set_deadline(&self, unix_ms: Option<u64>) -> bool {
+        std::mem::replace(&mut *self.deadline(), unix_ms) != unix_ms
+    }
+
+    /// Tells the computer the deadline of now. Blocks, also while it is being made.
+    pub fn tell_deadline(&self) {
+        if let Some(computer) = self.opened() {
+            move_deadline(&computer, *self.deadline());
         }
     }
 

@@ -65,7 +65,7 @@ fn bubblewrap_killed_s() -> Result<Option<f64>> {
     for _ in 0..IDLE {
         let mut bwrap = Command::new("bwrap");
         bwrap.args(others::BWRAP_BOX).args(inside).env_clear().current_dir("/");
-        let Ok(mut child) = bwrap.stdin(Stdio::null()).stdout(Stdio::piped()).spawn() else { return Ok(None) };
+        let Ok(mut child) = bwrap.stdin(Stdio::null()).stdout(Stdio::piped()).spawn() else { break };
         let mut ready = [0];
         let answered = child.stdout.take().is_some_and(|mut output| output.read_exact(&mut ready).is_ok());
         outside.push(child);

@@ -16,6 +16,7 @@ use crate::faults::Place;
 use crate::keeping::{Keeper, Look, Moment, not_restored};
 use crate::limits::{CHECKPOINTS_BYTES_AT_END_MAX, CHECKPOINTS_BYTES_MAX, KEEP_WAIT_MS, KEPT_AGAIN_TURNS};
 use crate::retention::let_go;
+use crate::state::LEFT_UNFINISHED;
 
 /// How often a tool call that waits for the workspace to be read looks whether it is still wanted.
 const CANCEL_LOOK: Duration = Duration::from_millis(50);
@@ -184,6 +185,8 @@ impl Run<'_> {
         }
         // On record first: what is let go and still there is debris, and never the other way round.
         self.append(vec![Event::CheckpointsLetGo { numbers }])?;
+        // Until it has gone, which may wait for one that is being taken.
+        self.keeping.gone.store(false, Ordering::Relaxed);
         drop(self.tidy());
         Ok(())
     }
@@ -196,7 +199,7 @@ impl Run<'_> {
         tokio::task::spawn_blocking(move || {
             let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
             let keep = named.lock().unwrap_or_else(PoisonError::into_inner).needed(&mut shelf);
-            let tidied = keeper.tidy(&keep);
+            let tidied = keeper.tidy(&keep, !gone.load(Ordering::Relaxed));
             gone.store(tidied, Ordering::Relaxed);
             tidied.then(|| keeper.store.bytes().unwrap_or(0))
         })
@@ -246,7 +249,7 @@ impl Run<'_> {
         let kept = self.record.state.kept.clone();
         let (keeper, keep) = (self.keeping.keeper.clone(), self.kept_digests());
         let before = tokio::task::spawn_blocking(move || {
-            keeper.tidy(&keep);
+            keeper.tidy(&keep, false);
             let number = kept.restoring?;
             // Somebody may have worked there since: it is kept like what was there when it began.
             let moment = Moment { at_seq: kept.at_seq, turn: kept.turn };
@@ -262,7 +265,7 @@ impl Run<'_> {
                 let Ok(restored) = restored.await else { return Ok(()) };
                 restored
             }
-            Err(reason) => not_restored(number, format!("it was begun and left, and is not finished: {reason}")),
+            Err(reason) => not_restored(number, format!("{LEFT_UNFINISHED}{reason}")),
         };
         self.append(vec![restored])?;
         self.keeping.shelf.lock().unwrap_or_else(PoisonError::into_inner).last = self.record.state.kept.last;

@@ -14,6 +14,9 @@ const LEAVE_IT_ALONE: [&str; 7] = [
     "file_find_by_name",
 ];
 
+/// What the problem of a going back begins with that an engine before had begun, and that is not finished: nothing more was done.
+pub(crate) const LEFT_UNFINISHED: &str = "it was begun and left, and is not finished: ";
+
 /// The first of them have nothing to do with the computer.
 const WITHOUT_COMPUTER: usize = 4;
 
@@ -97,7 +100,9 @@ impl Kept {
             self.restoring = Some(*number);
         } else if let Event::WorkspaceRestored { number, differing, problem, .. } = event {
             self.restoring = None;
-            self.last = self.numbered(*number).map(|checkpoint| checkpoint.digest).or(self.last);
+            if !problem.as_deref().is_some_and(|problem| problem.starts_with(LEFT_UNFINISHED)) {
+                self.last = self.numbered(*number).map(|checkpoint| checkpoint.digest).or(self.last);
+            }
             self.changed = *differing > 0 || problem.is_some();
         }
     }

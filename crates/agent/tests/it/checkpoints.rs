@@ -179,6 +179,11 @@ fn going_back_that_was_left_is_not_finished_over_what_cannot_be_kept() {
     let problem = |event| if let Event::WorkspaceRestored { problem, .. } = event { problem } else { None };
     let said = rig.events(&id).into_iter().find_map(problem).unwrap();
     assert!(said.contains("not finished: 1 of the files and folders") && said.ends_with(": torn"), "{said}");
+    let heard = String::from_utf8(rig.server.seen().pop().unwrap().body).unwrap();
+    assert!(
+        heard.contains("back to checkpoint 1, and that was not finished") && !heard.contains("is undone"),
+        "{heard}"
+    );
     rig.check(&id);
 }
 

@@ -196,16 +196,12 @@ fn resumes_that_bring_nothing_end_in_failed() {
 fn a_computer_that_died_with_its_engine_leaves_an_unknown_outcome() {
     let turns = vec![Turn::exec("echo begun >> log; sleep 30; echo ended >> log"), Turn::say("I will look first")];
     let mut rig = Rig::new(ModelServer::playing(turns).unwrap());
-    // Long enough for the command to be handed over on a busy machine, and not for its end.
-    rig.linger = std::time::Duration::from_secs(1);
+    rig.linger = std::time::Duration::ZERO;
+    rig.dies_after = |rig, id| !rig.workspace_file(id, "log").is_empty();
     let id = rig.create(TaskOptions::default());
     // The second effect to fly is the command.
     assert!(matches!(rig.go(&id, Start::Fresh, &mut DieAt::new(Place::Flying, 2)), Err(Error::Crashed(_))));
     let folder = rig.instance.folder(&id).unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while rig.workspace_file(&id, "log").is_empty() && std::time::Instant::now() < deadline {
-        std::thread::yield_now();
-    }
     kill_keeper(&folder.computer());
     let summary = rig.go(&id, Start::Resume, &mut NoFaults).unwrap();
     assert_eq!(summary.state, "done");
@@ -278,9 +274,9 @@ fn a_task_that_nobody_holds_is_stopped_with_its_computer() {
     let turns = vec![Turn::exec("echo begun >> log; sleep 1000; echo ended >> log"), Turn::say("I see")];
     let mut rig = Rig::new(ModelServer::playing(turns).unwrap());
     rig.linger = std::time::Duration::ZERO;
+    rig.dies_after = |rig, id| !rig.workspace_file(id, "log").is_empty();
     let id = rig.create(TaskOptions::default());
     assert!(matches!(rig.go(&id, Start::Fresh, &mut DieAt::new(Place::Flying, 2)), Err(Error::Crashed(_))));
-    until(|| !rig.workspace_file(&id, "log").is_empty());
     rig.tell(&id, Command::Stop { by: "you".to_owned() });
     assert_eq!(rig.instance.summary(&id).unwrap().state, "stopped");
     let computer = rig.instance.folder(&id).unwrap().computer();

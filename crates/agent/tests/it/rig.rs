@@ -28,6 +28,8 @@ pub(crate) struct Rig {
     pub(crate) sees: Option<bool>,
     /// How long the threads of an engine that died may take to end.
     pub(crate) linger: Duration,
+    /// What the death of an engine waits for: a thread that has not begun when its engine dies never does anything.
+    pub(crate) dies_after: fn(&Rig, &TaskId) -> bool,
 }
 
 impl Rig {
@@ -62,6 +64,7 @@ impl Rig {
             price: None,
             sees: None,
             linger: Duration::from_secs(20),
+            dies_after: |_, _| true,
         }
     }
 
@@ -146,6 +149,9 @@ impl Rig {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let run = self.instance.run_with_faults(id, start, self.client(), commands, watcher, faults);
         let outcome = runtime.block_on(run);
+        if matches!(outcome, Err(Error::Crashed(_))) {
+            until(|| (self.dies_after)(self, id));
+        }
         // A kill would take the threads along; here they are of our own process and would meddle with the next engine.
         runtime.shutdown_timeout(self.linger);
         outcome

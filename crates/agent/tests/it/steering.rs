@@ -58,9 +58,13 @@ fn a_word_said_during_the_closing_words_is_read_before_the_task_ends() {
 
 #[test]
 fn more_time_given_to_a_task_at_work_is_its_computers_too() {
-    let turns = vec![Turn::exec("true"), Turn::exec("sleep 9; echo lived on"), Turn::say("done")];
+    // Time enough for a busy machine to begin.
+    const LIMIT_MS: u64 = 12_000;
+    let until_ms = testkit::clock::now_ms() + LIMIT_MS + 500;
+    let wait = format!("while [ $(date +%s%3N) -lt {until_ms} ]; do sleep 0.2; done; echo lived on");
+    let turns = vec![Turn::exec("true"), Turn::exec(&wait), Turn::say("done")];
     let rig = Rig::new(ModelServer::playing(turns).unwrap());
-    let id = rig.create(TaskOptions { max_time_ms: Some(8_000), ..TaskOptions::default() });
+    let id = rig.create(TaskOptions { max_time_ms: Some(LIMIT_MS), ..TaskOptions::default() });
     let mut due = false;
     let summary = rig.go_saying(&id, Start::Fresh, Patience::Leave, |seen| match seen {
         // The computer has been there since the first command.

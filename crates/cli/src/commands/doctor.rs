@@ -23,7 +23,8 @@ pub(crate) fn run(json_wanted: bool, screen: Screen) -> Outcome {
             let fix = "export THENAR_HOME=/a/folder/that/can/be/written";
             let seen = Seen::DataFolderFailed { folder: home.display().to_string(), error: error.to_string() };
             let what = format!("{} cannot be written: {error}", home.display());
-            vec![Finding::fatal("data folder", seen, what, fix)]
+            let data = Finding::fatal("data folder", seen, what, fix);
+            std::iter::once(data).chain(configuration::checked().err().map(configuration::failed)).collect()
         }
         Ok(scratch) => {
             let mut findings = disk::findings(&home, scratch.path());

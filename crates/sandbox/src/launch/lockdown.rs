@@ -57,8 +57,9 @@ pub(super) fn lower_data(bytes: u64) -> io::Result<()> {
     lower(Resource::Data, bytes)
 }
 
-/// The same for another process.
+/// The same for another process, which has come by its limit from this one.
 pub(super) fn lower_data_of(process: Pid, bytes: u64) -> io::Result<()> {
+    let bytes = rustix::process::getrlimit(Resource::Data).maximum.map_or(bytes, |maximum| maximum.min(bytes));
     let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
     Ok(rustix::process::prlimit(Some(process), Resource::Data, limit).map(drop)?)
 }

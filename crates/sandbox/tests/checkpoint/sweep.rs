@@ -39,13 +39,15 @@ fn on_a_disk_that_is_nearly_full_room_is_won_all_the_same() {
     const ROLE: &str = "THENAR_TEST_NEARLY_FULL";
     if std::env::var_os(ROLE).is_none() {
         let here = std::env::current_exe().unwrap();
-        let shell = format!("d=$(mktemp -d) && mount -t tmpfs -o size=44m none $d && {ROLE}=$d exec \"$0\" \"$@\"");
+        let place = tempfile::tempdir().unwrap();
+        let shell = format!("mount -t tmpfs -o size=44m none \"${ROLE}\" && exec \"$0\" \"$@\"");
         let name = "sweep::on_a_disk_that_is_nearly_full_room_is_won_all_the_same";
         #[expect(clippy::disallowed_methods, reason = "only a process of its own has a disk of its own")]
         let done = std::process::Command::new("unshare")
             .args(["--user", "--map-root-user", "--mount", "sh", "-c", &shell])
             .arg(here)
             .args(["--exact", name, "--nocapture"])
+            .env(ROLE, place.path())
             .output()
             .unwrap();
         assert!(

@@ -311,7 +311,8 @@ fn terminals_are_counted_and_named() {
 #[test]
 fn those_who_watch_keep_no_computer_alive() {
     let mut desk = Desk::new();
-    desk.spec.limits.idle_ms = 1_500;
+    // Long enough for a busy machine to begin to watch.
+    desk.spec.limits.idle_ms = 6_000;
     let computer = desk.open();
     open(&computer, "t", "main");
     let changes = look(&computer, "t", Until::Now, Depict::Nothing).terminal.changes;
