@@ -41,11 +41,11 @@ fn policy(config: &Config) -> Result<String, Problem> {
 
 /// Loads the policy as a task would.
 pub(crate) fn try_policy(config: &Config) -> Result<(), Problem> {
-    let place = || config.policy.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    policy::Engine::load(&policy(config)?)
-        .map(drop)
-        .map_err(|error| Problem::new(Code::Setup, format!("load the policy {}: {error}", place())))
-        .map_err(|problem| problem.hint(format!("${{EDITOR:-vi}} '{}'", place())))
+    policy::Engine::load(&policy(config)?).map(drop).map_err(|error| {
+        let place = config.policy.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        Problem::new(Code::Setup, format!("load the policy {place}: {error}"))
+            .hint(format!("${{EDITOR:-vi}} '{place}'"))
+    })
 }
 
 /// The folders that no task may work in, nor around: what is in them decides what a task may do.

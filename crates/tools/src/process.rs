@@ -107,13 +107,6 @@ impl<'a> Process<'a> {
             .map_err(|error| Outcome::failed(format!("The computer's records cannot be read: {error}.")))
     }
 
-    /// The task's computer, if one lives.
-    pub(crate) fn living_computer(&self) -> Option<Computer> {
-        let place = &self.call.world.place;
-        // One that cannot be asked runs nothing for us either.
-        place.opened().or_else(|| Computer::attach(&place.spec.dir).unwrap_or_default())
-    }
-
     /// Ends it on the way out: the task is being stopped.
     pub(crate) fn kill_if_living(&self) {
         if let Some(computer) = self.call.world.place.opened() {

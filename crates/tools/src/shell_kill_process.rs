@@ -34,7 +34,7 @@ impl Tool for ShellKillProcess {
             Waited::Running { .. } => process::computer(call)?.kill(&process.id).map_err(failed)?,
             // Its command is over, but what that left running is not.
             Waited::Ended(_) => {
-                if let Some(computer) = process.living_computer() {
+                if let Some(computer) = call.world.place.living() {
                     computer.kill(&process.id).map_err(failed)?;
                 }
             }

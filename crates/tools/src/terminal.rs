@@ -41,13 +41,7 @@ enum Waited {
 
 /// The terminal of this name, if one is open.
 pub(crate) fn open_one<'a>(call: &Call<'a>, name: &str) -> Result<Option<Process<'a>>, Outcome> {
-    let place = &call.world.place;
-    let computer = match place.opened() {
-        Some(computer) => Some(computer),
-        // A computer that cannot be asked has nothing open for us either.
-        None => Computer::attach(&place.spec.dir).unwrap_or_default(),
-    };
-    let Some(computer) = computer else { return Ok(None) };
+    let Some(computer) = call.world.place.living() else { return Ok(None) };
     let open = computer.terminals().unwrap_or_default();
     let found = open.into_iter().find(|terminal| terminal.name == name);
     Ok(found.map(|terminal| Process { call: *call, name: name.to_owned(), id: terminal.call, is_terminal: true }))
@@ -284,11 +278,7 @@ fn wait(terminal: &Process<'_>, until: &Until, ms: u64) -> Result<Waited, Outcom
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let slice = left.min(Duration::from_millis(CANCEL_POLL_MS));
-        let computer = match place.opened() {
-            Some(computer) => Some(computer),
-            None => Computer::attach(&place.spec.dir).unwrap_or_default(),
-        };
-        let Some(computer) = computer else { return gone(terminal) };
+        let Some(computer) = place.living() else { return gone(terminal) };
         match computer.look(&terminal.id, until.clone(), Depict::Text, slice) {
             Ok(Some(look)) => {
                 let look = Box::new(look);

@@ -170,6 +170,11 @@ impl Place {
         self.open().as_ref().map(|open| open.computer.clone())
     }
 
+    /// The task's computer, if one lives. One that cannot be asked runs nothing for us either.
+    pub(crate) fn living(&self) -> Option<Computer> {
+        self.opened().or_else(|| Computer::attach(&self.spec.dir).unwrap_or_default())
+    }
+
     /// Lets go of a computer that does not answer any more, and of its browser: the next call opens another.
     pub fn forget(&self) {
         self.let_go_of_browser();
