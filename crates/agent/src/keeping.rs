@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use event::{Changes, Checkpoint, Digest, Event};
 use sandbox::checkpoint::{Bound, Bounds, Id, Place, Restore, Step, Store, Swept, Take, Taken};
+use sandbox::unseen;
 
 use crate::home::TaskFolder;
 use crate::limits::{KEPT_BYTES_MAX, KEPT_ENTRIES_MAX, KEPT_LENT_BYTES_MAX, KEPT_LENT_ENTRIES_MAX};
@@ -202,9 +203,7 @@ pub(crate) fn in_line(first: &[PathBuf], count: u64) -> String {
 pub(crate) fn path_in_line(path: &Path) -> String {
     let shown = |c: char| match c {
         _ if c.is_whitespace() => ' ',
-        // Invisible, or able to make a text read otherwise.
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => '·',
-        _ if c.is_control() => '·',
+        _ if unseen::in_name(c) => '·',
         _ => c,
     };
     let whole = path.to_string_lossy();

@@ -65,10 +65,10 @@ pub use network::Network;
 pub use onlook::Onlooker;
 pub use prompt::system as system_prompt;
 pub use run::Start;
-/// How the doors to a task reach its files; they know the computer only through this crate.
-pub use sandbox::Folder;
 /// And its terminals.
 pub use sandbox::{Depict, Error as ComputerError, Look, Size as TerminalSize, Terminal, Until};
+/// How the doors to a task reach its files; they know the computer only through this crate.
+pub use sandbox::{Folder, unseen};
 pub use secrets::{KeptSecret, Secrets};
 pub use state::{Call, Ended, Kept, KeptCheckpoint, OpenModelCall, Stage, State};
 pub use summary::{Approval, Summary};

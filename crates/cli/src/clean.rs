@@ -1,6 +1,8 @@
 //! Text of models, tools and files made safe for a person's terminal: no escape, no control character, no trick with the
 //! direction of writing gets through.
 
+use sandbox::unseen;
+
 /// Safe text; newlines and tabs stay.
 pub(crate) fn text(raw: &str) -> String {
     raw.chars().filter_map(|c| if c == '\n' || c == '\t' { Some(c) } else { shown(c) }).collect()
@@ -35,10 +37,7 @@ fn shown(c: char) -> Option<char> {
     match c {
         '\u{1b}' => Some('␛'),
         '\r' => None,
-        _ if c.is_control() => Some('·'),
-        // Direction overrides and isolates, zero-width marks, tags: invisible, and able to make a text read otherwise.
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => Some('·'),
-        '\u{e0000}'..='\u{e007f}' => None,
+        _ if unseen::in_name(c) => Some('·'),
         _ => Some(c),
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 use rustix::fs::{Gid, Mode, Stat, Uid};
 
 use crate::browser::Folders;
-use crate::{Folder, Over};
+use crate::{Folder, Over, unseen};
 
 /// Bytes of one file in either direction.
 pub const DOOR_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -168,11 +168,7 @@ fn place(folder: &Folder, unfinished: &str, name: &str) -> io::Result<String> {
 /// What a page calls a file, as a name that leads nowhere and hides nothing.
 fn plain_name(suggested: &str) -> String {
     let last = suggested.rsplit(['/', '\\']).next().unwrap_or_default();
-    let unseen = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    let mut name: String = last.chars().filter(|c| !unseen(*c) && !"<>:\"|?*".contains(*c)).collect();
+    let mut name: String = last.chars().filter(|c| !unseen::in_name(*c) && !"<>:\"|?*".contains(*c)).collect();
     name = name.trim_start_matches(['.', ' ', '-', '~']).trim_end_matches(['.', ' ']).to_owned();
     let ending = name.rfind('.').filter(|at| name.len() - at <= 12).map_or(String::new(), |at| name.split_off(at));
     let room = NAME_BYTES_MAX - ending.len();

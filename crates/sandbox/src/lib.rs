@@ -34,6 +34,7 @@ mod spec;
 mod sys;
 mod terminal;
 mod tree;
+pub mod unseen;
 mod wire;
 
 pub use backup::{RecordsCopy, copy_records};

@@ -1,6 +1,8 @@
 //! Bytes from the computer as text that a model and a terminal can be shown: no escape sequences, no control
 //! characters, no invisible ones, capped. The whole of it stays in the computer; nothing here keeps or edits the source.
 
+use sandbox::unseen;
+
 use crate::limits::{NOTICE_CHARS, OBSERVATION_CHARS_MAX, WINDOW_BYTES};
 
 /// Characters left for the output itself once status line and notices are told.
@@ -84,7 +86,7 @@ pub(crate) fn plain(text: &str) -> String {
     let letter = |c: char| match c {
         '\n' => Some('\n'),
         '\t' => Some(' '),
-        c if is_unseen(c) => None,
+        c if unseen::in_text(c) => None,
         c => Some(c),
     };
     text.chars().filter_map(letter).collect()
@@ -208,7 +210,7 @@ impl Screen {
             }
             '\0' => self.visible(at, '\u{2400}'),
             '\t' => self.visible(at, c),
-            c if is_unseen(c) => {}
+            c if unseen::in_text(c) => {}
             c => self.visible(at, c),
         }
     }
@@ -220,14 +222,6 @@ impl Screen {
         }
         self.out.push((at, c));
     }
-}
-
-/// Control characters, and those that change how others are read without being seen, or say something that only a model reads.
-/// What joins letters and signs stays: scripts and pictographs need it.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-            | '\u{180e}' | '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e01ef}')
 }
 
 #[cfg(test)]

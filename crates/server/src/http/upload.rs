@@ -279,9 +279,8 @@ fn name(field: &Field<'_>) -> Answer<String> {
 }
 
 fn is_plain(name: &str) -> bool {
-    let deceives = |char: char| {
-        char.is_control() || matches!(char, '/' | '\\' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    // Joiners are parts of names that people have.
+    let deceives = |char: char| matches!(char, '/' | '\\') || agent::unseen::in_text(char);
     (1..=NAME_BYTES_MAX).contains(&name.len()) && !matches!(name, "." | "..") && !name.chars().any(deceives)
 }
 
@@ -340,10 +339,23 @@ mod tests {
     #[test]
     fn a_plain_name_leads_nowhere_and_hides_nothing() {
         let long = "é".repeat(128);
-        for name in ["a b.csv", ".hidden", "报告.xlsx", "a:b", "…", &long[2..], "-rf", "a..b"] {
+        for name in ["a b.csv", ".hidden", "报告.xlsx", "a:b", "👨\u{200d}👩.png", "…", &long[2..], "-rf", "a..b"]
+        {
             assert!(is_plain(name), "{name:?}");
         }
-        for name in ["", ".", "..", "a/b", "/etc/passwd", "..\\x", "a\0b", "a\nb", "evil\u{202e}fdp.exe", &long] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "/etc/passwd",
+            "..\\x",
+            "a\0b",
+            "a\nb",
+            "evil\u{202e}fdp.exe",
+            "a\u{200b}.csv",
+            &long,
+        ] {
             assert!(!is_plain(name), "{name:?}");
         }
     }

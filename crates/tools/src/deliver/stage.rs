@@ -12,7 +12,7 @@ use sha2::Digest as _;
 use crate::call::Call;
 use crate::limits::{DELIVER_BYTES_MAX, DELIVER_FILE_BYTES_MAX, DELIVER_FILES_MAX};
 use crate::outcome::Outcome;
-use sandbox::Folder;
+use sandbox::{Folder, unseen};
 
 /// The folder of one delivery: `tasks/ID/deliver/eN`.
 #[derive(Clone, Debug)]
@@ -208,11 +208,7 @@ const NAME_BYTES_MAX: usize = 200;
 
 /// A name that is safe on the person's machine: seen as it is, not hidden, not an option, no folder's.
 fn sanitised(name: &str) -> String {
-    let safe = |c: char| {
-        !(c.is_control()
-            || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
-    };
+    let safe = |c: char| !unseen::in_name(c) && !matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|');
     let mut name: String = name.trim().chars().map(|c| if safe(c) { c } else { '_' }).collect();
     if name.starts_with(['.', '-']) {
         name.replace_range(..1, "_");

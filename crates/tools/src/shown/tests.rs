@@ -131,7 +131,7 @@ proptest! {
     fn whatever_is_put_out_is_safe_to_show_and_short(bytes in hostile(), chars_max in 1_usize..200) {
         for part in [Part::Ends, Part::Tail] {
             let text = shown(&bytes, part, chars_max);
-            assert!(!text.chars().any(|c| c != '\n' && c != '\t' && is_unseen(c)), "{text:?}");
+            assert!(!text.chars().any(|c| c != '\n' && c != '\t' && unseen::in_text(c)), "{text:?}");
             assert!(text.chars().count() <= chars_max + 200, "{text:?}");
         }
         let (text, used) = piece(&bytes, chars_max);
