@@ -37,7 +37,7 @@ fn shown(c: char) -> Option<char> {
     match c {
         '\u{1b}' => Some('␛'),
         '\r' => None,
-        _ if unseen::in_name(c) => Some('·'),
+        _ if unseen::in_question(c) => Some('·'),
         _ => Some(c),
     }
 }

@@ -12,9 +12,15 @@ pub fn in_text(c: char) -> bool {
         || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// In a name, and wherever somebody decides by what they read: joiners as well, by which two names can look alike.
+/// In a name: joiners as well, by which two names can look alike.
 pub fn in_name(c: char) -> bool {
     in_text(c) || matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// In what somebody decides by: also the spaces that look like one and are none to a program, but for the wide one of Chinese texts.
+pub fn in_question(c: char) -> bool {
+    let blank = c == '\u{2800}' || (c.is_whitespace() && !matches!(c, ' ' | '\u{3000}'));
+    in_name(c) || blank
 }
 
 #[cfg(test)]
@@ -33,5 +39,7 @@ mod tests {
             assert!(in_text(c) && in_name(c), "{c:?}");
         }
         assert!(in_name('\u{200d}') && !in_text('\u{200d}'));
+        assert!(in_question('\u{a0}') && !in_name('\u{a0}') && in_question('\u{2800}'));
+        assert!(!in_question(' ') && !in_question('\u{3000}'));
     }
 }
