@@ -38,7 +38,10 @@ export class Session {
   /** The call whose words these are, and the last one whose reply is on the record: its words come too late. */
   #speaks = 0
   #whole = 0
+  /** Its words so far. They come faster than a screen can show, and each showing lays out all of them. */
+  #said = ''
   #frame = 0
+  #wordsFrame = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(url: string, at: number | null, streams = true) {
@@ -57,6 +60,7 @@ export class Session {
   close(): void {
     this.#stream.stop()
     cancelAnimationFrame(this.#frame)
+    cancelAnimationFrame(this.#wordsFrame)
     clearTimeout(this.#timer)
   }
 
@@ -67,7 +71,7 @@ export class Session {
   #take(batch: Recorded[]): void {
     for (const recorded of batch) {
       if (!this.timeline.push(recorded) || !ENDS_WORDS.has(recorded.event.event)) continue
-      this.words = ''
+      this.#hear('')
       if ('id' in recorded.event) this.#whole = Number(recorded.event.id)
     }
     // A long task comes in several pages: it is drawn when all of it is there, and not once for each of them.
@@ -77,8 +81,16 @@ export class Session {
   /** Words of a reply that is not on the record yet; those of another call begin anew. */
   #say(effect: number, text: string | null): void {
     if (effect <= this.#whole) return
-    this.words = text === null ? '' : effect === this.#speaks ? this.words + text : text
+    this.#hear(text === null ? '' : effect === this.#speaks ? this.#said + text : text)
     this.#speaks = text === null ? 0 : effect
+  }
+
+  #hear(said: string): void {
+    this.#said = said
+    this.#wordsFrame ||= requestAnimationFrame(() => {
+      this.#wordsFrame = 0
+      this.words = this.#said
+    })
   }
 
   /** However many events come, and however fast the slider is moved, the screen is drawn once a frame. */
