@@ -1,11 +1,12 @@
 // The beginning of a file, for its card. However large the file is, little of it is fetched: of a text its first kilobytes, of a
-// PDF and a large workbook the ranges that the first page or rows need; a picture only where it is small.
+// PDF and a workbook the ranges that the first page or rows need; a picture only where it is small.
 
 import { request } from '../api/client'
 import type { Deliverable } from '../api/events'
 import { endingOf, imageType, kindOf } from './kinds'
 import type { Pdf } from './pdf'
-import { parseCsv, readFirstSheet, separatorOf } from './tables'
+import { peekSheet } from './sheet-peek'
+import { parseCsv, separatorOf } from './tables'
 
 export type Peek =
   | { as: 'text'; text: string }
@@ -21,7 +22,6 @@ const ROWS = 9
 const COLUMNS = 7
 /** The largest files that are fetched whole; of larger ones a beginning, but for pictures, which have none. */
 const PICTURE_BYTES_MAX = 3_000_000
-const SHEET_BYTES_MAX = 1_000_000
 const PAGE_BYTES_MAX = 1_000_000
 const PDF_BYTES_MAX = 50_000_000
 
@@ -43,8 +43,7 @@ export async function peek(file: Deliverable, url: string): Promise<Peek | null>
       return text === null ? null : table(parseCsv(text, endingOf(file.name) === 'tsv' ? '\t' : separatorOf(text)).rows)
     }
     case 'sheetfile':
-      if (within(SHEET_BYTES_MAX)) return table(await readFirstSheet(await whole(url)))
-      return file.bytes === 0 ? null : table(await (await import('./sheet-peek')).peekSheet(url, file.bytes, ROWS, COLUMNS))
+      return file.bytes === 0 ? null : table(await peekSheet(url, file.bytes, ROWS, COLUMNS))
     case 'image':
       return within(PICTURE_BYTES_MAX) ? { as: 'picture', blob: new Blob([await whole(url)], { type: imageType(file.name) }) } : null
     case 'html':

@@ -1,4 +1,4 @@
-// The first rows of a large XLSX, by a few ranges of it: its table of contents, the list of its sheets, how its cells look, and the
+// The first rows of an XLSX, by a few ranges of it: its table of contents, the list of its sheets, how its cells look, and the
 // beginnings of its first sheet and of its texts. What stands further back is not fetched, and not unpacked.
 
 import { Inflate } from 'fflate'

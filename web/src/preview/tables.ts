@@ -60,7 +60,15 @@ export function parseCsv(text: string, separator: string): Sheet {
   return { name: '', rows, rowCount, columnCount }
 }
 
+/** Bytes that a workbook may have unpacked: a few can stand for very many. */
+const UNPACKED_BYTES_MAX = 64_000_000
+
 export async function readXlsx(blob: Blob): Promise<Sheet[]> {
+  const { unzipSync } = await import('fflate')
+  let unpacked = 0
+  const count = ({ originalSize }: { originalSize: number }) => ((unpacked += originalSize), false)
+  unzipSync(new Uint8Array(await blob.arrayBuffer()), { filter: count })
+  if (unpacked > UNPACKED_BYTES_MAX) throw new Error('the workbook is too large to be unpacked here')
   const { default: readSheets } = await import('read-excel-file/browser')
   const sheets = (await readSheets(blob)) as unknown as { sheet: string; data: unknown[][] }[]
   return sheets.map(({ sheet, data }) => ({
@@ -69,13 +77,6 @@ export async function readXlsx(blob: Blob): Promise<Sheet[]> {
     rowCount: data.length,
     columnCount: Math.max(0, ...data.slice(0, ROWS_MAX).map((row) => row.length))
   }))
-}
-
-/** The first sheet alone. */
-export async function readFirstSheet(blob: Blob): Promise<string[][]> {
-  const { readSheet } = await import('read-excel-file/browser')
-  const rows = (await readSheet(blob)) as unknown as unknown[][]
-  return rows.slice(0, ROWS_MAX).map((row) => row.slice(0, COLUMNS_MAX).map(shown))
 }
 
 function shown(cell: unknown): string {
