@@ -58,9 +58,9 @@ function windowName(): string {
   return name
 }
 
-export async function request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
+export async function request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}, signal: AbortSignal | null = null): Promise<Response> {
   const all: Record<string, string> = method === 'GET' ? { ...headers } : { 'thenar-hand': windowName(), ...headers }
-  const init: RequestInit = { method, headers: all }
+  const init: RequestInit = { method, headers: all, signal }
   if (body instanceof FormData) init.body = body
   else if (body !== undefined) {
     init.headers = { ...all, 'content-type': 'application/json' }
@@ -82,8 +82,8 @@ export async function refusal(response: Response): Promise<Refusal> {
   return new Refusal(response.status, told.detail ?? response.statusText, told.hint ?? '', type, told.because ?? null)
 }
 
-async function json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
-  const response = await request(method, path, body, headers)
+async function json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<T> {
+  const response = await request(method, path, body, headers, signal)
   return (response.status === 204 ? undefined : await response.json()) as T
 }
 
@@ -123,7 +123,8 @@ export const api = {
       `/v1/tasks?${new URLSearchParams({ limit: '100', ...filter, ...(cursor && { cursor }) }).toString()}`
     ),
   task: (id: string) => json<TaskSummary>('GET', of(id)),
-  create: ({ files, key, ...task }: NewTask) => {
+  /** What is broken off may be made all the same, as where an answer is lost. */
+  create: ({ files, key, ...task }: NewTask, signal?: AbortSignal) => {
     let body: unknown = task
     if (files.length > 0) {
       const form = new FormData()
@@ -131,7 +132,7 @@ export const api = {
       for (const file of files) form.append('file', file, file.name)
       body = form
     }
-    return json<TaskSummary>('POST', '/v1/tasks', body, { 'idempotency-key': key })
+    return json<TaskSummary>('POST', '/v1/tasks', body, { 'idempotency-key': key }, signal)
   },
   /** The task that a script plays: for whoever has no model yet. */
   demo: (key: string) => json<TaskSummary>('POST', '/v1/demo', undefined, { 'idempotency-key': key }),
@@ -157,10 +158,10 @@ export const api = {
   browserGo: (id: string, to: Going) => json<void>('POST', `${of(id)}/browser/go`, to),
   /** Files of the workspace for the page that asks for some; none tells it that there are none. */
   browserFiles: (id: string, paths: string[]) => json<void>('POST', `${of(id)}/browser/files`, { paths }),
-  browserUpload: (id: string, files: Iterable<File>) => {
+  browserUpload: (id: string, files: Iterable<File>, signal?: AbortSignal) => {
     const form = new FormData()
     for (const file of files) form.append('file', file, file.name)
-    return json<void>('POST', `${of(id)}/browser/upload`, form)
+    return json<void>('POST', `${of(id)}/browser/upload`, form, undefined, signal)
   },
   browserSelection: (id: string) => json<{ text: string }>('GET', `${of(id)}/browser/selection`),
   pictureUrl: (id: string, digest: Digest) => `${of(id)}/pictures/${encodeURIComponent(digest)}`,
