@@ -97,9 +97,14 @@ it('the files, and what a step changed in one', async () => {
 })
 
 it('a question is asked and answered', async () => {
-  const id = await server.task(server.script({ calls: [{ name: 'message_ask_user', arguments: { text: 'Which year, **2023** or 2024?' } }] }, { say: 'Thank you.', calls: [{ name: 'idle' }] }), 'Ask me')
+  const id = await server.task(server.script({ calls: [{ name: 'message_ask_user', arguments: { text: 'Which year, **2023** or 2024?\n\n3. the third\n\n- [x] done\n- [ ] open\n\n|a|b|\n|---|--:|\n|c|d|' } }] }, { say: 'Thank you.', calls: [{ name: 'idle' }] }), 'Ask me')
   const page = await open(server, `/tasks/${id}`)
-  await page.getByRole('region', { name: 'A question for you' }).getByText('2023').waitFor()
+  const question = page.getByRole('region', { name: 'A question for you' })
+  await question.getByText('2023').waitFor()
+  // Lists begin where they say, boxes are ticked, columns have their sides.
+  expect(await question.locator('ol').getAttribute('start')).toBe('3')
+  expect(await question.locator('input').evaluateAll((boxes) => boxes.map((box) => (box as HTMLInputElement).checked))).toEqual([true, false])
+  expect(await question.locator('td').last().getAttribute('align')).toBe('right')
   await page.getByRole('link', { name: /Ask me/ }).getByText('Waits for you').first().waitFor()
   await page.getByRole('textbox', { name: 'Your answer…' }).fill('2024')
   await page.keyboard.press('Enter')
@@ -110,11 +115,12 @@ it('a question is asked and answered', async () => {
 
 it('an approval shows exactly what it is for, and is refused and allowed', async () => {
   const accept = [{ text: 'It has ten rows', status: 'failed', note: 'it has one' }]
+  const long = 'one  of many\n'.repeat(60)
   const id = await server.task(
     server.script(
       { calls: [plan(['Write', 'in_progress']), { name: 'file_write', arguments: { path: 'rows.csv', content: 'a,b\n1,2\n' } }] },
       { calls: [{ name: 'plan_update', arguments: { steps: [{ text: 'Write' }], acceptance: [{ text: 'It has ten rows' }] } }] },
-      { calls: [{ name: 'deliver', arguments: { files: [{ path: 'rows.csv' }], acceptance: accept, request_waiver: true } }], repeat: 2 },
+      { calls: [{ name: 'deliver', arguments: { files: [{ path: 'rows.csv', description: `${long}last\u202e line` }], acceptance: accept, request_waiver: true } }], repeat: 2 },
       { say: 'So be it.', calls: [{ name: 'idle' }] }
     ),
     'Deliver although a point failed'
@@ -122,6 +128,10 @@ it('an approval shows exactly what it is for, and is refused and allowed', async
   const page = await open(server, `/tasks/${id}`)
   const approval = page.getByRole('region', { name: 'May this be done?' })
   await approval.first().getByText('rows.csv').waitFor()
+  // All of it, as it stands.
+  const text = approval.first().getByText('one of many')
+  expect(await text.innerText()).toBe(`${long}last· line`)
+  expect(await text.evaluate((box) => box.scrollHeight <= box.clientHeight + 1)).toBe(true)
   await approval.first().getByText('it asks to hand over although not all that was asked for has passed its check').waitFor()
   // What policy says is said in the reader's language.
   const chinese = await open(server, `/tasks/${id}`, { locale: 'zh-CN' })
