@@ -111,6 +111,8 @@ pub(crate) fn pump(
         echo: Echo::of(grant.secrets()),
         buffer: vec![0; CHUNK],
         again: false,
+        hung_up: false,
+        deaf: false,
     };
     cut_at_end(client.fd(), true);
     // What came before the way was open is judged like the rest.
@@ -186,17 +188,20 @@ struct Relay<'a> {
     buffer: Vec<u8>,
     /// What the program said before is to be judged again.
     again: bool,
+    /// The program has closed both ways, and its last words are still on their way.
+    hung_up: bool,
+    /// The server takes nothing any more, and may still answer.
+    deaf: bool,
 }
 
 impl Relay<'_> {
     fn run(&mut self, client: &mut dyn Side, server: &mut dyn Side) -> Result<(), Stop> {
         loop {
             let mut moved = self.hear_client(client)?;
-            moved |= self.up.flush(server)?;
+            moved |= self.send_up(server);
             moved |= self.hear_server(server)?;
             moved |= self.down.flush(client)?;
             moved |= client.push().map_err(|_| Stop::Broken)?;
-            moved |= server.push().map_err(|_| Stop::Broken)?;
             if self.up.ended && self.up.is_empty() && !self.up.told && matches!(self.upward, Upward::Free) {
                 self.up.told = true;
                 server.finish(true);
@@ -215,6 +220,25 @@ impl Relay<'_> {
                 return Err(Stop::Broken);
             }
         }
+    }
+
+    /// Sends what the program has said. A server that takes no more of it may have said why, and is heard to its end. True if anything
+    /// moved.
+    fn send_up(&mut self, server: &mut dyn Side) -> bool {
+        if self.deaf {
+            return false;
+        }
+        let sent = self.up.flush(server).and_then(|moved| Ok(moved | server.push().map_err(|_| Stop::Broken)?));
+        sent.unwrap_or_else(|_| {
+            self.deaf = true;
+            self.up = Lane { ended: true, told: true, ..Lane::default() };
+            if matches!(self.upward, Upward::In(_)) {
+                self.upward = Upward::Free;
+            }
+            // What the program still says is taken, so that the answer is not lost with it.
+            self.passed.parting = Parting::Wait;
+            true
+        })
     }
 
     /// Whether the program has anything more to say that would be passed on.
@@ -238,9 +262,14 @@ impl Relay<'_> {
         match client.read(&mut self.buffer) {
             Ok(0) => {
                 self.up.ended = true;
-                if let Upward::In(tunnel) = &mut self.upward {
-                    tunnel.ends().map_err(Stop::Refused)?;
-                    self.upward = Upward::Free;
+                match &mut self.upward {
+                    Upward::Free => {}
+                    Upward::In(tunnel) => {
+                        tunnel.ends().map_err(Stop::Refused)?;
+                        self.upward = Upward::Free;
+                    }
+                    // Half a request has no answer, and the program that left it waits for none.
+                    Upward::Rest(_) => return Err(Stop::Broken),
                 }
                 Ok(true)
             }
@@ -328,23 +357,36 @@ impl Relay<'_> {
             of_client |= PollFlags::RDHUP;
         }
         let hears_server = !self.down.ended && self.down.is_empty();
-        let of_server = flags(hears_server, !self.up.is_empty() || server.holds_back());
-        let mut fds =
-            [PollFd::from_borrowed_fd(client.fd(), of_client), PollFd::from_borrowed_fd(server.fd(), of_server)];
+        let of_server = flags(hears_server, !self.deaf && (!self.up.is_empty() || server.holds_back()));
+        // A side that has closed both ways says so without end. It is not asked while what it said is still being passed on: that, and
+        // what the kernel holds of it, has to arrive.
+        let watched = (!of_client.is_empty() || !self.hung_up, !of_server.is_empty() || self.down.is_empty());
+        let mut fds = Vec::with_capacity(2);
+        fds.extend(watched.0.then(|| PollFd::from_borrowed_fd(client.fd(), of_client)));
+        fds.extend(watched.1.then(|| PollFd::from_borrowed_fd(server.fd(), of_server)));
         let patience = if asked && self.up.ended { LEFT } else { IDLE };
         let patience = Timespec { tv_sec: patience.as_secs().cast_signed(), tv_nsec: 0 };
-        match rustix::event::poll(&mut fds, Some(&patience)) {
-            Ok(0) => Ok(false),
-            Err(rustix::io::Errno::INTR) => Ok(true),
-            Err(_) => Err(Stop::Broken),
-            Ok(_) => {
-                // A side that is gone says so even if nothing is wanted of it: there is nothing left to wait for.
-                let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-                let lost = |fd: &PollFd<'_>, wanted: PollFlags| wanted.is_empty() && fd.revents().intersects(gone);
-                self.up.ended |= of_client.contains(PollFlags::RDHUP) && fds[0].revents().contains(PollFlags::RDHUP);
-                Ok(!lost(&fds[0], of_client) && !lost(&fds[1], of_server))
-            }
+        let came = match rustix::event::poll(&mut fds, Some(&patience)) {
+            Ok(0) => return Ok(false),
+            Err(rustix::io::Errno::INTR) => return Ok(true),
+            Err(_) => return Err(Stop::Broken),
+            Ok(_) => fds.iter().map(PollFd::revents).collect::<Vec<_>>(),
+        };
+        let (client, server) = match (watched, &came[..]) {
+            ((true, true), [client, server]) => (*client, *server),
+            ((true, false), [client]) => (*client, PollFlags::empty()),
+            ((false, true), [server]) => (PollFlags::empty(), *server),
+            _ => return Ok(true),
+        };
+        self.up.ended |= of_client.contains(PollFlags::RDHUP) && client.contains(PollFlags::RDHUP);
+        // A side that is gone says so even if nothing is wanted of it: there is nothing left to wait for.
+        let broken = PollFlags::ERR | PollFlags::NVAL;
+        if of_client.is_empty() && client.contains(PollFlags::HUP) && !self.up.is_empty() {
+            self.hung_up = true;
+            return Ok(!client.intersects(broken));
         }
+        let lost = |came: PollFlags, wanted: PollFlags| wanted.is_empty() && came.intersects(broken | PollFlags::HUP);
+        Ok(!lost(client, of_client) && !lost(server, of_server))
     }
 }
 
@@ -407,5 +449,79 @@ mod tests {
         let mut heard = [0; 6];
         far.read_exact(&mut heard).unwrap();
         assert_eq!(&heard, b"GET / ");
+    }
+
+    const PLENTY: Ceilings =
+        Ceilings { bytes_up: 1 << 30, bytes_down: 1 << 30, connections: 1, holds: Duration::from_secs(3_600) };
+
+    /// Reads late and all of it.
+    fn hear_late(mut from: TcpStream, late: &std::sync::mpsc::Receiver<()>) -> usize {
+        late.recv().unwrap();
+        let mut heard = Vec::new();
+        from.read_to_end(&mut heard).unwrap();
+        heard.len()
+    }
+
+    #[test]
+    fn what_was_said_before_an_end_arrives_however_late_it_is_read() {
+        const ALL: usize = 16 << 20;
+        for down in [true, false] {
+            let ((mut client, program), (mut server, far)) = (line(), line());
+            let grant = Grant::new(1, None, PLENTY);
+            let (speaker, reader) = if down { (far, program) } else { (program, far) };
+            let (said, late) = std::sync::mpsc::channel();
+            std::thread::scope(|scope| {
+                // Whoever reads has said its last word before, so that both ways are closed when the other is done.
+                reader.shutdown(Shutdown::Write).unwrap();
+                scope.spawn(move || {
+                    let mut speaker = speaker;
+                    // So much fits on the way: what is left is said while the other reads.
+                    speaker.write_all(&vec![b'x'; ALL / 64]).unwrap();
+                    said.send(()).unwrap();
+                    speaker.write_all(&vec![b'x'; ALL - ALL / 64]).unwrap();
+                });
+                let heard = scope.spawn(move || hear_late(reader, &late));
+                let passed = pump(&mut client, &mut server, &grant, Vec::new(), Upward::Free);
+                drop((client, server));
+                assert_eq!((heard.join().unwrap(), passed.refused), (ALL, None), "down: {down}");
+                let all = u64::try_from(ALL).unwrap();
+                assert_eq!((passed.up, passed.down), if down { (0, all) } else { (all, 0) });
+            });
+        }
+    }
+
+    #[test]
+    fn an_answer_that_comes_before_the_request_is_whole_arrives() {
+        for upward in [Upward::Free, Upward::Rest(Body::of_length(1 << 20))] {
+            let ((mut client, mut program), (mut server, mut far)) = (line(), line());
+            // It closes with a piece of the request unread, and so takes nothing more of it.
+            (&*server).write_all(b"POST / ").unwrap();
+            far.write_all(b"HTTP/1.1 413 too much\r\n\r\n").unwrap();
+            drop(far);
+            program.write_all(&[b'x'; 4096]).unwrap();
+            let passed = pump(&mut client, &mut server, &Grant::new(1, None, PLENTY), vec![b'x'; 4096], upward);
+            assert_eq!((passed.refused, passed.parting), (None, Parting::Wait));
+            let mut heard = String::new();
+            program.read_to_string(&mut heard).unwrap();
+            assert_eq!(heard, "HTTP/1.1 413 too much\r\n\r\n");
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_left_half_said_holds_no_line() {
+        let ((mut client, program), (mut server, mut far)) = (line(), line());
+        drop(program);
+        let passed = pump(
+            &mut client,
+            &mut server,
+            &Grant::new(1, None, PLENTY),
+            b"ab".to_vec(),
+            Upward::Rest(Body::of_length(5)),
+        );
+        assert_eq!((passed.up, passed.refused), (2, None));
+        drop(server);
+        let mut heard = String::new();
+        far.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "ab");
     }
 }
