@@ -18,15 +18,28 @@ pub(crate) enum Hello {
 
 /// Whether this is meant for TLS, or may become that.
 pub(crate) fn begins(bytes: &[u8]) -> bool {
-    bytes == [0x16] || bytes.starts_with(&[0x16, 3])
+    !bytes.is_empty() && is_like_tls(bytes) != Some(false)
+}
+
+/// Whether a server could take this for TLS, once that is to be seen. Some read records of any version below 16, and pass over a warning
+/// before the hello. To nobody is a long alert one of these, or what is no hello: a packet of a database may begin with the same numbers.
+fn is_like_tls(bytes: &[u8]) -> Option<bool> {
+    match bytes {
+        [] | [0x14..=0x17] => None,
+        [0x14..=0x17, 3, ..] | [0x16, ..=15, _, 0, 0, ..] => Some(true),
+        [0x15, ..=15, _, high, ..] => Some(*high == 0),
+        [0x16, ..=15, _, _, _, kind, ..] => Some(*kind == 1),
+        [0x15 | 0x16, ..=15, ..] => None,
+        _ => Some(false),
+    }
 }
 
 /// Reads as much as there is.
 pub(crate) fn read(bytes: &[u8]) -> Hello {
-    match bytes {
-        [] | [0x16] => return Hello::More,
-        [0x16, 3, ..] => {}
-        _ => return Hello::Other,
+    match is_like_tls(bytes) {
+        None => return Hello::More,
+        Some(false) => return Hello::Other,
+        Some(true) => {}
     }
     let mut words = Vec::new();
     let mut rest = bytes;

@@ -145,7 +145,10 @@ fn what_is_no_http_passes_at_once() {
         "hello",
         "hello world",
         "\0\0\0\x08\x04\u{d2}\x16/",
-        "\u{16}\u{2}",
+        "\u{16}\u{10}",
+        // Packets of MySQL, 277 and 278 bytes long.
+        "\u{15}\u{1}\0\u{1}\u{a6}",
+        "\u{16}\u{1}\0\u{1}\u{a6}",
     ] {
         in_all_pieces(text.as_bytes(), |(passed, refused), _| {
             assert_eq!((passed, refused), (text.as_bytes().to_vec(), None));
@@ -167,6 +170,22 @@ fn tls_passes_for_the_host_only() {
     let mut half = tunnel();
     assert_eq!(heard(&mut half, [&of("shop.test")[..40]]), (Vec::new(), None));
     assert!(half.ends().is_err());
+}
+
+#[test]
+fn tls_in_a_form_that_only_some_servers_read_does_not_pass() {
+    let evil = hello::tests::hello(&["evil.test"]);
+    let warning = |version: u8| [&[0x15, version, 1, 0, 2, 1, 90][..], &evil].concat();
+    let older = [&[0x16, 2, 1][..], &evil[3..]].concat();
+    let rest = u16::try_from(evil.len() - 6).unwrap().to_be_bytes();
+    let cut = [&[0x16, 2, 1, 0, 1, 1, 0x16, 2, 1], &rest[..], &evil[6..]].concat();
+    let changed = [&[0x14, 3, 3, 0, 1, 1][..], &evil].concat();
+    for text in [warning(3), warning(2), older, cut, changed, [&[0x16, 2, 1, 0, 0][..], &evil].concat()] {
+        in_all_pieces(&text, |(passed, refused), _| {
+            assert!(passed.is_empty() && refused.is_some_and(|refused| refused.rule == "egress.tls_name"), "{text:?}");
+        });
+        assert!(heard(&mut tunnel(), [&text[..3]]).0.is_empty(), "nothing of it passes before that is seen");
+    }
 }
 
 const UPGRADE: &str =
