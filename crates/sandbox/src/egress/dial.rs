@@ -8,8 +8,9 @@ use super::{Grant, Host, Refusal, address};
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 4;
-/// How long each may take to answer.
-const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// How long each may take to answer while there are others, and the last.
+const CONNECT_WAIT: Duration = Duration::from_secs(3);
+const LAST_WAIT: Duration = Duration::from_secs(10);
 
 /// Connects to where the grant leads.
 pub(crate) fn dial(host: &Host, port: u16, grant: &Grant) -> Result<(TcpStream, SocketAddr), Refusal> {
@@ -18,8 +19,10 @@ pub(crate) fn dial(host: &Host, port: u16, grant: &Grant) -> Result<(TcpStream, 
         None => resolve(host, port)?,
     };
     let mut failed = None;
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, CONNECT_WAIT) {
+    let last = addresses.len().saturating_sub(1);
+    for (number, address) in addresses.into_iter().enumerate() {
+        let wait = if number == last { LAST_WAIT } else { CONNECT_WAIT };
+        match TcpStream::connect_timeout(&address, wait) {
             Ok(stream) => return Ok((stream, address)),
             Err(error) => failed = Some(format!("connect to {}, {address}: {error}", host.with_port(port))),
         }
@@ -43,19 +46,33 @@ fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
     let mut open = Vec::new();
     for address in found {
         match objection(address.ip()) {
-            None if open.len() < ADDRESSES_MAX => open.push(address),
-            None => {}
+            None => open.push(address),
             Some(objection) => why = Some(format!("{host} leads to {}: {objection}", address.ip())),
         }
     }
     match why {
         Some(why) if open.is_empty() => Err(Refusal::new("egress.address", why)),
-        _ => Ok(open),
+        _ => Ok(in_turn(open)),
     }
 }
 
+/// The addresses that are tried: one of each kind in turn, as whoever looked them up orders them, so that one kind which leads nowhere
+/// does not keep the other from being tried.
+fn in_turn(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let mut of_kind = [0, 0];
+    addresses.sort_by_cached_key(|address| {
+        let other = usize::from(address.is_ipv6() != first);
+        of_kind[other] += 2;
+        of_kind[other] + other
+    });
+    addresses.truncate(ADDRESSES_MAX);
+    addresses
+}
+
 fn objection(ip: IpAddr) -> Option<&'static str> {
-    address::objection(ip).or_else(|| address::is_own(ip).then_some("this machine itself"))
+    let own = || address::is_own(ip).then_some("this machine itself");
+    address::objection(ip).or_else(own)
 }
 
 /// Why a host is never reached unless its address was named, if so: nobody need be asked about it.
@@ -68,5 +85,23 @@ pub fn never_open(host: &Host) -> Option<Refusal> {
         Host::Address(ip) => {
             objection(*ip).map(|why| Refusal::new("egress.address", format!("{ip} is not reached from here: {why}")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_address_is_tried_in_turn() {
+        let check = |found: &str, tried: &str| {
+            let read = |text: &str| text.split(' ').map(|one| SocketAddr::new(one.parse().unwrap(), 443)).collect();
+            let tried: Vec<SocketAddr> = read(tried);
+            assert_eq!(in_turn(read(found)), tried, "{found}");
+        };
+        check("2600::1 2600::2 2600::3 2600::4 2600::5 2600::6 1.0.0.1 1.0.0.2", "2600::1 1.0.0.1 2600::2 1.0.0.2");
+        check("1.0.0.1 1.0.0.2 1.0.0.3 1.0.0.4 1.0.0.5 2600::1", "1.0.0.1 2600::1 1.0.0.2 1.0.0.3");
+        check("1.0.0.2 1.0.0.1", "1.0.0.2 1.0.0.1");
+        assert!(in_turn(Vec::new()).is_empty());
     }
 }
