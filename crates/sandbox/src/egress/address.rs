@@ -6,6 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 /// What one cloud gives every machine for metadata, in the middle of the open internet.
 const METADATA: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
+/// A route that leads through another machine.
+const GATEWAY: u32 = 2;
+/// No network of neighbours is larger.
+const NETWORK_BITS_MIN: u32 = 8;
+/// What a link of the new kind has in common.
+const LINK_BITS: u32 = 64;
+
 /// Why nobody is led to this address, if so.
 pub(crate) fn objection(address: IpAddr) -> Option<&'static str> {
     match address.to_canonical() {
@@ -23,6 +30,41 @@ pub(crate) fn is_own(address: IpAddr) -> bool {
         socket.local_addr()
     });
     from.is_ok_and(|from| from.ip() == address)
+}
+
+/// Whether the address is one of a network that this machine is part of: what listens there may be meant for neighbours only, though its
+/// address is one of the open internet.
+pub(crate) fn is_near(address: IpAddr) -> bool {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    match address.to_canonical() {
+        IpAddr::V4(address) => is_near_old(address, &read("/proc/net/route")),
+        IpAddr::V6(address) => is_near_new(address, &read("/proc/net/if_inet6")),
+    }
+}
+
+/// By the kernel's routes: those without a gateway lead to neighbours. One to a large part of the world is the way out of some tunnel.
+fn is_near_old(address: Ipv4Addr, routes: &str) -> bool {
+    let has = |route: &str| {
+        let words: Vec<&str> = route.split_whitespace().collect();
+        let number = |at: usize| words.get(at).and_then(|word| u32::from_str_radix(word, 16).ok());
+        let (Some(network), Some(flags), Some(mask)) = (number(1), number(3), number(7)) else { return false };
+        // They are written as they stand in memory.
+        let address = u32::from_ne_bytes(address.octets());
+        flags & GATEWAY == 0 && mask.count_ones() >= NETWORK_BITS_MIN && address & mask == network
+    };
+    routes.lines().skip(1).any(has)
+}
+
+/// By this machine's own addresses. Its link has 64 bits at least, whatever it says of itself.
+fn is_near_new(address: Ipv6Addr, own: &str) -> bool {
+    let has = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let own = words.first().and_then(|word| u128::from_str_radix(word, 16).ok());
+        let bits = words.get(2).and_then(|word| u32::from_str_radix(word, 16).ok());
+        let (Some(own), Some(bits @ NETWORK_BITS_MIN..)) = (own, bits) else { return false };
+        (own ^ address.to_bits()) >> (128 - bits.min(LINK_BITS)) == 0
+    };
+    own.lines().any(has)
 }
 
 fn old(address: Ipv4Addr) -> Option<&'static str> {
@@ -116,5 +158,37 @@ mod tests {
     fn the_machine_knows_its_own_addresses() {
         assert!(is_own(Ipv4Addr::new(127, 0, 0, 1).into()));
         assert!(!is_own(Ipv4Addr::new(192, 0, 2, 1).into()));
+    }
+
+    #[test]
+    fn neighbours_are_known_by_the_networks_that_the_machine_is_part_of() {
+        let of = |octets: [u8; 4]| format!("{:08X}", u32::from_ne_bytes(octets));
+        let route = |network, gateway, flags: &str, mask| {
+            format!("eth0\t{}\t{}\t{flags}\t0\t0\t0\t{}\t0\t0\t0\n", of(network), of(gateway), of(mask))
+        };
+        let routes = [
+            "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n".to_owned(),
+            route([0; 4], [0; 4], "0001", [0; 4]),
+            route([128, 0, 0, 0], [0; 4], "0001", [128, 0, 0, 0]),
+            route([159, 89, 16, 0], [0; 4], "0001", [255, 255, 240, 0]),
+            route([8, 8, 8, 0], [159, 89, 16, 1], "0003", [255, 255, 255, 0]),
+        ]
+        .concat();
+        for (address, near) in [("159.89.31.7", true), ("159.89.32.7", false), ("8.8.8.8", false), ("200.1.1.1", false)]
+        {
+            assert_eq!(is_near_old(address.parse().unwrap(), &routes), near, "{address}");
+        }
+        let own = "00000000000000000000000000000001 01 80 10 80       lo\n\
+                   26070f8b40070801000000000000200e 02 80 00 00     eth0\n\
+                   2a0104f8000000000000000000000001 03 30 00 00     eth1\n";
+        for (address, near) in [
+            ("2607:f8b:4007:801::1", true),
+            ("2607:f8b:4007:802::1", false),
+            ("2a01:4f8:0:ffff::1", true),
+            ("2a01:4f8:1::1", false),
+        ] {
+            assert_eq!(is_near_new(address.parse().unwrap(), own), near, "{address}");
+        }
+        assert!(!is_near_old(Ipv4Addr::new(1, 1, 1, 1), "") && !is_near_new(Ipv6Addr::LOCALHOST, ""));
     }
 }

@@ -72,7 +72,8 @@ fn in_turn(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 fn objection(ip: IpAddr) -> Option<&'static str> {
     let own = || address::is_own(ip).then_some("this machine itself");
-    address::objection(ip).or_else(own)
+    let near = || address::is_near(ip).then_some("in a network of this machine's own");
+    address::objection(ip).or_else(own).or_else(near)
 }
 
 /// Why a host is never reached unless its address was named, if so: nobody need be asked about it.
