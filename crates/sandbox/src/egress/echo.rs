@@ -21,7 +21,10 @@ pub(crate) struct Echo<'a> {
 
 impl<'a> Echo<'a> {
     pub(crate) fn of(secrets: &'a [Secret]) -> Self {
-        let values = secrets.iter().map(Secret::value).filter(|value| value.len() >= VALUE_BYTES_MIN).collect();
+        let long = |value: &&[u8]| value.len() >= VALUE_BYTES_MIN;
+        let mut values: Vec<&[u8]> = secrets.iter().map(Secret::value).filter(long).collect();
+        // One may hold another: were that blanked first, the rest of the longer would be left.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         Self { values, begun: Vec::new(), passed: 0 }
     }
 
@@ -32,8 +35,12 @@ impl<'a> Echo<'a> {
         }
         let mut heard = std::mem::take(&mut self.begun);
         heard.extend_from_slice(said);
-        self.values.iter().for_each(|value| blank(&mut heard, value));
-        let begun = self.values.iter().map(|value| begun(&heard, value)).max().unwrap_or(0);
+        let mut begun = 0;
+        for value in &self.values {
+            let own = heard.len() - begun;
+            blank(&mut heard, value, own);
+            begun = begun.max(begins(&heard, value));
+        }
         let before = heard.len() - begun;
         let until = if begun < BEGUN_BYTES_MIN { heard.len() } else { before.max(self.passed) };
         passes.extend_from_slice(&heard[self.passed..until]);
@@ -41,16 +48,23 @@ impl<'a> Echo<'a> {
         self.begun = heard.split_off(before);
     }
 
-    /// The server says nothing more: what was held back was no value.
+    /// The server says nothing more: what was held back was no value, though it may hold a shorter one.
     pub(crate) fn end(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.begun).split_off(std::mem::take(&mut self.passed))
+        let mut heard = std::mem::take(&mut self.begun);
+        let all = heard.len();
+        self.values.iter().for_each(|value| blank(&mut heard, value, all));
+        heard.split_off(std::mem::take(&mut self.passed))
     }
 }
 
-fn blank(heard: &mut [u8], value: &[u8]) {
+/// Blanks a value wherever it begins before this place: what comes then may be the beginning of a longer one, and is kept for it.
+fn blank(heard: &mut [u8], value: &[u8], until: usize) {
     let mut at = 0;
     while let Some(next) = heard[at..].iter().position(|byte| *byte == value[0]) {
         at += next;
+        if at >= until {
+            return;
+        }
         let length = if heard[at..].starts_with(value) { value.len() } else { 0 };
         heard[at..at + length].fill(BLANK);
         at += length.max(1);
@@ -58,7 +72,7 @@ fn blank(heard: &mut [u8], value: &[u8]) {
 }
 
 /// How much of the value stands at the end.
-fn begun(heard: &[u8], value: &[u8]) -> usize {
+fn begins(heard: &[u8], value: &[u8]) -> usize {
     (1..value.len()).rev().find(|length| heard.ends_with(&value[..*length])).unwrap_or(0)
 }
 
@@ -91,6 +105,21 @@ mod tests {
         let passed = heard(&secrets(), &letters);
         assert!(passed.len() == text.len() && !passed.contains(&VALUE[3..]), "{passed}");
         assert_eq!(heard(&[], &[text.as_bytes()]), text);
+    }
+
+    #[test]
+    fn of_two_values_of_which_one_holds_the_other_nothing_is_left() {
+        let whole = format!("{VALUE}-and-more");
+        for secrets in [[VALUE, &whole], [&whole, VALUE]] {
+            let secrets = secrets.map(|value| Secret::new("holder", value).unwrap());
+            let text = format!("{whole} {VALUE}. {VALUE}");
+            let blanked = text.replace(&whole, &"*".repeat(whole.len())).replace(VALUE, &"*".repeat(VALUE.len()));
+            for cut in BEGUN_BYTES_MIN..text.len() {
+                let passed = heard(&secrets, &[&text.as_bytes()[..cut], &text.as_bytes()[cut..]]);
+                let differ = passed.bytes().zip(blanked.bytes()).filter(|(is, should)| is != should).count();
+                assert!(passed.len() == text.len() && differ < BEGUN_BYTES_MIN, "cut at {cut}: {passed}");
+            }
+        }
     }
 
     #[test]
