@@ -113,10 +113,7 @@ impl Place {
         }
         let deadline_unix_ms = *self.deadline();
         let computer = Computer::open(&ComputerSpec { deadline_unix_ms, ..self.spec.clone() })?;
-        if let Some(certificate) = &self.trusted {
-            trust::put(&computer, certificate);
-        }
-        *open = Some(self.serve(&computer));
+        *open = Some(self.take_hold(&computer));
         Ok(computer)
     }
 
@@ -127,7 +124,7 @@ impl Place {
             && let Ok(Some(computer)) = Computer::attach(&self.spec.dir)
         {
             move_deadline(&computer, *self.deadline());
-            *open = Some(self.serve(&computer));
+            *open = Some(self.take_hold(&computer));
         }
     }
 
@@ -152,7 +149,11 @@ impl Place {
         self.open().as_mut().and_then(|open| open.egress.take())
     }
 
-    fn serve(&self, computer: &Computer) -> Open {
+    /// Tells programs in the computer whom to trust, and serves its way out. One that lives may be from before the task had a secret.
+    fn take_hold(&self, computer: &Computer) -> Open {
+        if let Some(certificate) = &self.trusted {
+            trust::put(computer, certificate);
+        }
         let egress = self.gate.as_ref().filter(|_| self.spec.egress).map(|gate| computer.egress(Arc::clone(gate)));
         let egress = egress.and_then(|served| {
             // A computer of an earlier version has none. What is not served is refused inside.

@@ -1,5 +1,6 @@
 //! Calls whose engine died: found again with the same result, told as unknown, or done once at most.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use event::ToolStatus;
@@ -44,6 +45,20 @@ fn a_command_whose_computer_died_is_unknown_and_never_run_again() {
     assert_eq!(result.status, ToolStatus::Unknown);
     assert!(result.text.contains("may have happened wholly, in part or not at all"), "{}", result.text);
     assert_eq!(task.text("shell_exec", json!({"command": "cat log"})), "exit code 0\nx\n");
+}
+
+#[test]
+fn a_computer_that_lives_is_told_whom_to_trust_by_whoever_takes_it_up() {
+    let mut task = Task::new();
+    let (_, place) = tools::TRUST[0];
+    let read = |task: &mut Task| task.text("shell_exec", json!({ "command": format!("tail -n 1 {place}") }));
+    assert!(read(&mut task).contains("No such file"), "no secret was given to it so far");
+    let spec = task.world.place.spec.clone();
+    let again = tools::Place::new(task.folder.path().join("task"), spec, None, Default::default());
+    task.world.place = Arc::new(again.with_trusted("vouches\n".to_owned()));
+    // As an engine does that takes the task up again; no tool has needed the computer yet.
+    task.world.place.attach();
+    assert_eq!(read(&mut task), "exit code 0\nvouches\n");
 }
 
 #[test]
