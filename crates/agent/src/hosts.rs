@@ -14,7 +14,7 @@ impl Secrets {
     /// The list of a task for which these places are named: beside them stand what its secrets are for, and what every task may
     /// reach. A secret that is gone takes its hosts along.
     pub fn whole_list(&self, named: &[String], secrets: &[String], always: &[String]) -> Result<Vec<String>, Error> {
-        let kept = self.list()?.into_iter().filter(|kept| secrets.contains(&kept.name)).flat_map(|kept| kept.hosts);
+        let kept = self.still(secrets)?.into_iter().flat_map(|kept| kept.hosts);
         allow_list(&named.iter().cloned().chain(kept).chain(always.iter().cloned()).collect::<Vec<_>>())
     }
 

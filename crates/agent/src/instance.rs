@@ -339,7 +339,7 @@ impl Instance {
         };
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut env: std::collections::BTreeMap<_, _> = sandbox::egress::ENVIRONMENT.iter().map(pair).collect();
-        let secrets = self.secrets().named(&options.secrets).unwrap_or_default();
+        let secrets = self.secrets().still(&options.secrets).unwrap_or_default();
         let trusted = if secrets.is_empty() { None } else { crate::secrets::authority(folder.root()).ok() };
         env.extend(trusted.iter().flat_map(|_| tools::TRUST.iter().map(pair)));
         env.extend(secrets.into_iter().map(|kept| (kept.name, kept.placeholder)));

@@ -73,6 +73,11 @@ impl Secrets {
         names.iter().map(find).collect()
     }
 
+    /// Those of these names that are there: one that was removed takes no other along.
+    pub(crate) fn still(&self, names: &[String]) -> Result<Vec<KeptSecret>, Error> {
+        Ok(self.list()?.into_iter().filter(|kept| names.contains(&kept.name)).collect())
+    }
+
     /// Keeps a value for these hosts, in place of the one before. Whoever has the placeholder can go on using it.
     pub fn set(&self, name: &str, value: &str, hosts: &[String]) -> Result<(), Error> {
         check_name(name)?;

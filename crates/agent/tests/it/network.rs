@@ -208,6 +208,24 @@ fn without_an_authority_secrets_go_over_no_tls_and_connections_live_side_by_side
 }
 
 #[test]
+fn a_secret_that_is_removed_takes_no_other_out_of_a_task() {
+    let rig = Rig::new(
+        ModelServer::playing(vec![Turn::exec("echo \"[$KEY_A] [$KEY_B] $SSL_CERT_FILE\""), Turn::say("done")]).unwrap(),
+    );
+    std::fs::create_dir(rig.folder.path().join("home")).unwrap();
+    let names = ["KEY_A", "KEY_B"].map(str::to_owned);
+    for name in &names {
+        rig.instance.secrets().set(name, "a-value", &["api.test".to_owned()]).unwrap();
+    }
+    let id = rig.create(TaskOptions { secrets: names.to_vec(), ..reaching(&[]) });
+    assert!(rig.instance.secrets().remove("KEY_A").unwrap());
+    assert_eq!(rig.run(&id).state, "done");
+    let text = &rig.results(&id)[0].text;
+    assert!(text.contains("[] [thenar-secret-key_b-") && text.contains("certificates.pem"), "{text}");
+    rig.check(&id);
+}
+
+#[test]
 fn connections_without_end_are_counted_and_no_longer_named() {
     let address = site();
     let script = "import urllib.request as r\nfor _ in range(230): r.urlopen('http://shop.test/').read()";
