@@ -173,6 +173,12 @@ pub(crate) fn named(allowed: &[String], host: &Host, port: u16) -> Option<Option
     covering.first().map(|allowed| allowed.leads_to(port))
 }
 
+/// Whether the person named this very host, and not only a domain that it is below: there are no more of these than were named.
+pub(crate) fn is_named_alone(allowed: &[String], host: &Host, port: u16) -> bool {
+    let mut all = allowed.iter().filter_map(|text| Allowed::parse(text).ok());
+    all.any(|one| matches!(one.host, Pattern::Host(_)) && one.covers(host, port))
+}
+
 /// Whether the person named this very port of the host, and it is not the one of HTTPS: a secret may go there unsealed, because who
 /// decides what is spoken on a port that is open anyway is a program in the computer.
 pub(crate) fn named_in_clear(allowed: &[String], host: &Host, port: u16) -> bool {
@@ -230,6 +236,20 @@ mod tests {
         check("*.example.org:8443", "a.b.example.org", 8443, Some(None));
         check("*", "example.org", 80, Some(None));
         check("*", "example.org", 25, None);
+    }
+
+    #[test]
+    fn a_host_is_named_alone_or_with_all_below_a_domain() {
+        let list = ["*", "*.example.org", "www.example.org", "db.example:22"].map(str::to_owned);
+        for (host, port, alone) in [
+            ("www.example.org", 443, true),
+            ("www.example.org", 22, false),
+            ("db.example", 22, true),
+            ("a.example.org", 443, false),
+            ("example.net", 80, false),
+        ] {
+            assert_eq!(is_named_alone(&list, &Host::parse(host).unwrap(), port), alone, "{host}:{port}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::limits::PLACES_MAX;
 use event::{Decision, Digest, Effect, EffectId, Event, Outcome, Reach, Refusal};
 
 /// A host and a port.
@@ -10,7 +11,7 @@ pub(crate) type Place = (String, u16);
 /// The network as the events left it.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
-    /// Every place that was asked for, by place.
+    /// Every place that was asked for and is not forgotten, by place.
     pub(crate) reaches: BTreeMap<Place, Asked>,
     /// The same by number.
     places: BTreeMap<EffectId, Place>,
@@ -55,6 +56,12 @@ impl Network {
             Event::EffectRequested { effect: Effect::Reach(reach) } => {
                 let place = (reach.host.clone(), reach.port);
                 self.places.insert(reach.id, place.clone());
+                if self.is_full()
+                    && !self.reaches.contains_key(&place)
+                    && let Some(oldest) = self.forgettable().cloned()
+                {
+                    self.reaches.remove(&oldest);
+                }
                 self.reaches.insert(place, Asked { reach: reach.clone(), stage: Stage::Requested });
             }
             Event::EffectDecided { id, decision } => {
@@ -145,6 +152,25 @@ impl Network {
         self.reaches.get(place).filter(|asked| !ran_out(&asked.stage))
     }
 
+    /// Whether another place is more than are kept.
+    pub(crate) fn is_full(&self) -> bool {
+        self.reaches.len() >= PLACES_MAX
+    }
+
+    /// The oldest place that gives way to another: one that may not be reached, and to which nothing is open. What the person said no to
+    /// or took back stays, or they would be asked again.
+    pub(crate) fn forgettable(&self) -> Option<&Place> {
+        let is_settled = |stage: &Stage| match stage {
+            Stage::Denied(decision) => !decision.rules.iter().any(|rule| rule == "answer"),
+            Stage::Ended(why) => why.rule != "egress.revoked",
+            Stage::Requested | Stage::Asking { .. } | Stage::Answered { .. } | Stage::Granted { .. } => false,
+        };
+        let goes = |(place, asked): &(&Place, &Asked)| {
+            is_settled(&asked.stage) && !self.of_number.values().any(|open| open == *place)
+        };
+        self.reaches.iter().filter(goes).min_by_key(|(_, asked)| asked.reach.id).map(|(place, _)| place)
+    }
+
     /// The place of this number.
     pub(crate) fn place(&self, id: EffectId) -> Option<&Place> {
         self.places.get(&id)
@@ -197,6 +223,52 @@ mod tests {
             network.apply(&Event::Forked { options: TaskOptions::default() }, 0);
             assert_eq!(network.asked(&place), None, "{rule}");
         }
+    }
+
+    #[test]
+    fn of_too_many_places_the_oldest_that_may_not_be_reached_is_forgotten() {
+        let place = |number: u64| (format!("{number}.test"), 80);
+        let requested = |number: u64| {
+            let (host, port) = place(number);
+            Event::EffectRequested { effect: Effect::Reach(Reach { id: EffectId(number), host, port }) }
+        };
+        let denied = |number: u64, rules: &[&str]| {
+            let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
+            let (effect_digest, reason) = (Digest([0; 32]), String::new());
+            let (outcome, tier, why) = (Outcome::Deny, event::Tier::Autonomous, Vec::new());
+            let decision = Decision { outcome, tier, rules, reason, why, effect_digest };
+            Event::EffectDecided { id: EffectId(number), decision }
+        };
+        let ended = |number: u64, rule: &str| {
+            let refused = Refusal { rule: rule.to_owned(), reason: String::new() };
+            Event::GrantEnded { id: EffectId(number), refused }
+        };
+        let opened = |number: u64| {
+            let ((host, port), effect) = (place(number), Some(EffectId(number)));
+            Event::ConnectionOpened {
+                connection: event::Connection { number, effect, way: event::Way::Http, host, port },
+            }
+        };
+        let most = u64::try_from(PLACES_MAX).unwrap();
+        let mut network = Network::default();
+        let mut all: Vec<Event> = (0..most)
+            .flat_map(|number| [requested(number), Event::EffectStarted { id: EffectId(number), boot: String::new() }])
+            .collect();
+        // Of these the person said no to one and took one back, one has a connection, and two give way.
+        all.extend([denied(1, &["answer"]), ended(2, "egress.revoked"), opened(3), ended(3, "egress.bytes")]);
+        all.extend([ended(4, "egress.expired"), denied(5, &["no-other"])]);
+        all.iter().for_each(|event| network.apply(event, 0));
+        for (number, forgotten) in [(most, Some(4)), (most + 1, Some(5)), (most + 2, None)] {
+            assert_eq!(network.forgettable(), forgotten.map(place).as_ref(), "before {number}");
+            network.apply(&requested(number), 0);
+            assert!(network.reaches.contains_key(&place(number)), "whoever records it has seen that there is room");
+        }
+        assert!((1..4).all(|number| network.reaches.contains_key(&place(number))));
+        assert_eq!(
+            network.place(EffectId(4)),
+            Some(&place(4)),
+            "its number is still known: what passed is counted by it"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::{Connection, Counted, Effect, EffectId, Event, Outcome, Reach};
+use event::{Connection, Counted, Decision, Effect, EffectId, Event, Outcome, Reach};
 use sandbox::egress::{Admitted, Attempt, Closed, Count, Grant, Host, Refusal, Secret, Tally, Way};
 use tokio::sync::mpsc;
 
@@ -152,7 +152,8 @@ impl Run<'_> {
         let place = place(&attempt);
         let Some(asked) = self.record.state.network.asked(&place).cloned() else {
             let reach = Reach { id: EffectId(self.record.state.next_effect), host: place.0, port: place.1 };
-            if let Some(refusal) = self.hopeless(&attempt).or_else(|| self.too_many_questions(&attempt, &reach)) {
+            let refusal = self.hopeless(&attempt).or_else(|| self.no_room(&attempt, &reach));
+            if let Some(refusal) = refusal.or_else(|| self.too_many_questions(&attempt, &reach)) {
                 return self.refuse_told(&attempt, refusal, None, answer);
             }
             self.append(vec![Event::EffectRequested { effect: Effect::Reach(reach.clone()) }])?;
@@ -193,11 +194,8 @@ impl Run<'_> {
 
     /// The person would have to be asked, and is asked enough already.
     fn too_many_questions(&self, attempt: &Attempt, reach: &Reach) -> Option<Refusal> {
-        let declared = self.named_at(&attempt.host, attempt.port).is_some();
-        let facts = policy::Facts { declared, ..self.facts(None) };
         let full = self.record.state.network.questions() >= QUESTIONS_MAX;
-        let asks = || self.policy.decide(&Effect::Reach(reach.clone()), &facts).outcome == Outcome::Ask;
-        (full && asks()).then(|| {
+        (full && self.judged(attempt, reach).outcome == Outcome::Ask).then(|| {
             let why = format!("the person is asked about {QUESTIONS_MAX} other places: try again later");
             Refusal::new("egress.questions", why)
         })
@@ -205,16 +203,30 @@ impl Run<'_> {
 
     /// What is refused without troubling policy or the person.
     fn hopeless(&self, attempt: &Attempt) -> Option<Refusal> {
-        let network = &self.record.state.network;
-        if self.named_at(&attempt.host, attempt.port).is_none_or(|at| at.is_none())
-            && let Some(refusal) = sandbox::egress::never_open(&attempt.host)
-        {
-            return Some(refusal);
+        let is_led = self.named_at(&attempt.host, attempt.port).is_some_and(|at| at.is_some());
+        if is_led { None } else { sandbox::egress::never_open(&attempt.host) }
+    }
+
+    /// The task has asked for as many places as are kept. One that it asked for before, or that the person named by itself, has its
+    /// place all the same: what a program makes up below a permitted domain takes nothing from it.
+    fn no_room(&self, attempt: &Attempt, reach: &Reach) -> Option<Refusal> {
+        let (network, list) = (&self.record.state.network, &self.record.state.options.allow_net);
+        let known = network.reaches.contains_key(&place(attempt));
+        if !network.is_full() || known || crate::allow::is_named_alone(list, &attempt.host, attempt.port) {
+            return None;
         }
-        if network.reaches.len() >= PLACES_MAX {
+        if network.forgettable().is_none() {
             return Some(Refusal::new("egress.places", format!("the task has asked for {PLACES_MAX} places already")));
         }
-        None
+        // What may not be reached takes nobody's place, or a program could fill the record with names that it makes up.
+        let judged = self.judged(attempt, reach);
+        (judged.outcome == Outcome::Deny).then(|| Refusal::new(&judged.rules.join(", "), judged.reason))
+    }
+
+    /// What policy says of a place before it is on the record.
+    fn judged(&self, attempt: &Attempt, reach: &Reach) -> Decision {
+        let declared = self.named_at(&attempt.host, attempt.port).is_some();
+        self.policy.decide(&Effect::Reach(reach.clone()), &policy::Facts { declared, ..self.facts(None) })
     }
 
     /// Whether the person named the place, and where it leads if they said so.

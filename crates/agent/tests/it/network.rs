@@ -256,6 +256,39 @@ fn connections_without_end_are_counted_and_no_longer_named() {
     rig.check(&id);
 }
 
+#[test]
+fn a_host_that_was_named_by_itself_is_reached_after_any_number_of_others() {
+    let address = site();
+    let script = "import socket\n\
+        for number in range(300):\n\
+        \x20   line = socket.create_connection(('127.0.0.1', 3128))\n\
+        \x20   line.sendall(b'GET http://%d.evil.test/ HTTP/1.1\\r\\n\\r\\n' % number)\n\
+        \x20   assert line.recv(12) == b'HTTP/1.1 403'";
+    let others = "curl -s http://shop.test/; curl -s http://a.shop.invalid/";
+    let command = format!("python3 - <<'END'\n{script}\nEND\necho asked; {others}");
+    let turns = vec![
+        Turn::exec(&command),
+        Turn::call("shell_wait", &serde_json::json!({ "id": "e2", "seconds": 60 })),
+        Turn::say("done"),
+    ];
+    let only = "@id(\"no-other\") @reason(\"nobody named it\")\n\
+                forbid (principal, action == Action::\"network_connect\", resource) when { context.network.host like \"*.evil.test\" };";
+    let rules = format!("{}\n{only}", policy::Engine::default_policy());
+    let rig = Rig::with_policy(ModelServer::playing(turns).unwrap(), &rules);
+    let id = rig.create(reaching(&[format!("shop.test:80={address}"), "*.shop.invalid".to_owned()]));
+    assert_eq!(rig.run(&id).state, "done");
+    let results = rig.results(&id);
+    let text: String = results.iter().map(|result| result.text.as_str()).collect();
+    assert!(text.contains("asked\nhello\n") && text.contains("look a.shop.invalid up"), "{text}");
+    let judged = self::rules(&rig.events(&id));
+    assert_eq!(
+        judged.iter().filter(|(outcome, _)| *outcome == Outcome::Deny).count(),
+        256,
+        "no more are put on the record"
+    );
+    rig.check(&id);
+}
+
 /// A page says each of the network's rules in its own language: one that is not in the vocabulary would stay English there.
 #[test]
 fn every_rule_of_the_network_is_in_the_vocabulary() {
