@@ -216,9 +216,11 @@ impl Front<'_> {
 
     /// Asks whether the connection may be, and makes it.
     fn open(&self, attempt: &Attempt) -> Result<Open, Refusal> {
-        let admitted = self.world.gate.admit(attempt, &|| is_gone(self.client))?;
+        let gone = || is_gone(self.client);
+        let admitted = self.world.gate.admit(attempt, &gone)?;
         let (number, grant) = (admitted.number, Arc::clone(&admitted.grant));
-        let dialled = grant.enter(number, self.client).and_then(|()| dial::dial(&attempt.host, attempt.port, &grant));
+        let dialled =
+            grant.enter(number, self.client, &gone).and_then(|()| dial::dial(&attempt.host, attempt.port, &grant));
         // Either may have ended while the gate or the other side took its time.
         let over = || Refusal::new("egress.over", "nobody works on the task any more");
         let ended = || self.world.over.load(Ordering::SeqCst).then(over).or_else(|| grant.ended().cloned());

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Authority, Count, Refusal, Secret};
+
+/// How long a connection waits for room.
+const ROOM_WAIT: Duration = Duration::from_secs(30);
+/// How often one that waits looks whether that is still worth it.
+const ROOM_LOOK: Duration = Duration::from_millis(250);
 
 /// What a grant is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub struct Grant {
     count: Arc<Count>,
     ended: OnceLock<Refusal>,
     live: Mutex<BTreeMap<u64, Arc<TcpStream>>>,
+    /// One of them has ended.
+    room: Condvar,
     secrets: Vec<Secret>,
     authority: Option<Arc<Authority>>,
 }
@@ -51,6 +58,7 @@ impl Grant {
             count: Arc::default(),
             ended: OnceLock::new(),
             live: Mutex::default(),
+            room: Condvar::new(),
             secrets: Vec::new(),
             authority: None,
         }
@@ -110,22 +118,43 @@ impl Grant {
         }
     }
 
-    /// Counts a connection in.
-    pub(crate) fn enter(&self, number: u64, stream: &Arc<TcpStream>) -> Result<(), Refusal> {
-        let mut live = self.streams();
-        if live.len() >= self.ceilings.connections {
-            let most = self.ceilings.connections;
-            return Err(Refusal::new("egress.connections", format!("{most} connections to it are open already")));
+    /// Counts a connection in, as soon as there is room: programs that fetch much open more at once than there is. `gone` says whether
+    /// the program has given up waiting.
+    pub(crate) fn enter(&self, number: u64, stream: &Arc<TcpStream>, gone: &dyn Fn() -> bool) -> Result<(), Refusal> {
+        let (most, until) = (self.ceilings.connections, Instant::now() + ROOM_WAIT);
+        while !self.enters(number, stream) {
+            if let Some(why) = self.ended() {
+                return Err(why.clone());
+            }
+            if gone() {
+                return Err(Refusal::new("egress.gone", "the program did not wait for room"));
+            }
+            if Instant::now() >= until {
+                return Err(Refusal::new("egress.connections", format!("{most} connections to it are open already")));
+            }
         }
-        live.insert(number, Arc::clone(stream));
-        drop(live);
         // Whoever ended it meanwhile may not have seen this one.
         self.ended().map_or(Ok(()), |why| Err(why.clone()))
+    }
+
+    /// Whether there is room for it now. Where there is none, it waits for a moment until one leaves.
+    fn enters(&self, number: u64, stream: &Arc<TcpStream>) -> bool {
+        let full = |live: &BTreeMap<u64, Arc<TcpStream>>| live.len() >= self.ceilings.connections;
+        let mut live = self.streams();
+        if full(&live) {
+            live = self.room.wait_timeout(live, ROOM_LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if full(&live) {
+            return false;
+        }
+        live.insert(number, Arc::clone(stream));
+        true
     }
 
     pub(crate) fn leave(&self, number: u64) {
         let mut live = self.streams();
         live.remove(&number);
+        self.room.notify_one();
         if live.is_empty() {
             self.count.settle();
         }

@@ -1,10 +1,11 @@
 //! The way out of a computer: ordinary programs inside, sites on loopback outside, and a gate between.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use sandbox::Computer;
@@ -299,6 +300,42 @@ fn a_grant_that_ends_cuts_its_connections() {
         "000",
         "nor is there a new one"
     );
+}
+
+#[test]
+fn more_downloads_than_may_be_open_at_once_wait_for_each_other() {
+    const OPEN: usize = 32;
+    let gate = TestGate::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let site = listener.local_addr().unwrap();
+    gate.allow("shop.test:80", Some(site), Ceilings { connections: OPEN, ..PLENTY });
+    // How many are open, how many were at the most, and how many have come.
+    let count = Arc::new((Mutex::new((0, 0, 0)), Condvar::new()));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let count = Arc::clone(&counted);
+            std::thread::spawn(move || {
+                let (count, changed) = &*count;
+                let mut now = count.lock().unwrap();
+                *now = (now.0 + 1, now.1.max(now.0 + 1), now.2 + 1);
+                changed.notify_all();
+                // None is over before as many are open as may be.
+                drop(changed.wait_while(now, |now| now.2 < OPEN).unwrap());
+                let mut heard = BufReader::new(&stream).lines().map_while(Result::ok);
+                while heard.next().is_some_and(|line| !line.is_empty()) {}
+                count.lock().unwrap().0 -= 1;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nthere\n");
+            });
+        }
+    });
+    let (_desk, computer, _egress) = computer(&gate);
+    let (_, said) = run(&computer, "for one in $(seq 40); do curl -s http://shop.test/ & done; wait");
+    assert_eq!(said, "there\n".repeat(40));
+    until("all are told of", || gate.closed().len() == 40);
+    assert!(gate.rules().is_empty(), "{:?}", gate.rules());
+    let now = *count.0.lock().unwrap();
+    assert_eq!(now, (0, OPEN, 40));
 }
 
 #[test]
