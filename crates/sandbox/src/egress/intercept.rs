@@ -64,7 +64,7 @@ fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>)
         let why = format!("its TLS asks for another name, and {} was permitted", between.host);
         return Err(Refusal::new("egress.tls_name", why));
     }
-    let (mut head, rest) = head::read(Waiting(&mut client), between.until).map_err(|bad| match bad {
+    let (mut head, rest) = head::read(Waiting(&mut client, between.until), between.until).map_err(|bad| match bad {
         Bad::Silent => Refusal::new("egress.request", "the program asked for nothing"),
         Bad::Form(why) => Refusal::new("egress.request", why),
     })?;
@@ -117,6 +117,23 @@ where
         self.push().map(drop)
     }
 
+    /// What was said, as soon as there is any: many a byte may come before a piece of it can be read.
+    fn hear(&mut self, into: &mut [u8], until: Option<Instant>) -> io::Result<usize> {
+        loop {
+            match self.session.reader().read(into) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            if !self.take_in()? {
+                self.torn = true;
+                return Ok(0);
+            }
+        }
+    }
+
     /// Takes in what has come; false at the end.
     fn take_in(&mut self) -> io::Result<bool> {
         let mut from = (&mut self.before).chain(&*self.stream);
@@ -143,16 +160,7 @@ where
     }
 
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.session.reader().read(into) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
-            }
-            if !self.take_in()? {
-                self.torn = true;
-                return Ok(0);
-            }
-        }
+        self.hear(into, None)
     }
 
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
@@ -196,12 +204,16 @@ where
     }
 }
 
-/// A side read as a stream, while its socket waits.
-struct Waiting<'a, T>(&'a mut T);
+/// A side read as a stream, while its socket waits; and when it has to have said something.
+struct Waiting<'a, S>(&'a mut Tls<S>, Instant);
 
-impl<T: Side> Read for Waiting<'_, T> {
+impl<S, D> Read for Waiting<'_, S>
+where
+    S: DerefMut<Target = ConnectionCommon<D>>,
+    D: SideData,
+{
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.read(into)
+        self.0.hear(into, Some(self.1))
     }
 }
 
@@ -215,6 +227,10 @@ mod tests {
     use super::*;
     use crate::egress::Ceilings;
 
+    /// Kinds of records.
+    const HANDSHAKE: u8 = 0x16;
+    const DATA: u8 = 0x17;
+
     /// Two ends of a connection.
     fn line() -> (Arc<TcpStream>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -222,9 +238,9 @@ mod tests {
         (Arc::new(one), listener.accept().unwrap().0)
     }
 
-    /// Says the beginning of a record of TLS, byte by byte, for as long as it is heard.
-    fn drip(mut to: TcpStream) {
-        let said = [0x16, 3, 3, 0x3f, 0xff].into_iter().chain(std::iter::repeat(0));
+    /// Says the beginning of a record of TLS of this kind, byte by byte, for as long as it is heard.
+    fn drip(mut to: TcpStream, kind: u8) {
+        let said = [kind, 3, 3, 0x3f, 0xff].into_iter().chain(std::iter::repeat(0));
         for byte in said {
             if to.write_all(&[byte]).is_err() {
                 return;
@@ -249,10 +265,10 @@ mod tests {
             let between = Between { client, server, host: &host, port: 443, grant: &grant, authority, until, patience };
             let passed = std::thread::scope(|scope| {
                 if slow_program {
-                    scope.spawn(|| drip(program));
+                    scope.spawn(|| drip(program, HANDSHAKE));
                 } else {
                     scope.spawn(|| ask(program, authority));
-                    scope.spawn(|| drip(far));
+                    scope.spawn(|| drip(far, HANDSHAKE));
                 }
                 let passed = pass(&between, Vec::new());
                 // Neither is heard any more.
@@ -264,6 +280,28 @@ mod tests {
             let rule = if slow_program { "egress.tls" } else { "egress.certificate" };
             assert_eq!(passed.refused.map(|refusal| refusal.rule).as_deref(), Some(rule));
         }
+    }
+
+    #[test]
+    fn whoever_drips_a_record_after_the_handshake_is_left_too() {
+        let authority = Authority::of_key(&Authority::new_key().unwrap(), Vec::new()).unwrap();
+        let (client, program) = line();
+        let session = ServerConnection::new(authority.speaking_for("api.test").unwrap()).unwrap();
+        let mut side = Tls { session, stream: Arc::clone(&client), before: io::Cursor::default(), torn: false };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut session, mut line) = (asking(&authority), program);
+                while session.is_handshaking() {
+                    session.complete_io(&mut line).unwrap();
+                }
+                drip(line, DATA);
+            });
+            side.shake_hands(Instant::now() + Duration::from_secs(3_600)).unwrap();
+            let until = Instant::now() + Duration::from_millis(200);
+            let heard = head::read(Waiting(&mut side, until), until);
+            let _ = client.shutdown(std::net::Shutdown::Both);
+            assert!(matches!(heard, Err(Bad::Silent)), "{heard:?}");
+        });
     }
 
     /// A server of the name that this authority vouches for: it answers, and says that it was all or not.
@@ -311,13 +349,16 @@ mod tests {
         }
     }
 
-    /// A program that believes this authority and asks for a page.
-    fn ask(line: TcpStream, authority: &Authority) -> io::Result<String> {
+    /// The beginning of a program that believes this authority.
+    fn asking(authority: &Authority) -> ClientConnection {
         let certificate = CertificateDer::from_pem_slice(authority.certificate().as_bytes()).unwrap();
         let config = Authority::of_key(&Authority::new_key().unwrap(), vec![certificate]).unwrap().towards_servers();
-        let name = ServerName::try_from("api.test").unwrap();
-        let mut session = ClientConnection::new(config, name).unwrap();
-        let mut line = line;
+        ClientConnection::new(config, ServerName::try_from("api.test").unwrap()).unwrap()
+    }
+
+    /// A program that believes this authority and asks for a page.
+    fn ask(line: TcpStream, authority: &Authority) -> io::Result<String> {
+        let (mut session, mut line) = (asking(authority), line);
         let mut stream = rustls::Stream::new(&mut session, &mut line);
         stream.write_all(b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n")?;
         let mut heard = String::new();
