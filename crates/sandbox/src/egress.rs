@@ -64,7 +64,7 @@ pub trait EgressGate: Send + Sync + fmt::Debug {
     /// The refusal, for the program to read.
     fn admit(&self, attempt: &Attempt, gone: &dyn Fn() -> bool) -> Result<Admitted, Refusal>;
 
-    /// A connection was refused without asking.
+    /// A connection was refused without asking; what it wanted to reach need not be known.
     fn refused(&self, attempt: &Attempt, refusal: &Refusal);
 
     /// An admitted connection is over.
@@ -93,6 +93,18 @@ pub struct Attempt {
     pub host: Host,
     /// Where there.
     pub port: u16,
+}
+
+impl Attempt {
+    /// One of which nobody can say what it wants to reach.
+    pub(crate) fn nowhere(way: Way) -> Self {
+        Self { way, host: Host::Name(String::new()), port: 0 }
+    }
+
+    /// Whether it can be said what it wants to reach.
+    pub fn is_placed(&self) -> bool {
+        self.host != Host::Name(String::new())
+    }
 }
 
 /// A connection that may be opened.

@@ -425,8 +425,9 @@ impl Run<'_> {
 
     fn refuse(&mut self, attempt: &Attempt, refusal: &Refusal, id: Option<EffectId>) -> Result<(), Error> {
         let place = place(attempt);
-        // Places without end must not fill the memory either.
-        let known = self.traffic.named.len() < PLACES_MAX || self.traffic.named.contains_key(&place);
+        // Places without end must not fill the memory either, and of what names none only the number is told.
+        let room = self.traffic.named.len() < PLACES_MAX || self.traffic.named.contains_key(&place);
+        let known = room && attempt.is_placed();
         let place = if known { place } else { (String::new(), 0) };
         let named = self.traffic.named.entry(place.clone()).or_default();
         named.1 += 1;

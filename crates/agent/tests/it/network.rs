@@ -229,8 +229,10 @@ fn a_secret_that_is_removed_takes_no_other_out_of_a_task() {
 fn connections_without_end_are_counted_and_no_longer_named() {
     let address = site();
     let script = "import urllib.request as r\nfor _ in range(230): r.urlopen('http://shop.test/').read()";
-    let command =
-        format!("python3 -c \"{script}\" && for i in $(seq 30); do curl -s http://10.0.0.1/ >/dev/null; done");
+    let command = format!(
+        "python3 -c \"{script}\" && for i in $(seq 30); do curl -s http://10.0.0.1/ >/dev/null; done; \
+         curl -s -X 'NO REQUEST' http://shop.test/ >/dev/null"
+    );
     let rig = Rig::new(
         ModelServer::playing(vec![
             Turn::exec(&command),
@@ -253,6 +255,7 @@ fn connections_without_end_are_counted_and_no_longer_named() {
     let (opened, refused, down) = counted("shop.test");
     assert!((opened, refused) == (30, 0) && down > 30 * 50, "{opened} {refused} {down}");
     assert_eq!(counted("10.0.0.1"), (0, 10, 0));
+    assert_eq!(counted(""), (0, 1, 0), "of what names no host the number is told");
     rig.check(&id);
 }
 

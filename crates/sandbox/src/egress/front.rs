@@ -13,7 +13,7 @@ use super::hello::{self, HELLO_BYTES_MAX, Hello};
 use super::intercept::{self, Between};
 use super::relay::{self, Parting, Passed, Upward};
 use super::secret::Going;
-use super::socks::{self, Reply};
+use super::socks::{self, Reply, Wanted};
 use super::tunnel::Tunnel;
 use super::{Admitted, Attempt, Closed, EgressGate, Host, Refusal, Way, dial};
 
@@ -74,12 +74,12 @@ impl Front<'_> {
         let (head, rest) = match head::read(&**self.client, self.since + FIRST_WAIT) {
             Ok(heard) => heard,
             Err(Bad::Silent) => return Ok(()),
-            Err(Bad::Form(why)) => return self.say(400, &Refusal::new("egress.request", why)),
+            Err(Bad::Form(why)) => return self.wrong(&Attempt::nowhere(Way::Http), why),
         };
         if door == Door::Proxy && head.method == "CONNECT" {
             return match Host::parse_with_port(&head.target, None) {
                 Ok((host, port)) => self.tunnel(self.meant(host), port, rest),
-                Err(why) => self.say(400, &Refusal::new("egress.request", why)),
+                Err(why) => self.wrong(&Attempt::nowhere(Way::Connect), why),
             };
         }
         match self.place(door, &head) {
@@ -88,8 +88,18 @@ impl Front<'_> {
                 self.world.gate.refused(&attempt, &refusal);
                 self.say(403, &refusal)
             }
-            Err((None, refusal)) => self.say(400, &refusal),
+            Err((None, refusal)) => {
+                self.world.gate.refused(&Attempt::nowhere(Way::Http), &refusal);
+                self.say(400, &refusal)
+            }
         }
+    }
+
+    /// Refuses a request that is none.
+    fn wrong(&self, attempt: &Attempt, why: &str) -> io::Result<()> {
+        let refusal = Refusal::new("egress.request", why);
+        self.world.gate.refused(attempt, &refusal);
+        self.say(400, &refusal)
     }
 
     /// Which place a request is for, and its path there.
@@ -135,11 +145,11 @@ impl Front<'_> {
     fn request(&self, attempt: &Attempt, mut head: Head, path: &str, rest: Vec<u8>) -> io::Result<()> {
         let mut body = match head.body() {
             Ok(body) => body,
-            Err(why) => return self.say(400, &Refusal::new("egress.request", why)),
+            Err(why) => return self.wrong(attempt, why),
         };
         let own = match body.feed(&rest) {
             Ok(own) => own,
-            Err(why) => return self.say(400, &Refusal::new("egress.request", why)),
+            Err(why) => return self.wrong(attempt, why),
         };
         let open = match self.open(attempt) {
             Ok(open) => open,
@@ -165,7 +175,15 @@ impl Front<'_> {
     }
 
     fn socks(&self) -> io::Result<()> {
-        let Some((host, port)) = socks::wanted(&**self.client)? else { return Ok(()) };
+        let (host, port) = match socks::wanted(self.client, self.since + FIRST_WAIT)? {
+            Wanted::Place(host, port) => (host, port),
+            Wanted::Other(place, why) => {
+                let placed = |(host, port)| Attempt { way: Way::Socks, host: self.meant(host), port };
+                let attempt = place.map_or_else(|| Attempt::nowhere(Way::Socks), placed);
+                self.world.gate.refused(&attempt, &Refusal::new("egress.request", why));
+                return Ok(());
+            }
+        };
         let attempt = Attempt { way: Way::Socks, host: self.meant(host), port };
         match self.open(&attempt) {
             Err(refusal) => {
@@ -183,10 +201,11 @@ impl Front<'_> {
     fn tls(&self) -> io::Result<()> {
         let mut heard = Vec::new();
         let mut chunk = [0; 4096];
+        let looked_up = self.local().and_then(|address| self.name(address));
         let asked = loop {
             match hello::read(&heard) {
                 Hello::Tls(name) => break name,
-                Hello::Other => return Ok(()),
+                Hello::Other => return self.no_tls(looked_up, "it is no TLS that can be read"),
                 Hello::More if heard.len() > HELLO_BYTES_MAX || self.since.elapsed() > FIRST_WAIT => return Ok(()),
                 Hello::More => {}
             }
@@ -195,10 +214,9 @@ impl Front<'_> {
                 bytes => heard.extend_from_slice(&chunk[..bytes]),
             }
         };
-        let looked_up = self.local().and_then(|address| self.name(address));
         // A program that asks for no name means the one that it looked up.
-        let Some(host) = asked.or(looked_up).and_then(|name| Host::parse(&name).ok()) else {
-            return (&**self.client).write_all(&TLS_REFUSAL);
+        let Some(host) = asked.or_else(|| looked_up.clone()).and_then(|name| Host::parse(&name).ok()) else {
+            return self.no_tls(looked_up, "its TLS asks for no host");
         };
         let attempt = Attempt { way: Way::Tls, host, port: 443 };
         let opened = match self.looked_up(&attempt, 443, "its TLS asks for") {
@@ -212,6 +230,14 @@ impl Front<'_> {
             Err(_) => (&**self.client).write_all(&TLS_REFUSAL),
             Ok(open) => self.tunnelled(open, attempt, heard),
         }
+    }
+
+    /// Refuses TLS, or what should be, of which only the name that was looked up for it can be told.
+    fn no_tls(&self, looked_up: Option<String>, why: &str) -> io::Result<()> {
+        let placed = |name| Attempt { way: Way::Tls, host: Host::Name(name), port: 443 };
+        let attempt = looked_up.map_or_else(|| Attempt::nowhere(Way::Tls), placed);
+        self.world.gate.refused(&attempt, &Refusal::new("egress.tls_name", why));
+        (&**self.client).write_all(&TLS_REFUSAL)
     }
 
     /// Asks whether the connection may be, and makes it.

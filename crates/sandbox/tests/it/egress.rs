@@ -227,6 +227,53 @@ fn a_second_request_does_not_slip_in_behind_the_first() {
 }
 
 #[test]
+fn what_is_refused_without_a_question_is_told_of_too() {
+    let (gate, site) = (TestGate::new(), Site::plain());
+    gate.allow("*", Some(site.address), PLENTY);
+    let (_desk, computer, _egress) = computer(&gate);
+    let script = r#"
+import socket
+def say(host, port, *pieces):
+    line = socket.create_connection((host, port))
+    for piece in pieces:
+        line.sendall(piece)
+        said = line.recv(4096)
+    line.close()
+    return said
+def ask(port, head):
+    said = say("127.0.0.1" if port == 3128 else "shop.test", port, head.replace("|", "\r\n").encode())
+    assert said.startswith(b"HTTP/1.1 400"), said
+ask(80, "GET  / HTTP/1.1||")
+ask(80, "GET / HTTP/1.1||")
+ask(3128, "CONNECT shop.test HTTP/1.1||")
+ask(3128, "GET / HTTP/1.1|Host: shop.test||")
+ask(80, "POST / HTTP/1.1|Host: shop.test|Content-Length: 1|Content-Length: 1||")
+ask(80, "POST / HTTP/1.1|Host: shop.test|Transfer-Encoding: chunked||x|")
+say("shop.test", 443, b"no TLS")
+say("127.200.255.254", 443, b"no TLS")
+place = b"\x03\x09shop.test\x00\x50"
+for command in [b"\x02", b"\x03"]:
+    said = say("127.0.0.1", 1080, b"\x05\x01\x00", b"\x05" + command + b"\x00" + place)
+    assert said[:2] == b"\x05\x07", said
+say("127.0.0.1", 1080, b"\x04\x01\x00")
+print("said")
+"#;
+    let (_, said) = run(&computer, &format!("python3 - <<'END' 2>&1\n{script}\nEND"));
+    assert_eq!(said, "said\n");
+    let nowhere = |rule: &str| (":0".to_owned(), rule.to_owned());
+    let shop = |port: u16, rule: &str| (format!("shop.test:{port}"), rule.to_owned());
+    until("all are told of", || gate.refused.lock().unwrap().len() == 11);
+    let mut refused = gate.refused.lock().unwrap().clone();
+    // A program that asked for a port of its own has its answer a moment before.
+    refused[8..].sort();
+    assert_eq!(refused[..4], [0; 4].map(|_| nowhere("egress.request")));
+    assert_eq!(refused[4..6], [0; 2].map(|_| shop(80, "egress.request")));
+    assert_eq!(refused[6..8], [shop(443, "egress.tls_name"), nowhere("egress.tls_name")]);
+    assert_eq!(refused[8..], [nowhere("egress.request"), shop(80, "egress.request"), shop(80, "egress.request")]);
+    assert!(gate.asked.lock().unwrap().is_empty() && site.heads().is_empty());
+}
+
+#[test]
 fn whoever_finds_nobody_serving_waits_for_the_next() {
     let (gate, site) = (TestGate::new(), Site::plain());
     gate.allow("shop.test:80", Some(site.address), PLENTY);
