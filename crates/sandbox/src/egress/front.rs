@@ -14,7 +14,7 @@ use super::intercept::{self, Between};
 use super::relay::{self, Parting, Passed, Upward};
 use super::secret::Going;
 use super::socks::{self, Reply, Wanted};
-use super::tunnel::Tunnel;
+use super::tunnel::{Switch, Tunnel};
 use super::{Admitted, Attempt, Closed, EgressGate, Host, Refusal, Way, dial};
 
 /// How long a program may take to say what it wants.
@@ -157,9 +157,13 @@ impl Front<'_> {
         };
         let authority = if attempt.port == 80 { attempt.host.alone() } else { attempt.host.with_port(attempt.port) };
         head.fill_in(open.admitted.grant.secrets(), Going::InClear);
-        let mut first = head.written(&authority, path, After::Close);
+        // Behind a change of protocol what is spoken is judged as in a tunnel. Who speaks it before the answer means something else.
+        let switches = body.is_over() && rest.is_empty() && head.switches();
+        let mut first = head.written(&authority, path, if switches { After::Switch } else { After::Close });
         first.extend_from_slice(&rest[..own]);
-        self.pass(open, first, Upward::Rest(body))?;
+        let then = || Some(Box::new(Tunnel::behind_a_switch(attempt.host.clone(), attempt.port)));
+        let upward = if switches { Upward::Switching(Switch::default(), then()) } else { Upward::Rest(body) };
+        self.pass(open, first, upward)?;
         self.part()
     }
 

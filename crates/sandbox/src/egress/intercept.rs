@@ -15,6 +15,7 @@ use super::authority::Authority;
 use super::head::{self, After, Bad};
 use super::relay::{self, Passed, Side, Upward};
 use super::secret::Going;
+use super::tunnel::Switch;
 use super::{Grant, Host, Refusal};
 
 /// What is handed to TLS at one time.
@@ -73,7 +74,9 @@ fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>)
     let mut body = head.body().map_err(wrong)?;
     let own = body.feed(&rest).map_err(wrong)?;
     head.fill_in(between.grant.secrets(), Going::Sealed);
-    let mut first = head.written(&authority, &head.target, After::Close);
+    // Behind a change of protocol it is TLS like all other, and no secret is put in any more.
+    let switches = body.is_over() && rest.is_empty() && head.switches();
+    let mut first = head.written(&authority, &head.target, if switches { After::Switch } else { After::Close });
     first.extend_from_slice(&rest[..own]);
 
     let with_server = failed("egress.certificate", "make sure of the server");
@@ -85,7 +88,8 @@ fn prepare(between: &Between<'_>, heard: Vec<u8>, tls_name: &mut Option<String>)
     server.shake_hands(Instant::now() + between.patience).map_err(&with_server)?;
     let ready = relay::unwaiting(between.client).and_then(|()| relay::unwaiting(between.server));
     ready.map_err(failed("egress.tls", "use the connection"))?;
-    Ok((client, server, first, Upward::Rest(body)))
+    let upward = if switches { Upward::Switching(Switch::default(), None) } else { Upward::Rest(body) };
+    Ok((client, server, first, upward))
 }
 
 /// A side that speaks TLS.

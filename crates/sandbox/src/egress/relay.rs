@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::body::Body;
 use super::echo::Echo;
-use super::tunnel::Tunnel;
+use super::tunnel::{Switch, Tunnel};
 use super::{Grant, Refusal};
 
 /// Bytes moved at one time.
@@ -70,6 +70,11 @@ pub(crate) enum Upward {
     In(Box<Tunnel>),
     /// The rest of one request.
     Rest(Body),
+    /// Nothing before the server has answered a request for another protocol; then, if it speaks that, what this tunnel lets pass, or
+    /// anything where there is none.
+    Switching(Switch, Option<Box<Tunnel>>),
+    /// Nothing: the server speaks no other protocol. A program that takes the connection for one with more requests has to make another.
+    Declined,
 }
 
 /// What came of it.
@@ -112,6 +117,7 @@ pub(crate) fn pump(
         buffer: vec![0; CHUNK],
         again: false,
         hung_up: false,
+        left: false,
         deaf: false,
     };
     cut_at_end(client.fd(), true);
@@ -190,6 +196,8 @@ struct Relay<'a> {
     again: bool,
     /// The program has closed both ways, and its last words are still on their way.
     hung_up: bool,
+    /// The program has said its last word, which may be still unread.
+    left: bool,
     /// The server takes nothing any more, and may still answer.
     deaf: bool,
 }
@@ -204,10 +212,11 @@ impl Relay<'_> {
             moved |= client.push().map_err(|_| Stop::Broken)?;
             if self.up.ended && self.up.is_empty() && !self.up.told && matches!(self.upward, Upward::Free) {
                 self.up.told = true;
-                server.finish(true);
+                server.finish(!client.is_torn());
             }
             if self.down.ended && self.down.is_empty() && !client.holds_back() {
-                if self.up.ended || matches!(self.upward, Upward::Rest(_)) {
+                let done = matches!(self.upward, Upward::Rest(_) | Upward::Switching(..) | Upward::Declined);
+                if self.up.ended || done {
                     client.finish(!server.is_torn());
                     return Ok(());
                 }
@@ -247,6 +256,9 @@ impl Relay<'_> {
             Upward::Free => false,
             Upward::In(tunnel) => tunnel.waits(),
             Upward::Rest(body) => body.is_over(),
+            Upward::Switching(..) => true,
+            // What it says before it has the answer is no more heard than after it.
+            Upward::Declined => !self.down.is_empty(),
         };
         !self.up.ended && self.up.is_empty() && !deaf
     }
@@ -263,7 +275,7 @@ impl Relay<'_> {
             Ok(0) => {
                 self.up.ended = true;
                 match &mut self.upward {
-                    Upward::Free => {}
+                    Upward::Free | Upward::Switching(..) | Upward::Declined => {}
                     Upward::In(tunnel) => {
                         tunnel.ends().map_err(Stop::Refused)?;
                         self.upward = Upward::Free;
@@ -285,7 +297,8 @@ impl Relay<'_> {
 
     fn said(&mut self, mut said: Vec<u8>) -> Result<(), Stop> {
         match &mut self.upward {
-            Upward::Free => {}
+            Upward::Free | Upward::Switching(..) => {}
+            Upward::Declined => return Err(Stop::Broken),
             Upward::Rest(body) => {
                 let own = body.feed(&said).map_err(|why| Stop::Refused(Refusal::new("egress.request", why)))?;
                 said.truncate(own);
@@ -331,9 +344,7 @@ impl Relay<'_> {
             Ok(bytes) => {
                 self.grant.pass_down(bytes).map_err(Stop::Refused)?;
                 self.passed.down += u64::try_from(bytes).unwrap_or(0);
-                if let Upward::In(tunnel) = &mut self.upward {
-                    self.again |= tunnel.answered(&self.buffer[..bytes]);
-                }
+                self.answered(bytes);
                 self.down.waiting.clear();
                 self.echo.hear(&self.buffer[..bytes], &mut self.down.waiting);
                 self.down.sent = 0;
@@ -344,6 +355,31 @@ impl Relay<'_> {
         }
     }
 
+    /// Looks at so much of an answer where it says what the program may say next.
+    fn answered(&mut self, bytes: usize) {
+        match &mut self.upward {
+            Upward::In(tunnel) => self.again |= tunnel.answered(&self.buffer[..bytes]),
+            Upward::Switching(switch, tunnel) => {
+                let Some(switched) = switch.hears(&self.buffer[..bytes]) else { return };
+                self.upward = match tunnel.take() {
+                    _ if !switched => Upward::Declined,
+                    Some(tunnel) => Upward::In(tunnel),
+                    None => Upward::Free,
+                };
+            }
+            Upward::Free | Upward::Rest(_) | Upward::Declined => {}
+        }
+    }
+
+    /// Whether the program has asked for all that it may ask for, and waits.
+    fn asked(&self) -> bool {
+        match &self.upward {
+            Upward::Rest(body) => body.is_over(),
+            Upward::Switching(..) | Upward::Declined => true,
+            Upward::Free | Upward::In(_) => false,
+        }
+    }
+
     /// Waits for what can be moved; false if nothing came for too long, or a side is gone for good.
     fn wait(&mut self, client: &dyn Side, server: &dyn Side) -> Result<bool, Stop> {
         let flags = |reads: bool, writes: bool| {
@@ -351,9 +387,9 @@ impl Relay<'_> {
             reads | if writes { PollFlags::OUT } else { PollFlags::empty() }
         };
         let mut of_client = flags(self.listens(), !self.down.is_empty() || client.holds_back());
-        let asked = matches!(&self.upward, Upward::Rest(body) if body.is_over());
-        if asked && !self.up.ended {
-            // Nothing is read of it any more, and so neither is its end.
+        let asked = self.asked();
+        if asked && !self.up.ended && !self.left {
+            // Nothing is read of it now, and so neither is its end.
             of_client |= PollFlags::RDHUP;
         }
         let hears_server = !self.down.ended && self.down.is_empty();
@@ -364,7 +400,7 @@ impl Relay<'_> {
         let mut fds = Vec::with_capacity(2);
         fds.extend(watched.0.then(|| PollFd::from_borrowed_fd(client.fd(), of_client)));
         fds.extend(watched.1.then(|| PollFd::from_borrowed_fd(server.fd(), of_server)));
-        let patience = if asked && self.up.ended { LEFT } else { IDLE };
+        let patience = if asked && (self.up.ended || self.left) { LEFT } else { IDLE };
         let patience = Timespec { tv_sec: patience.as_secs().cast_signed(), tv_nsec: 0 };
         let came = match rustix::event::poll(&mut fds, Some(&patience)) {
             Ok(0) => return Ok(false),
@@ -378,7 +414,9 @@ impl Relay<'_> {
             ((false, true), [server]) => (PollFlags::empty(), *server),
             _ => return Ok(true),
         };
-        self.up.ended |= of_client.contains(PollFlags::RDHUP) && client.contains(PollFlags::RDHUP);
+        self.left |= of_client.contains(PollFlags::RDHUP) && client.contains(PollFlags::RDHUP);
+        // What it said before is read after a change of protocol only.
+        self.up.ended |= self.left && matches!(self.upward, Upward::Rest(_) | Upward::Declined);
         // A side that is gone says so even if nothing is wanted of it: there is nothing left to wait for.
         let broken = PollFlags::ERR | PollFlags::NVAL;
         if of_client.is_empty() && client.contains(PollFlags::HUP) && !self.up.is_empty() {
@@ -523,5 +561,42 @@ mod tests {
         let mut heard = String::new();
         far.read_to_string(&mut heard).unwrap();
         assert_eq!(heard, "ab");
+    }
+
+    #[test]
+    fn behind_a_request_for_another_protocol_a_program_is_heard_if_the_server_speaks_it() {
+        let host = || crate::egress::Host::parse("shop.test").unwrap();
+        for (answer, tunnel, said, passes) in [
+            ("HTTP/1.1 101 Switching\r\n\r\n", false, "GET / of mine\n", true),
+            ("HTTP/1.1 101 Switching\r\n\r\n", true, "\u{81}frame\n", true),
+            ("HTTP/1.1 101 Switching\r\n\r\n", true, "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\r\n\r\n", false, "GET / HTTP/1.1\r\n\r\n", false),
+        ] {
+            let ((mut client, mut program), (mut server, mut far)) = (line(), line());
+            let then = tunnel.then(|| Box::new(Tunnel::behind_a_switch(host(), 80)));
+            let heard = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let mut heard = vec![0; answer.len()];
+                    program.read_exact(&mut heard).unwrap();
+                    assert_eq!(heard, answer.as_bytes());
+                    program.write_all(said.as_bytes()).unwrap();
+                    program.shutdown(Shutdown::Write).unwrap();
+                });
+                let heard = scope.spawn(|| {
+                    far.read_exact(&mut [0; 3]).unwrap();
+                    far.write_all(answer.as_bytes()).unwrap();
+                    let mut heard = String::new();
+                    far.read_to_string(&mut heard).unwrap();
+                    far.shutdown(Shutdown::Both).unwrap();
+                    heard
+                });
+                let upward = Upward::Switching(Switch::default(), then);
+                let passed = pump(&mut client, &mut server, &Grant::new(1, None, PLENTY), b"ask".to_vec(), upward);
+                assert_eq!(passed.refused.map(|it| it.rule).as_deref(), (tunnel && !passes).then_some("egress.host"));
+                server.shutdown(Shutdown::Both).unwrap_or_default();
+                heard.join().unwrap()
+            });
+            assert_eq!(heard, if passes { said } else { "" });
+        }
     }
 }

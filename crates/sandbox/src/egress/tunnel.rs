@@ -33,8 +33,8 @@ enum Phase {
     Head,
     /// In its body.
     Body(Body),
-    /// The server has said this much of its answer to a request for another protocol.
-    Switching(Vec<u8>),
+    /// The server is to answer a request for another protocol.
+    Switching(Switch),
     /// Anything may pass.
     Free,
     /// Nothing more may; what passed before is still answered.
@@ -45,6 +45,11 @@ impl Tunnel {
     /// One to this place, in which so much was said already.
     pub(crate) fn new(host: Host, port: u16, held: Vec<u8>) -> Self {
         Self { host, port, phase: Phase::Beginning, held, passed: 0, looked: 0, first: true, tls_name: None }
+    }
+
+    /// One to this place in which the protocol has been changed already.
+    pub(crate) fn behind_a_switch(host: Host, port: u16) -> Self {
+        Self { first: false, ..Self::new(host, port, Vec::new()) }
     }
 
     /// Takes what the program says, and gives what passes of all so far.
@@ -70,15 +75,9 @@ impl Tunnel {
 
     /// Takes what the server says. Whether what was said before by the program is to be judged again now.
     pub(crate) fn answered(&mut self, answer: &[u8]) -> bool {
-        let Phase::Switching(heard) = &mut self.phase else { return false };
-        heard.extend_from_slice(&answer[..answer.len().min(HEAD_BYTES_MAX)]);
-        self.phase = match switched(heard) {
-            Some(true) => Phase::Beginning,
-            Some(false) => Phase::Head,
-            // Whoever announces an answer without end gives none: it is not kept, nor read anew with every piece.
-            None if heard.len() > HEAD_BYTES_MAX => Phase::Head,
-            None => return false,
-        };
+        let Phase::Switching(switch) = &mut self.phase else { return false };
+        let Some(switched) = switch.hears(answer) else { return false };
+        self.phase = if switched { Phase::Beginning } else { Phase::Head };
         true
     }
 
@@ -230,8 +229,21 @@ impl Tunnel {
         passes.extend_from_slice(&written[self.passed..]);
         self.held.drain(..end);
         (self.passed, self.looked, self.first) = (0, 0, false);
-        self.phase = if switches { Phase::Switching(Vec::new()) } else { Phase::Body(body) };
+        self.phase = if switches { Phase::Switching(Switch::default()) } else { Phase::Body(body) };
         Ok(())
+    }
+}
+
+/// What a server has said of its answer to a request for another protocol.
+#[derive(Debug, Default)]
+pub(crate) struct Switch(Vec<u8>);
+
+impl Switch {
+    /// Takes what the server says. Whether it speaks the other protocol now, once that is to be seen.
+    pub(crate) fn hears(&mut self, answer: &[u8]) -> Option<bool> {
+        self.0.extend_from_slice(&answer[..answer.len().min(HEAD_BYTES_MAX)]);
+        // Whoever announces an answer without end gives none: it is not kept, nor read anew with every piece.
+        switched(&self.0).or((self.0.len() > HEAD_BYTES_MAX).then_some(false))
     }
 }
 

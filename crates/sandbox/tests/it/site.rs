@@ -88,6 +88,7 @@ fn serve(stream: impl Read + Write, seen: &Mutex<Vec<String>>) {
         if head.to_ascii_lowercase().contains("upgrade: websocket") {
             seen.lock().unwrap().push(head);
             let _ = stream.get_mut().write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n");
+            echo(stream);
             return;
         }
         seen.lock().unwrap().push(head.clone());
@@ -100,6 +101,18 @@ fn serve(stream: impl Read + Write, seen: &Mutex<Vec<String>>) {
         // Whoever is cut off in the middle of an answer is what some tests are about.
         let told = stream.get_mut().write_all(answer.as_bytes()).and_then(|()| stream.get_mut().flush());
         if told.is_err() || closes {
+            return;
+        }
+    }
+}
+
+/// Says back each piece until the other side ends.
+fn echo(mut stream: BufReader<impl Read + Write>) {
+    let _ = stream.get_mut().flush();
+    let mut piece = [0; 1024];
+    while let Ok(bytes @ 1..) = stream.read(&mut piece) {
+        let told = stream.get_mut().write_all(&piece[..bytes]).and_then(|()| stream.get_mut().flush());
+        if told.is_err() {
             return;
         }
     }

@@ -172,6 +172,50 @@ line.sendall(b'\\nb\\n'); print(hear(6))";
 }
 
 #[test]
+fn a_web_socket_is_opened_without_a_tunnel_and_to_a_host_that_a_secret_is_for() {
+    let (gate, plain, secure) = (TestGate::new(), Site::plain(), Site::secure("api.test"));
+    let key = Authority::new_key().unwrap();
+    let authority = Arc::new(Authority::of_key(&key, vec![secure.certificate()]).unwrap());
+    gate.allow("chat.test:80", Some(plain.address), PLENTY);
+    let secrets = vec![Secret::new("thenar-secret-x", "the-value-of-the-secret").unwrap()];
+    gate.put("api.test:443", Grant::new(1, Some(secure.address), PLENTY).with_secrets(secrets, Arc::clone(&authority)));
+    let (desk, computer, _egress) = computer(&gate);
+    std::fs::write(desk.path().join("workspace/ca.pem"), authority.certificate()).unwrap();
+    let script = r#"
+import socket, ssl
+def open(host, port, sealed, target, name):
+    line = socket.create_connection((host, port))
+    if sealed:
+        line = ssl.create_default_context(cafile="ca.pem").wrap_socket(line, server_hostname=name)
+    head = f"GET {target} HTTP/1.1\r\nHost: {name}\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+    line.sendall((head + "Authorization: Bearer thenar-secret-x\r\n\r\n").encode())
+    said = b""
+    while not said.endswith(b"\r\n\r\n"):
+        said += line.recv(1)
+    assert said.startswith(b"HTTP/1.1 101 "), said
+    for frame in [b"\x81\x01a", b"thenar-secret-x", b"the-value-of-the-secret"]:
+        line.sendall(frame)
+        said = b""
+        while len(said) < len(frame):
+            said += line.recv(64)
+        print(said)
+    line.close()
+open("chat.test", 80, False, "/", "chat.test")
+open("127.0.0.1", 3128, False, "http://chat.test/", "chat.test")
+open("api.test", 443, True, "/", "api.test")
+"#;
+    let (_, said) = run(&computer, &format!("cat > ws.py <<'END'\n{script}END\npython3 ws.py 2>&1"));
+    let frames = "b'\\x81\\x01a'\nb'thenar-secret-x'\n";
+    let known = "b'the-value-of-the-secret'\n";
+    let blanked = "b'***********************'\n";
+    assert_eq!(said, [frames, known, frames, known, frames, blanked].concat());
+    assert!(secure.heads()[0].contains("Bearer the-value-of-the-secret\r\n"), "{:?}", secure.heads());
+    assert!(plain.heads().len() == 2 && plain.heads().iter().all(|head| head.contains("Bearer thenar-secret-x\r\n")));
+    until("all are told of", || gate.closed().len() == 3);
+    assert!(gate.rules().is_empty(), "{:?}", gate.rules());
+}
+
+#[test]
 fn a_secret_is_put_into_plain_requests_in_a_tunnel_too() {
     let (gate, site) = (TestGate::new(), Site::plain());
     let authority = Arc::new(Authority::of_key(&Authority::new_key().unwrap(), Vec::new()).unwrap());
