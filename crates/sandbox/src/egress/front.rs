@@ -386,7 +386,8 @@ impl Front<'_> {
     }
 }
 
-/// Whether a program has closed its end for good, or the line was cut.
+/// Whether a program has closed its end for good, or the line was cut. One that closed only its own half looks the same; it is taken for
+/// gone too, since to send the request of a program that was killed would be worse.
 fn is_gone(client: &TcpStream) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec};
     let mut fds = [PollFd::new(client, PollFlags::RDHUP)];

@@ -124,12 +124,17 @@ pub(crate) fn pump(
     // What came before the way was open is judged like the rest.
     let begun = if first.is_empty() { relay.said(Vec::new()) } else { relay.count_up(first) };
     let outcome = begun.and_then(|()| relay.run(client, server));
-    if let Err(Stop::Refused(refusal)) = outcome {
-        relay.passed.refused = Some(refusal);
-    }
     // Whoever ended the grant cut the line, which looks like an end of its own.
-    if relay.passed.refused.is_none() {
-        relay.passed.refused = grant.ended().cloned();
+    let cut = match outcome {
+        Err(Stop::Refused(refusal)) => Some(refusal),
+        Ok(()) | Err(Stop::Broken) if relay.passed.refused.is_none() => grant.ended().cloned(),
+        Ok(()) | Err(Stop::Broken) => None,
+    };
+    if cut.is_some() {
+        relay.passed.refused = cut;
+        if relay.passed.parting == Parting::Wait {
+            relay.passed.parting = Parting::Cut;
+        }
     }
     cut_at_end(client.fd(), relay.passed.refused.is_some() && relay.passed.parting == Parting::Cut);
     relay.passed
@@ -543,6 +548,20 @@ mod tests {
             program.read_to_string(&mut heard).unwrap();
             assert_eq!(heard, "HTTP/1.1 413 too much\r\n\r\n");
         }
+    }
+
+    #[test]
+    fn one_that_is_cut_while_an_answer_is_still_heard_is_cut_at_once() {
+        let ((mut client, program), (mut server, mut far)) = (line(), line());
+        (&*server).write_all(b"POST / ").unwrap();
+        far.write_all(&[b'x'; 4096]).unwrap();
+        drop(far);
+        let grant = Grant::new(1, None, Ceilings { bytes_down: 1_000, ..PLENTY });
+        let passed = pump(&mut client, &mut server, &grant, vec![b'x'; 4096], Upward::Free);
+        assert_eq!(passed.refused.map(|it| it.rule).as_deref(), Some("egress.bytes"));
+        assert_eq!(passed.parting, Parting::Cut);
+        assert_eq!(rustix::net::sockopt::socket_linger(&client).unwrap(), Some(Duration::ZERO));
+        drop(program);
     }
 
     #[test]
