@@ -308,12 +308,12 @@ impl State {
         self.calls.iter().all(|call| call.stage == Stage::Finished)
     }
 
-    /// Whether only the person can move the task on.
+    /// Whether only the person can move the task on. A question about a place is put beside the work: what is under way goes on
+    /// without its answer.
     pub fn waits_for_person(&self) -> bool {
+        let asked_beside = self.question.is_some() || self.network.asking().is_some();
         self.ended.is_none()
-            && (self.question.is_some() && self.turn_complete()
-                || self.stands_aside()
-                || self.open_approval().is_some())
+            && (asked_beside && self.turn_complete() || self.stands_aside() || self.asking_call().is_some())
     }
 
     /// Whether the agent begins nothing because the person has a part of the computer. What had begun goes on to its end.
@@ -324,7 +324,11 @@ impl State {
 
     /// The approval the task waits for.
     pub fn open_approval(&self) -> Option<(EffectId, Digest, &str)> {
-        let of_call = self.all_calls().find_map(|call| match &call.stage {
+        self.asking_call().or_else(|| self.network.asking())
+    }
+
+    fn asking_call(&self) -> Option<(EffectId, Digest, &str)> {
+        self.all_calls().find_map(|call| match &call.stage {
             Stage::Asking { call, digest, question } => Some((call.id, *digest, question.as_str())),
             Stage::Pending
             | Stage::Requested(_)
@@ -332,8 +336,7 @@ impl State {
             | Stage::Denied { .. }
             | Stage::Started { .. }
             | Stage::Finished => None,
-        });
-        of_call.or_else(|| self.network.asking())
+        })
     }
 
     /// Whether too many resumes in a row died at once and brought nothing.

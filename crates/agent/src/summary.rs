@@ -118,6 +118,8 @@ impl Summary {
             return;
         }
         (self.state, self.reason) = match (running, queued) {
+            // Asked beside the work: an answer is wanted now, though the work goes on without it.
+            (true, _) if self.approval.is_some() => ("waiting", ASKED.to_owned()),
             (true, _) => ("running", String::new()),
             (false, true) => ("queued", "it waits for its turn".to_owned()),
             (false, false) => ("stopped", LEFT.to_owned()),
@@ -138,6 +140,9 @@ impl Summary {
 /// The words for a task whose process ended under it.
 const LEFT: &str = "its process ended in the middle of the work; nothing is lost";
 
+/// The words for a task that waits for an answer.
+const ASKED: &str = "it waits for your word";
+
 fn standing(state: &State, held: bool) -> (&'static str, String) {
     if let Some(ended) = &state.ended {
         let name = match ended.state {
@@ -147,10 +152,10 @@ fn standing(state: &State, held: bool) -> (&'static str, String) {
         };
         return (name, ended.reason.clone());
     }
-    if state.waits_for_person() {
+    if state.waits_for_person() || held && state.open_approval().is_some() {
         let reason = match &state.taken_over {
             Some(what) => format!("you have {what} in your hands"),
-            None => "it waits for your word".to_owned(),
+            None => ASKED.to_owned(),
         };
         return ("waiting", reason);
     }

@@ -101,6 +101,33 @@ fn a_terminal_is_made_anew_by_the_next_call_that_names_it() {
 }
 
 #[test]
+fn a_command_under_way_keeps_its_computer_while_the_person_is_asked_about_a_host() {
+    let command = "curl -s http://shop.invalid/; until test -e go; do sleep 0.02; done; echo ended";
+    let turns = vec![Turn::exec(command), Turn::say("done")];
+    let mut rig = Rig::with_policy(ModelServer::playing(turns).unwrap(), policy::Engine::default_policy());
+    rig.linger = std::time::Duration::ZERO;
+    let id = rig.create(TaskOptions::default());
+    // Its server stops while the command is at work.
+    let put_down = || Command::PutDown { reason: "the server stops".to_owned() };
+    let mut held = "";
+    let summary = rig.go_saying(&id, Start::Fresh, Patience::Leave, |seen| {
+        matches!(seen, Seen::Event(event) if event.kind() == "approval_requested").then(|| {
+            held = rig.instance.summary(&id).unwrap().state;
+            put_down()
+        })
+    });
+    assert_eq!(held, "waiting", "whoever lists the tasks sees that an answer is wanted");
+    assert!(summary.is_left() && summary.approval.is_some(), "{}: somebody has to attach", summary.state);
+    clock::pass_ms(HALF_AN_HOUR_MS + 60_000);
+    assert!(!rig.instance.put_to_sleep(&id).unwrap() && !asleep(&rig, &id));
+    std::fs::write(rig.instance.folder(&id).unwrap().workspace().join("go"), "").unwrap();
+    assert_eq!(rig.resume(&id).state, "waiting", "only now it waits for the word");
+    let results = rig.results(&id);
+    assert!(results.len() == 1 && results[0].text.contains("ended"), "{results:?}");
+    rig.check(&id);
+}
+
+#[test]
 fn a_loop_that_stays_puts_its_own_computer_to_sleep() {
     let rig = Rig::ahead_of_time(ModelServer::playing(turns()).unwrap());
     let id = rig.create(TaskOptions::default());
