@@ -25,6 +25,9 @@ const CUT: &str = "[Thenar] Your reply was cut at the output limit. Go on from t
 /// What a model is told whose reply its provider kept back.
 const WITHHELD: &str = "[Thenar] Your provider's filter withheld the rest of your reply. Go on in other words.";
 
+/// What a model is told whose reply brought neither words nor a call, or announced a call that did not come.
+const NO_CALL: &str = "[Thenar] No tool call arrived with your reply. Make it again; if you are done, say so in words.";
+
 /// What a model is told whose task is a copy of another one from here on.
 const FORKED: &str = "[Thenar] From here on this is a task of its own, begun as a copy of the one above. The files in /workspace are as \
                       they were at this point. Not here are that task's running processes, terminals and pages, its /tmp and its \
@@ -222,7 +225,8 @@ impl Context {
     }
 }
 
-/// What the model is told of a reply that broke off before it asked for anything: it did not mean to end there.
+/// What the model is told of a reply that broke off before it asked for anything, or lost what it asked for on the way: it did
+/// not mean to end there.
 pub(crate) fn cut_short(reply: &event::Reply) -> Option<&'static str> {
     if !reply.message.tool_calls.is_empty() {
         return None;
@@ -230,7 +234,9 @@ pub(crate) fn cut_short(reply: &event::Reply) -> Option<&'static str> {
     match reply.finish {
         FinishReason::Length => Some(CUT),
         FinishReason::ContentFilter => Some(WITHHELD),
-        FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Other => None,
+        FinishReason::ToolCalls => Some(NO_CALL),
+        // Thoughts alone are no last words either.
+        FinishReason::Stop | FinishReason::Other => reply.message.text.trim().is_empty().then_some(NO_CALL),
     }
 }
 

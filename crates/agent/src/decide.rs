@@ -124,8 +124,8 @@ fn ending(state: &State) -> Option<Action> {
     }
     if state.replies_cut >= REPLIES_CUT_MAX {
         let reason = format!(
-            "{} replies in a row broke off at the model's output limit or its provider's filter: raise the limit, or try \
-             another model",
+            "{} replies in a row broke off at the model's output limit or its provider's filter, or came without words and \
+             calls: raise the limit, or try another model",
             state.replies_cut
         );
         return handing_over(state).or_else(|| Some(end(EndState::Failed, StopCause::Model, reason, missing(state))));

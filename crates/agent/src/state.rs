@@ -46,7 +46,7 @@ pub struct State {
     pub calls: Vec<Call>,
     /// The latest reply asked for no tool: its text.
     pub last_words: Option<String>,
-    /// Replies in a row that broke off before they asked for anything.
+    /// Replies in a row that broke off before they asked for anything, or brought nothing.
     pub replies_cut: u32,
     /// What the model said beside its latest tool calls.
     pub reply_text: String,

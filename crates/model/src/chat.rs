@@ -81,6 +81,10 @@ impl Answer {
             if reason == "error" {
                 return Err(Failure::transient("the model's server broke off without saying why"));
             }
+            if broke_off(reason) {
+                let reason = crate::http::plain(reason);
+                return Err(Failure::transient(format!("the model's server broke off: {reason}")));
+            }
             self.finish = Some(read_finish(reason));
         }
         let Some(part) = choice.get("delta").or_else(|| choice.get("message")) else { return Ok(()) };
@@ -216,6 +220,13 @@ fn read_text(content: Option<&Value>) -> String {
         }
         Some(_) | None => String::new(),
     }
+}
+
+/// Reasons for an end that is none of the model's: DeepSeek without room, vLLM and SGLang whose request was dropped, Gemini
+/// whose model wrote a call that could not be read.
+fn broke_off(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    matches!(reason.as_str(), "insufficient_system_resource" | "abort") || reason.contains("malformed_function_call")
 }
 
 fn read_finish(reason: &str) -> FinishReason {

@@ -236,7 +236,7 @@ fn words_of(error: &Value) -> String {
 }
 
 /// A server's words, short and harmless for a terminal.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let visible = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     visible.take(WORDS_CHARS_MAX).collect::<String>().trim().to_owned()
 }

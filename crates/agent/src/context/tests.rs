@@ -56,10 +56,17 @@ fn a_resume_after_a_crash_adds_nothing_and_after_a_stop_says_so() {
 
 #[test]
 fn a_reply_that_broke_off_is_not_taken_for_the_last_word() {
-    for (finish, words) in
-        [(FinishReason::Length, "output limit"), (FinishReason::ContentFilter, "filter"), (FinishReason::Stop, "")]
-    {
-        let broken_off = |calls| match reply(1, "the result is", calls) {
+    for (finish, text, words) in [
+        (FinishReason::Length, "the result is", "output limit"),
+        (FinishReason::ContentFilter, "the result is", "filter"),
+        // A server that lost the call on the way; a model that only thought.
+        (FinishReason::ToolCalls, "I will look", "No tool call"),
+        (FinishReason::Stop, " \n", "No tool call"),
+        (FinishReason::Other, "", "No tool call"),
+        (FinishReason::Stop, "the result is 42", ""),
+        (FinishReason::Other, "the result is 42", ""),
+    ] {
+        let broken_off = |calls| match reply(1, text, calls) {
             Event::ModelReplied { id, mut reply, cost } => {
                 reply.finish = finish;
                 Event::ModelReplied { id, reply, cost }

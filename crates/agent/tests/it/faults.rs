@@ -157,6 +157,23 @@ fn half_a_reply_is_no_last_word() {
 }
 
 #[test]
+fn a_reply_with_neither_words_nor_calls_is_no_last_word() {
+    let nothing = Turn::default();
+    let rig = Rig::new(ModelServer::playing(vec![nothing.clone(), Turn::say("42")]).unwrap());
+    let id = rig.create(TaskOptions::default());
+    let summary = rig.run(&id);
+    assert_eq!((summary.state, summary.text.as_str()), ("done", "42"));
+    assert!(String::from_utf8_lossy(&rig.server.seen()[1].body).contains("No tool call arrived"));
+    rig.check(&id);
+
+    let rig = Rig::new(ModelServer::start(move |_, _| Answer::Stream(nothing.clone())).unwrap());
+    let id = rig.create(TaskOptions::default());
+    let summary = rig.run(&id);
+    assert_eq!((summary.state, summary.cause, rig.server.seen().len()), ("failed", Some(StopCause::Model), 3));
+    rig.check(&id);
+}
+
+#[test]
 fn what_a_person_says_in_mid_turn_waits_for_its_place() {
     let server = ModelServer::start(|_, request| match replies_in(request) {
         0 => Answer::Stream(Turn {

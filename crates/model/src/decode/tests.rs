@@ -470,6 +470,9 @@ fn what_is_no_reply_says_why() {
         "data: nonsense\n\n",
         "data: {\"choices\":[{\"delta\":{\"content\":\"half\"}}]}\n\n",
         "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"half\"},\"finish_reason\":\"insufficient_system_resource\"}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"half\"},\"finish_reason\":\"abort\"}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"function_call_filter: MALFORMED_FUNCTION_CALL\"}]}\n\n",
         "data: {\"choices\":[{\"error\":{\"code\":502,\"message\":\"upstream\"}}]}\n\n",
         "data: {\"object\":\"error\",\"message\":\"out of memory\",\"code\":500}\n\n",
         "data: {\"error\":{\"message\":\"This model's maximum context length is 8 tokens.\"}}\n\n",
@@ -483,6 +486,9 @@ fn what_is_no_reply_says_why() {
     Transient: the model's answer is not what chat completions send: expected ident at line 1 column 2
     Transient: the model's answer was cut off before its end
     Transient: the model's server broke off without saying why
+    Transient: the model's server broke off: insufficient_system_resource
+    Transient: the model's server broke off: abort
+    Transient: the model's server broke off: function_call_filter: MALFORMED_FUNCTION_CALL
     Transient: the model's server broke off: upstream
     Transient: the model's server broke off: out of memory
     WindowExceeded: the request does not fit the model's window: This model's maximum context length is 8 tokens.
