@@ -89,6 +89,10 @@ impl Instance {
         let last_sign_of_life = journal::last_sign_of_life_ms(folder.root())?;
         let mut record = Record::open(id, &folder, self.setup.clock)?;
         trace::task_has(record.model());
+        // What the machine may refuse for a while comes before the resume is on record: a refusal is no engine that died.
+        let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
+        let door = Door::open(&folder.control(), sender)?;
+        let traffic = Traffic::new(self.secrets(), &folder, &record.state.network)?;
         if start == Start::Resume {
             let previous_lived_ms = last_sign_of_life.map(|at| at.saturating_sub(record.state.taken_up_ms));
             let engine = env!("CARGO_PKG_VERSION").to_owned();
@@ -101,10 +105,7 @@ impl Instance {
             record.append(vec![Event::TaskEnded { state, cause, reason, text: String::new() }], watcher)?;
             return Ok(Summary::new(id, &folder, &record.state, false));
         }
-        let (sender, door_commands) = mpsc::channel(COMMANDS_QUEUED_MAX);
-        let _door = Door::open(&folder.control(), sender)?;
         let keeping = Keeping::new(Keeper::of(&folder, &record.state), record.state.kept.last);
-        let traffic = Traffic::new(self.secrets(), &folder, &record.state.network)?;
         let place = self.place(&folder, &record.state).with_gate(traffic.gate());
         let place = Arc::new(place.with_album(record.album()).with_pages(record.pages()));
         self.shows(id, &place);

@@ -193,6 +193,25 @@ fn resumes_that_bring_nothing_end_in_failed() {
 }
 
 #[test]
+fn a_machine_that_refuses_for_a_while_is_no_engine_that_died() {
+    let rig = Rig::new(ModelServer::playing(vec![Turn::say("done")]).unwrap());
+    let id = rig.create(TaskOptions::default());
+    assert!(matches!(rig.go(&id, Start::Fresh, &mut DieAt::new(Place::Started, 1)), Err(Error::Crashed(_))));
+    // Nobody can be listened to there.
+    let control = rig.instance.folder(&id).unwrap().root().join("control");
+    std::fs::remove_dir_all(&control).unwrap();
+    std::fs::write(&control, "").unwrap();
+    for _ in 0..4 {
+        assert!(matches!(rig.go(&id, Start::Resume, &mut NoFaults), Err(Error::Io { .. })));
+    }
+    std::fs::remove_file(&control).unwrap();
+    assert_eq!(rig.resume(&id).state, "done");
+    let resumes = rig.events(&id).iter().filter(|event| matches!(event, Event::Resumed { .. })).count();
+    assert_eq!(resumes, 1);
+    rig.check(&id);
+}
+
+#[test]
 fn a_computer_that_died_with_its_engine_leaves_an_unknown_outcome() {
     let turns = vec![Turn::exec("echo begun >> log; sleep 30; echo ended >> log"), Turn::say("I will look first")];
     let mut rig = Rig::new(ModelServer::playing(turns).unwrap());
