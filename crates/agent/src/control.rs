@@ -4,10 +4,14 @@
 //! socket lies in a folder of mode 0700 and has mode 0600 itself, so whoever can connect is the person.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use event::{ComputerPart, EffectId, Event, Label, PageSeen, TaskOptions};
@@ -78,10 +82,19 @@ impl Answer {
     }
 }
 
-/// The listening end; the socket is removed when it is dropped.
+/// How long the door waits where the machine has no descriptor for whoever knocks.
+const KNOCK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The listening end; when it is dropped, nobody listens any more and the socket is removed.
 #[derive(Debug)]
 pub(crate) struct Door {
     path: PathBuf,
+    /// What stands there is only taken away while it is this socket: device and number.
+    own: (u64, u64),
+    closes: Arc<AtomicBool>,
+    /// The listening socket itself, to be shut down: only that wakes whoever waits for it, and it needs no further descriptor.
+    socket: UnixStream,
+    listening: Option<JoinHandle<()>>,
 }
 
 impl Door {
@@ -99,21 +112,49 @@ impl Door {
         let directory = std::fs::File::open(folder).map_err(io)?;
         let listener = UnixListener::bind(short(&directory)).map_err(io)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(io)?;
-        let serve = move || {
-            for stream in listener.incoming().flatten() {
-                // One slow sender must not shut out a stop: each has its own thread and a time limit.
-                let commands = commands.clone();
-                let _ = std::thread::Builder::new().name("control".into()).spawn(move || serve_one(&stream, &commands));
-            }
-        };
-        std::thread::Builder::new().name("control".into()).spawn(serve).map_err(io)?;
-        Ok(Self { path })
+        let own = number(&path).map_err(io)?;
+        let socket = UnixStream::from(OwnedFd::from(listener.try_clone().map_err(io)?));
+        let closes = Arc::new(AtomicBool::new(false));
+        let closed = Arc::clone(&closes);
+        let serve = move || listen(&listener, &commands, &closed);
+        let listening = std::thread::Builder::new().name("door".into()).spawn(serve).map_err(io)?;
+        Ok(Self { path, own, closes, socket, listening: Some(listening) })
     }
 }
 
 impl Drop for Door {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        // Whoever has the task by now may have put a door of their own there.
+        if number(&self.path).is_ok_and(|found| found == self.own) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+        self.closes.store(true, Ordering::Release);
+        let woken = self.socket.shutdown(Shutdown::Both).is_ok();
+        if let Some(listening) = self.listening.take().filter(|_| woken) {
+            listening.thread().unpark();
+            let _ = listening.join();
+        }
+    }
+}
+
+/// Device and number of what stands there.
+fn number(path: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+/// Takes what comes, until the door closes; whoever had knocked before that is answered too.
+fn listen(listener: &UnixListener, commands: &mpsc::Sender<Incoming>, closes: &AtomicBool) {
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                // One slow sender must not shut out a stop: each has its own thread and a time limit.
+                let commands = commands.clone();
+                let _ = std::thread::Builder::new().name("control".into()).spawn(move || serve_one(&stream, &commands));
+            }
+            Err(_) if closes.load(Ordering::Acquire) => return,
+            // The machine has no descriptor left, say: asked again at once, it would only say so again.
+            Err(_) => std::thread::park_timeout(KNOCK_AGAIN),
+        }
     }
 }
 
@@ -283,6 +324,46 @@ mod tests {
 
     use super::*;
     use crate::run::waits::stand_still;
+
+    /// Threads that listen at a door, and control sockets of this process that are open.
+    fn listening() -> (usize, usize) {
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+        let entries = |path: &str| std::fs::read_dir(path).unwrap().flatten();
+        let threads =
+            entries("/proc/self/task").filter(|task| read(&task.path().join("comm")).trim() == "door").count();
+        let table = read(Path::new("/proc/self/net/unix"));
+        let sockets: Vec<_> = table.lines().filter(|line| line.ends_with(SOCKET)).collect();
+        let is_ours = |name: &str| {
+            sockets.iter().any(|line| line.split_whitespace().any(|field| name == format!("socket:[{field}]")))
+        };
+        let names = entries("/proc/self/fd").filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        (threads, names.filter(|name| is_ours(&name.to_string_lossy())).count())
+    }
+
+    #[test]
+    fn a_door_that_closes_leaves_no_thread_no_socket_and_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..50 {
+            let (sender, _commands) = mpsc::channel(1);
+            drop(Door::open(folder.path(), sender).unwrap());
+        }
+        let (threads, sockets) = listening();
+        // Other tests of this process may have a door open.
+        assert!(threads < 5 && sockets < 10, "{threads} threads, {sockets} sockets");
+        assert!(!folder.path().join(SOCKET).exists());
+    }
+
+    #[test]
+    fn a_door_that_closes_late_leaves_the_next_ones_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, _commands) = mpsc::channel(1);
+        let late = Door::open(folder.path(), sender.clone()).unwrap();
+        let next = Door::open(folder.path(), sender).unwrap();
+        drop(late);
+        assert!(connect(folder.path()).unwrap().is_some(), "the next one can be reached");
+        drop(next);
+        assert!(connect(folder.path()).unwrap().is_none());
+    }
 
     #[test]
     fn a_hold_stands_until_it_is_let_go_or_somebody_wants_something() {

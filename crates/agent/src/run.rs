@@ -110,6 +110,7 @@ impl Instance {
         let place = Arc::new(place.with_album(record.album()).with_pages(record.pages()));
         self.shows(id, &place);
         let mut run = Run {
+            _door: door,
             record,
             keeping,
             policy: &self.policy,
@@ -144,6 +145,8 @@ impl Instance {
 
 /// A task in hand.
 pub(crate) struct Run<'a> {
+    /// Closed before the record, which is the lock, is let go of: whoever has the task next opens their own in its place.
+    _door: Door,
     pub(crate) record: Record,
     keeping: Keeping,
     pub(crate) policy: &'a Engine,
