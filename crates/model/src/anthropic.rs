@@ -227,6 +227,7 @@ impl Reader {
         self.room(text.len())?;
         let at = self.blocks.len().saturating_sub(1);
         let Some(block) = self.blocks.last_mut() else { return Ok(json!({})) };
+        let is_call = kind_of(block) == "tool_use";
         match &mut block[field] {
             Value::String(so_far) => so_far.push_str(text),
             other => *other = Value::from(text),
@@ -234,7 +235,8 @@ impl Reader {
         Ok(match field {
             "text" => piece(&json!({ "content": text })),
             "thinking" => piece(&json!({ "reasoning": text })),
-            "input" => piece(&json!({ "tool_calls": [{ "index": at, "function": { "arguments": text } }] })),
+            // Only a call that began as one: the blocks and the calls of the reply are matched by their order.
+            "input" if is_call => piece(&json!({ "tool_calls": [{ "index": at, "function": { "arguments": text } }] })),
             _ => json!({}),
         })
     }
@@ -305,21 +307,40 @@ impl Reader {
         })
     }
 
-    /// What has to go back as it came: all blocks, where the model thought.
-    pub(crate) fn carried(self) -> Vec<Value> {
-        if !self.blocks.iter().any(|block| matches!(kind_of(block), "thinking" | "redacted_thinking")) {
-            return Vec::new();
-        }
-        let sent = |block: &Value| kind_of(block) != "text" || !block["text"].as_str().unwrap_or("").trim().is_empty();
-        let back = |mut block: Value| {
-            if kind_of(&block) == "tool_use" {
-                block["input"] = sound_arguments(block["input"].as_str().unwrap_or_default());
-                block["name"] = Value::from(plain_name(block["name"].as_str().unwrap_or_default()));
-            }
-            block
+    /// What has to go back as it came: all blocks, where the model thought. The calls are those of the reply: their results
+    /// name them by what they are called there.
+    pub(crate) fn carried(self, calls: &[ToolRequest]) -> Vec<Value> {
+        let mut calls = calls.iter();
+        let back = |block: Value| match kind_of(&block) {
+            "tool_use" => calls.next().map(|call| called(block, call)),
+            "text" => has_words(&block, "text").then_some(block),
+            // Cut before it was signed, it would be refused.
+            "thinking" => has_words(&block, "signature").then_some(block),
+            _ => Some(block),
         };
-        self.blocks.into_iter().filter(sent).map(back).collect()
+        let mut blocks: Vec<Value> = self.blocks.into_iter().filter_map(back).collect();
+        // What was thought and led to nothing may not be the last.
+        while blocks.last().is_some_and(is_thought) {
+            blocks.pop();
+        }
+        if blocks.iter().any(is_thought) { blocks } else { Vec::new() }
     }
+}
+
+/// A call's block under the name and id that the reply has it by, and with an input that can be read.
+fn called(mut block: Value, call: &ToolRequest) -> Value {
+    block["id"] = Value::from(call.id.as_str());
+    block["name"] = Value::from(plain_name(&call.name));
+    block["input"] = sound_arguments(&call.arguments);
+    block
+}
+
+fn is_thought(block: &Value) -> bool {
+    matches!(kind_of(block), "thinking" | "redacted_thinking")
+}
+
+fn has_words(block: &Value, field: &str) -> bool {
+    !block[field].as_str().unwrap_or_default().trim().is_empty()
 }
 
 fn kind_of(value: &Value) -> &str {

@@ -125,8 +125,8 @@ impl Decoder {
         let mut reply = self.answer.into_reply();
         match self.dialect {
             Dialect::Chat => {}
-            Dialect::Responses(reader) => reply.message.carried = reader.carried(),
-            Dialect::Anthropic(reader) => reply.message.carried = reader.carried(),
+            Dialect::Responses(reader) => reply.message.carried = reader.carried(&reply.message.tool_calls),
+            Dialect::Anthropic(reader) => reply.message.carried = reader.carried(&reply.message.tool_calls),
         }
         Ok(reply)
     }

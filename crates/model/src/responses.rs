@@ -1,7 +1,7 @@
 //! OpenAI's responses: items of the request, and the answer's events put into the words of chat completions, which
 //! [`crate::chat::Answer`] takes in. It knows no address; nothing is stored at the server.
 
-use event::Item;
+use event::{Item, ToolRequest};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -155,11 +155,32 @@ impl Reader {
         Ok(chunk)
     }
 
-    /// What has to go back as it came: all items, where the model thought under seal.
-    pub(crate) fn carried(self) -> Vec<Value> {
-        let sealed = self.items.iter().any(|item| item["encrypted_content"].is_string());
-        if sealed { self.items } else { Vec::new() }
+    /// What has to go back as it came: all items, where the model thought under seal. The calls are those of the reply: their
+    /// results name them by what they are called there.
+    pub(crate) fn carried(self, calls: &[ToolRequest]) -> Vec<Value> {
+        let mut calls = calls.iter();
+        let back = |item: Value| match item["type"].as_str() {
+            Some("function_call") => calls.next().map(|call| called(item, call)),
+            _ => Some(item),
+        };
+        let mut items: Vec<Value> = self.items.into_iter().filter_map(back).collect();
+        // A thought that was cut before what it led to is refused.
+        while items.last().is_some_and(|item| item["type"] == "reasoning") {
+            items.pop();
+        }
+        let sealed = items.iter().any(|item| item["encrypted_content"].is_string());
+        if sealed { items } else { Vec::new() }
     }
+}
+
+/// A call's item under the name and id that the reply has it by, and with arguments that can be read.
+fn called(mut item: Value, call: &ToolRequest) -> Value {
+    item["call_id"] = Value::from(call.id.as_str());
+    item["name"] = Value::from(plain_name(&call.name));
+    let is_sound = serde_json::from_str::<serde_json::Map<String, Value>>(&call.arguments).is_ok();
+    let arguments = if is_sound { call.arguments.clone() } else { sound_arguments(&call.arguments).to_string() };
+    item["arguments"] = Value::from(arguments);
+    item
 }
 
 fn piece(delta: &Value) -> Value {

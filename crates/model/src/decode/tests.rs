@@ -55,15 +55,26 @@ fn told(read: &Result<Reply, Failure>) -> String {
     text
 }
 
+/// What reads answers of this provider.
+fn decoder_of(provider: &str) -> Decoder {
+    match provider {
+        "anthropic" => Decoder::of(Dialect::Anthropic(anthropic::Reader::default())),
+        "responses" => Decoder::of(Dialect::Responses(crate::responses::Reader::default())),
+        _ => Decoder::default(),
+    }
+}
+
+/// What the next request to a provider says of a reply.
+fn sent_back(name: &str, message: &event::AssistantMessage) -> Value {
+    let mut conversation = crate::Conversation::new(name, b"[]", None).unwrap();
+    conversation.push(&event::Item::User { text: "hi".into(), label: event::Label::person() });
+    conversation.push(&event::Item::Assistant { message: message.clone() });
+    serde_json::from_slice(conversation.body().as_bytes()).unwrap()
+}
+
 /// Reads a recorded answer in every way it could arrive, and cut off at every byte.
 fn hold(file: &str) -> String {
-    let decoder = if file.starts_with("anthropic_") {
-        Decoder::of(Dialect::Anthropic(anthropic::Reader::default()))
-    } else if file.starts_with("responses_") {
-        Decoder::of(Dialect::Responses(crate::responses::Reader::default()))
-    } else {
-        Decoder::default()
-    };
+    let decoder = decoder_of(file.split('_').next().unwrap());
     let bytes = golden(file);
     let (whole, deltas) = read_as(decoder.clone(), &bytes, bytes.len());
     for size in [1, 7, 1_000] {
@@ -323,6 +334,66 @@ fn messages_of_anthropic_break_off_or_come_whole() {
       carried {"type":"tool_use","id":"t","name":"look","input":{"a":1}}
       call t: look {"a":1}
     "#);
+}
+
+/// What goes back to Anthropic, or to Responses, after a whole answer with this in it.
+fn back(provider: &str, content: &str) -> Value {
+    let body = match provider {
+        "anthropic" => format!(r#"{{"type":"message","content":[{content}],"stop_reason":"max_tokens"}}"#),
+        _ => format!(
+            r#"{{"object":"response","output":[{content}],"incomplete_details":{{"reason":"max_output_tokens"}}}}"#
+        ),
+    };
+    let reply = read_as(decoder_of(provider), body.as_bytes(), 7).0.unwrap();
+    let body = sent_back(&format!("{provider}:m"), &reply.message);
+    if provider == "anthropic" { body["messages"][1]["content"].clone() } else { body["input"].clone() }
+}
+
+#[test]
+fn a_reply_that_was_cut_in_its_thoughts_does_not_go_back_ending_in_them() {
+    let told = |content: &str| back("anthropic", content);
+    let json = |text: String| serde_json::from_str::<Value>(&text).unwrap();
+    let no_words = json_text(crate::conversation::NO_WORDS);
+    let (thought, unsigned) = (
+        r#"{"type":"thinking","thinking":"hm","signature":"s"}"#,
+        r#"{"type":"thinking","thinking":"hm","signature":""}"#,
+    );
+    let (sealed, words) = (r#"{"type":"redacted_thinking","data":"d"}"#, r#"{"type":"text","text":"Looking."}"#);
+    for cut in [thought, unsigned, sealed, &format!("{thought},{sealed},{unsigned}")] {
+        assert_eq!(told(cut), json(format!("[{no_words}]")), "{cut}");
+    }
+    assert_eq!(told(&format!("{thought},{words},{sealed}")), json(format!("[{thought},{words}]")));
+    assert_eq!(told(&format!("{unsigned},{words}")), json(format!("[{}]", json_text("Looking."))));
+
+    let thought = r#"{"type":"reasoning","summary":[],"encrypted_content":"e"}"#;
+    let words = r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"Looking."}]}"#;
+    assert_eq!(back("responses", thought)[1]["content"], crate::conversation::NO_WORDS);
+    let items = back("responses", &format!("{thought},{words},{thought}"));
+    let kinds: Vec<_> = items.as_array().unwrap()[1..].iter().map(|item| item["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["reasoning", "message"]);
+}
+
+fn json_text(text: &str) -> Value {
+    serde_json::json!({ "text": text, "type": "text" })
+}
+
+#[test]
+fn calls_go_back_under_the_ids_that_their_results_will_name() {
+    let thought = r#"{"type":"thinking","thinking":"hm","signature":"s"}"#;
+    let call = |id: &str| format!(r#"{{"type":"tool_use","id":"{id}","name":"look at","input":{{"a":1}}}}"#);
+    let blocks = back("anthropic", &format!("{thought},{},{},{}", call("t"), call("t"), call("")));
+    let ids: Vec<_> = blocks.as_array().unwrap()[1..].iter().map(|block| block["id"].as_str().unwrap()).collect();
+    assert_eq!((ids, &blocks[1]["name"]), (vec!["t", "call_1", "call_2"], &"look_at".into()));
+
+    let thought = r#"{"type":"reasoning","summary":[],"encrypted_content":"e"}"#;
+    let call = |id: &str, arguments: &str| {
+        format!(r#"{{"type":"function_call","call_id":"{id}","name":"look at","arguments":"{arguments}"}}"#)
+    };
+    let items = back("responses", &format!("{thought},{},{},{}", call("t", "{}"), call("t", "{}"), call("", "{cut")));
+    let items = &items.as_array().unwrap()[2..];
+    let ids: Vec<_> = items.iter().map(|item| item["call_id"].as_str().unwrap()).collect();
+    assert_eq!((ids, &items[0]["name"]), (vec!["t", "call_1", "call_2"], &"look_at".into()));
+    assert_eq!((&items[0]["arguments"], &items[2]["arguments"]), (&"{}".into(), &r#"{"malformed":"{cut"}"#.into()));
 }
 
 #[test]
