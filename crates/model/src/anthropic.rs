@@ -167,6 +167,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// Bytes of the reply so far, those too that no chunk has: seals.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// One event, or a whole answer, as a chunk of chat completions.
     pub(crate) fn translate(&mut self, value: &Value) -> Result<Value, Failure> {
         let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();

@@ -178,6 +178,11 @@ impl Answer {
         Ok(())
     }
 
+    /// Bytes of the reply so far.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether anything of a reply has come, be it empty.
     pub(crate) fn has_begun(&self) -> bool {
         self.choice.is_some()

@@ -46,6 +46,24 @@ impl Dialect {
             Self::Responses(reader) => reader.translate(&value),
         }
     }
+
+    /// Whether this event is a stream's last.
+    fn ends(&self, value: &Value) -> bool {
+        let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
+        match self {
+            Self::Chat => false,
+            Self::Anthropic(_) => kind == "message_stop",
+            Self::Responses(_) => matches!(kind, "response.completed" | "response.incomplete"),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Chat => 0,
+            Self::Anthropic(reader) => reader.bytes(),
+            Self::Responses(reader) => reader.bytes(),
+        }
+    }
 }
 
 /// An answer that is being read.
@@ -94,6 +112,24 @@ impl Decoder {
             }
         }
         Ok(self.done)
+    }
+
+    /// How much of a reply has come: what only keeps the connection alive does not count.
+    pub(crate) fn progress(&self) -> usize {
+        let whole = if matches!(self.form, Form::Whole) { self.whole.len() } else { 0 };
+        whole.saturating_add(self.answer.bytes()).saturating_add(self.dialect.bytes())
+    }
+
+    /// The reply, where the connection broke and the server had said before why the reply ends: what was still to come is
+    /// the account, or nothing.
+    pub(crate) fn broken(mut self, failure: Failure, on_delta: &mut dyn FnMut(Delta)) -> Result<Reply, Failure> {
+        if !self.answer.is_finished() {
+            return Err(failure);
+        }
+        // Half a line of the account.
+        self.lines = Lines::default();
+        self.held.clear();
+        self.finish(on_delta).map_err(|_| failure)
     }
 
     /// The reply, once the connection has nothing more. An answer that breaks off is a failure, not half a reply.
@@ -180,7 +216,10 @@ impl Decoder {
             Ok(value) => {
                 self.held.clear();
                 self.held_lines = 0;
-                self.answer.take(&self.dialect.translate(value)?, on_delta)
+                let ends = self.dialect.ends(&value);
+                self.answer.take(&self.dialect.translate(value)?, on_delta)?;
+                self.done |= ends;
+                Ok(())
             }
             // One event may have several lines of data.
             Err(error) if error.is_eof() => Ok(()),

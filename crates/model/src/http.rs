@@ -16,6 +16,10 @@ use crate::{Body, Delta, Failure};
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// How many times as long as without a byte an attempt waits while what comes adds nothing to the reply: comments, pings,
+/// empty pieces.
+const IDLES_WITHOUT_A_WORD_MAX: u32 = 8;
+
 /// Characters of a server's words that are repeated in a reason.
 const WORDS_CHARS_MAX: usize = 500;
 
@@ -90,14 +94,24 @@ async fn read(
     on_delta: &mut dyn FnMut(Delta),
 ) -> Result<Reply, Failure> {
     let cut = |error: reqwest::Error| Failure::transient(format!("the model's answer was cut off: {}", root(&error)));
-    while let Some(chunk) =
-        tokio::time::timeout(idle, response.chunk()).await.map_err(|_| silent(idle))?.map_err(cut)?
-    {
+    let stalls = idle.saturating_mul(IDLES_WITHOUT_A_WORD_MAX);
+    let (mut progress, mut moved) = (decoder.progress(), tokio::time::Instant::now());
+    loop {
+        let chunk = match tokio::time::timeout(idle, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => chunk,
+            Ok(Ok(None)) => return decoder.finish(on_delta),
+            Ok(Err(error)) => return decoder.broken(cut(error), on_delta),
+            Err(_) => return decoder.broken(silent(idle), on_delta),
+        };
         if decoder.push(&chunk, on_delta)? {
-            break;
+            return decoder.finish(on_delta);
+        }
+        if decoder.progress() > progress {
+            (progress, moved) = (decoder.progress(), tokio::time::Instant::now());
+        } else if moved.elapsed() >= stalls {
+            return decoder.broken(wordless(stalls), on_delta);
         }
     }
-    decoder.finish(on_delta)
 }
 
 /// Anthropic's own clients take the address without the version.
@@ -138,6 +152,12 @@ fn authorized(
 fn silent(idle: Duration) -> Failure {
     let reason = format!("the model sent nothing for {} s", idle.as_secs_f32());
     Failure { silent: true, charged: true, ..Failure::transient(reason) }
+}
+
+/// What came kept the connection alive and was no part of a reply.
+fn wordless(stalls: Duration) -> Failure {
+    let reason = format!("the model sent signs of life and no word for {} s", stalls.as_secs_f32());
+    Failure { reason, ..silent(stalls) }
 }
 
 fn unreachable_server(base_url: &str, error: &reqwest::Error) -> Failure {

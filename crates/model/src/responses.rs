@@ -75,12 +75,19 @@ pub(crate) struct Reader {
     /// The items that are whole, as they will go back.
     items: Vec<Value>,
     called: bool,
+    bytes: usize,
 }
 
 impl Reader {
+    /// Bytes of the reply so far, those too that no chunk has: a call's arguments while they are written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// One event, or a whole answer, as a chunk of chat completions.
     pub(crate) fn translate(&mut self, value: &Value) -> Result<Value, Failure> {
         let text = |field: &str| value[field].as_str().unwrap_or_default();
+        self.bytes = self.bytes.saturating_add(text("delta").len());
         Ok(match text("type") {
             "response.created" => {
                 let response = &value["response"];

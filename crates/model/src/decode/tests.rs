@@ -397,6 +397,32 @@ fn calls_go_back_under_the_ids_that_their_results_will_name() {
 }
 
 #[test]
+fn the_event_that_ends_a_stream_ends_the_reading() {
+    for file in ["anthropic_text.sse", "responses_text.sse"] {
+        let ended = decoder_of(file.split('_').next().unwrap()).push(&golden(file), &mut |_| ());
+        assert_eq!(ended, Ok(true), "{file}");
+    }
+}
+
+#[test]
+fn signs_of_life_are_no_progress() {
+    let mut decoder = Decoder::default();
+    let mut grows = |chunk: &str| {
+        let before = decoder.progress();
+        decoder.push(chunk.as_bytes(), &mut |_| ()).unwrap();
+        decoder.progress() > before
+    };
+    assert!(!grows(": keep-alive\n\n") && !grows(&piece("{\"content\":\"\"}")));
+    assert!(grows(&piece("{\"content\":\"a\"}")) && grows(&piece("{\"reasoning\":\"b\"}")) && !grows(": x\n"));
+    // A call that is being written is no chunk yet.
+    let mut decoder = decoder_of("responses");
+    decoder
+        .push(b"data: {\"type\":\"response.function_call_arguments.delta\",\"delta\":\"{\"}\n\n", &mut |_| ())
+        .unwrap();
+    assert_eq!(decoder.progress(), 1);
+}
+
+#[test]
 fn signed_thoughts_of_gemini_are_kept_with_their_call() {
     let stream = piece(
         r#"{"tool_calls":[{"index":0,"id":"a","extra_content":{"google":{"thought_signature":"s"}},"function":{"name":"f","arguments":"{}"}}]}"#,

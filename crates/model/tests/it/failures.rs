@@ -136,6 +136,35 @@ fn raw(answer: &'static [u8]) -> String {
 }
 
 #[test]
+fn a_reply_that_is_whole_outlives_its_connection() {
+    // All that was missing is what the server calls the end, or half of its account.
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"42\"},\"finish_reason\":\"stop\"}]}\n\n"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"42\"},\"finish_reason\":\"stop\"}]}\n\ndata: {\"choices\":[],\"usa",
+    ] {
+        assert_eq!(call_at(settings(&raw(answer))).0.unwrap().message.text, "42");
+    }
+}
+
+#[test]
+fn a_server_that_only_shows_signs_of_life_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 64 * 1024]);
+        let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+        // Until the other side is gone.
+        while sent.is_ok() {
+            sent = stream.write_all(b": still here\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"\"}}]}\n\n");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    });
+    let failure = call_at(Settings { idle: Duration::from_millis(250), ..settings(&url) }).0.unwrap_err();
+    assert!(failure.silent && failure.charged && failure.kind == FailureKind::Transient, "{failure}");
+}
+
+#[test]
 fn bytes_that_are_no_http_are_no_reply() {
     for answer in [&b"SSH-2.0-server\r\n"[..], b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"choices\":[", b""] {
         assert_eq!(call_at(settings(&raw(answer))).0.unwrap_err().kind, FailureKind::Transient);
