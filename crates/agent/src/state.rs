@@ -501,10 +501,12 @@ impl State {
             }
         }
         if let Some(usage) = reply.usage {
-            self.usage.input_tokens += usage.input_tokens;
-            self.usage.cached_input_tokens += usage.cached_input_tokens;
-            self.usage.cache_write_input_tokens += usage.cache_write_input_tokens;
-            self.usage.output_tokens += usage.output_tokens;
+            // A server's word: it may be any number.
+            let add = |sum: &mut u64, tokens: u64| *sum = sum.saturating_add(tokens);
+            add(&mut self.usage.input_tokens, usage.input_tokens);
+            add(&mut self.usage.cached_input_tokens, usage.cached_input_tokens);
+            add(&mut self.usage.cache_write_input_tokens, usage.cache_write_input_tokens);
+            add(&mut self.usage.output_tokens, usage.output_tokens);
         }
         self.calls = reply
             .message

@@ -197,6 +197,9 @@ impl Reader {
     }
 
     fn begin(&mut self, block: &Value) -> Result<Value, Failure> {
+        if !block.is_object() {
+            return Err(Failure::transient("the model's reply has a block that is none"));
+        }
         if self.blocks.len() >= BLOCKS_MAX {
             return Err(Failure::transient(format!("the model's reply has more than {BLOCKS_MAX} blocks")));
         }
@@ -297,7 +300,7 @@ impl Reader {
     fn finish(&self, reason: Option<&Value>) -> Value {
         let number = |name: &str| self.usage.get(name).and_then(Value::as_u64).unwrap_or(0);
         let (cached, written) = (number("cache_read_input_tokens"), number("cache_creation_input_tokens"));
-        let input = number("input_tokens") + cached + written;
+        let input = number("input_tokens").saturating_add(cached).saturating_add(written);
         let reason = reason.and_then(Value::as_str).map(|reason| match reason {
             "end_turn" | "stop_sequence" | "pause_turn" => "stop",
             "tool_use" => "tool_calls",

@@ -219,6 +219,31 @@ fn a_try_that_its_server_may_charge_for_counts_with_what_was_reserved_over_any_n
 }
 
 #[test]
+fn a_servers_count_of_tokens_may_be_any_number() {
+    let counted = |id| match reply(id, "hi", &[("idle", "{}")]) {
+        Event::ModelReplied { id, mut reply, cost } => {
+            let most = u64::MAX;
+            reply.usage = Some(event::Usage {
+                input_tokens: most,
+                cached_input_tokens: most,
+                cache_write_input_tokens: most,
+                output_tokens: most,
+            });
+            Event::ModelReplied { id, reply, cost }
+        }
+        other => other,
+    };
+    let state = story([
+        vec![created(TaskOptions::default())],
+        model_call(1),
+        vec![counted(1)],
+        model_call(2),
+        vec![counted(2)],
+    ]);
+    assert_eq!((state.usage.input_tokens, state.usage.output_tokens), (u64::MAX, u64::MAX));
+}
+
+#[test]
 fn a_time_limit_and_steps_are_counted_from_the_first_engine_on() {
     let options = TaskOptions { max_time_ms: Some(60 * SECOND), max_steps: Some(9), ..TaskOptions::default() };
     let lives = || [resumed(10), allowed(1)].concat();

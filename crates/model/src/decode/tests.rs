@@ -631,4 +631,60 @@ proptest::proptest! {
         let (whole, _) = read(&bytes, bytes.len());
         proptest::prop_assert_eq!(told(&in_pieces), told(&whole));
     }
+
+    /// What stands for a value may be of any kind. It makes a reply or a failure and no panic, and each call of a reply goes back
+    /// once, under the id that its result will name.
+    #[test]
+    fn values_of_any_kind_are_a_reply_or_a_failure(
+        file in 0..FILES.len(),
+        changes in proptest::collection::vec((proptest::num::usize::ANY, 0..ODD.len()), 0..6),
+    ) {
+        let (name, file) = FILES[file];
+        let provider = name.split(':').next().unwrap();
+        let text = String::from_utf8(golden(file)).unwrap();
+        let mut events: Vec<Value> =
+            text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data:")?).ok()).collect();
+        for (at, odd) in changes {
+            let count = events.len();
+            let (event, at) = (&mut events[at % count], at / count);
+            let mut paths = Vec::new();
+            paths_in(event, String::new(), &mut paths);
+            *event.pointer_mut(&paths[at % paths.len()]).unwrap() = serde_json::from_str(ODD[odd]).unwrap();
+        }
+        let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        if let Ok(reply) = read_as(decoder_of(provider), stream.as_bytes(), 4096).0 {
+            let body = sent_back(name, &reply.message).to_string();
+            for call in &reply.message.tool_calls {
+                let id = Value::from(call.id.as_str()).to_string();
+                let said = ["id", "call_id"].map(|field| body.matches(&format!("\"{field}\":{id}")).count());
+                proptest::prop_assert_eq!(said.iter().sum::<usize>(), 1, "{}: {}", id, body);
+            }
+        }
+    }
+}
+
+/// Streams in which a value is put in another's place, and the model whose they are.
+const FILES: [(&str, &str); 6] = [
+    ("openai:m", "openai_tool_calls_in_pieces.sse"),
+    ("openai:m", "groq_tool_call.sse"),
+    ("anthropic:m", "anthropic_parallel_tool_calls.sse"),
+    ("anthropic:m", "anthropic_thinking.sse"),
+    ("anthropic:m", "anthropic_redacted_thinking.sse"),
+    ("responses:m", "responses_tool_calls.sse"),
+];
+
+/// Values that nobody expects in any place.
+const ODD: [&str; 9] = ["null", "[]", "{}", "\"\"", "\"x\"", "true", "-1", "18446744073709551615", "[{}]"];
+
+fn paths_in(value: &Value, path: String, paths: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, field)| paths_in(field, format!("{path}/{name}"), paths))
+        }
+        Value::Array(parts) => {
+            parts.iter().enumerate().for_each(|(at, part)| paths_in(part, format!("{path}/{at}"), paths))
+        }
+        _ => {}
+    }
+    paths.push(path);
 }
