@@ -6,10 +6,13 @@ pub(crate) const RESUME_FRUITLESS_MS: u64 = 60_000;
 /// This many fruitless resumes in a row make the task `failed`.
 pub(crate) const RESUMES_FRUITLESS_MAX: u32 = 3;
 
-/// Tries of one model call before it is given up.
-pub(crate) const MODEL_ATTEMPTS_MAX: u32 = 5;
+/// Tries of one model call before it is given up: about ten minutes, in which a server comes up again or loads its model.
+pub(crate) const MODEL_ATTEMPTS_MAX: u32 = 20;
 
-/// Tries of one model call that all ended in silence before it is given up: each costs the whole time-out.
+/// Tries of one model call that its server may charge for before it is given up.
+pub(crate) const MODEL_ATTEMPTS_CHARGED_MAX: u32 = 5;
+
+/// The same where the latest ended in silence: each costs the whole time-out.
 pub(crate) const MODEL_SILENCES_MAX: u32 = 3;
 
 /// This many replies in a row that broke off before they asked for anything end the task.

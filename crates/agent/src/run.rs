@@ -28,7 +28,9 @@ use crate::decide::{Action, Limits, decide};
 use crate::faults::{Crash, Faults, NoFaults, Place};
 use crate::instance::Instance;
 use crate::keeping::Keeper;
-use crate::limits::{COMMANDS_QUEUED_MAX, HEARTBEAT_MS, MODEL_ATTEMPTS_MAX};
+use crate::limits::{
+    COMMANDS_QUEUED_MAX, HEARTBEAT_MS, MODEL_ATTEMPTS_CHARGED_MAX, MODEL_ATTEMPTS_MAX, MODEL_SILENCES_MAX,
+};
 use crate::record::Record;
 use crate::summary::Summary;
 use crate::trace;
@@ -389,7 +391,10 @@ impl Run<'_> {
 
     /// A failed try becomes another one later, or the end of the call.
     fn failed(&mut self, id: EffectId, attempt: u32, failure: model::Failure) -> Event {
-        let again = failure.kind == FailureKind::Transient && attempt < attempts_max(&failure);
+        let charged = self.record.state.model_call.as_ref().map_or(0, |open| open.attempts_charged) + 1;
+        let again = failure.kind == FailureKind::Transient
+            && attempt < MODEL_ATTEMPTS_MAX
+            && (!failure.charged || charged < charged_max(&failure));
         if !again {
             let reason = match failure.kind {
                 FailureKind::Transient if attempt > 1 => format!("{} (after {attempt} tries)", failure.reason),
@@ -482,6 +487,6 @@ enum Next {
     Leave,
 }
 
-fn attempts_max(failure: &model::Failure) -> u32 {
-    if failure.silent { crate::limits::MODEL_SILENCES_MAX } else { MODEL_ATTEMPTS_MAX }
+fn charged_max(failure: &model::Failure) -> u32 {
+    if failure.silent { MODEL_SILENCES_MAX } else { MODEL_ATTEMPTS_CHARGED_MAX }
 }

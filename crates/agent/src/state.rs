@@ -123,12 +123,20 @@ pub struct Ended {
 pub struct OpenModelCall {
     pub call: ModelCall,
     pub attempts_failed: u32,
+    /// Those of them that the server may charge for.
+    pub attempts_charged: u32,
     /// An attempt began, and nothing is known of its end.
     pub in_flight: bool,
     /// Not before this time, in milliseconds since 1970 (UTC).
     pub retry_at_ms: u64,
     /// What policy said, where it did not allow.
     pub refused: Option<Decision>,
+}
+
+impl OpenModelCall {
+    fn new(call: ModelCall) -> Self {
+        Self { call, attempts_failed: 0, attempts_charged: 0, in_flight: false, retry_at_ms: 0, refused: None }
+    }
 }
 
 /// One tool call of a reply, and how far it is.
@@ -245,6 +253,7 @@ impl State {
                 self.tried(*charged);
                 if let Some(open) = &mut self.model_call {
                     open.attempts_failed += 1;
+                    open.attempts_charged += u32::from(*charged);
                     open.retry_at_ms = time_ms.saturating_add(*retry_in_ms);
                 }
             }
@@ -366,7 +375,7 @@ impl State {
         self.replies_cut = 0;
         self.hand_over = None;
         if let Some(open) = &mut self.model_call {
-            (open.attempts_failed, open.retry_at_ms, open.refused) = (0, 0, None);
+            (open.attempts_failed, open.attempts_charged, open.retry_at_ms, open.refused) = (0, 0, 0, None);
         }
         // Its server may have answered.
         self.tried(true);
@@ -440,9 +449,7 @@ impl State {
                 self.calls.clear();
                 self.last_words = None;
                 self.unheard = false;
-                let (call, in_flight) = (call.clone(), false);
-                self.model_call =
-                    Some(OpenModelCall { call, attempts_failed: 0, in_flight, retry_at_ms: 0, refused: None });
+                self.model_call = Some(OpenModelCall::new(call.clone()));
             }
             Effect::Tool(call) => {
                 let stage = Stage::Requested(call.clone());

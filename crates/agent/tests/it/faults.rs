@@ -1,12 +1,12 @@
 //! What a model's server can do wrong, and what becomes of the task.
 
-use agent::{Command, NoFaults, Start};
+use agent::{Command, NoFaults, Patience, Start};
 use event::{Event, FailureKind, LimitKind, StopCause, TaskOptions, ToolStatus};
 use serde_json::json;
 use testkit::{Answer, ModelServer, Turn, replies_in, turn_due};
 use tokio::sync::mpsc;
 
-use crate::rig::Rig;
+use crate::rig::{Rig, Seen, pass_ms};
 
 fn turns() -> Vec<Turn> {
     vec![Turn::exec("echo once >> log; cat log"), Turn::say("all done")]
@@ -45,6 +45,30 @@ fn what_may_pass_is_tried_again_with_the_same_bytes_and_the_step_happens_once() 
         assert_eq!(rig.server.seen().len(), 3, "{name}");
         let retries = rig.events(&id).iter().filter(|event| matches!(event, Event::ModelAttemptFailed { .. })).count();
         assert_eq!(retries, 1, "{name}");
+        rig.check(&id);
+    }
+}
+
+#[test]
+fn a_server_that_is_away_for_minutes_is_waited_for_and_one_that_charges_is_not() {
+    let away = Answer::Status(503, vec![("retry-after".to_owned(), "0".to_owned())], "{}".to_owned());
+    for (times, failure, state, requests) in [
+        (19, away.clone(), "done", 21),
+        (20, away, "failed", 21),
+        (5, Answer::ErrorInStream("overloaded".to_owned()), "failed", 6),
+    ] {
+        let rig = Rig::ahead_of_time(failing(times, failure));
+        let id = rig.create(TaskOptions::default());
+        let mut waited_ms = 0;
+        let summary = rig.go_saying(&id, Start::Fresh, Patience::Leave, |seen| {
+            if let Seen::Event(Event::ModelAttemptFailed { retry_in_ms, .. }) = seen {
+                waited_ms += retry_in_ms;
+                pass_ms(*retry_in_ms);
+            }
+            None
+        });
+        assert_eq!((summary.state, rig.server.seen().len()), (state, requests), "{}", summary.reason);
+        assert!(requests == 6 || (5 * 60_000..15 * 60_000).contains(&waited_ms), "waited {waited_ms} ms");
         rig.check(&id);
     }
 }
