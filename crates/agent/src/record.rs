@@ -87,8 +87,17 @@ impl Record {
 
     /// Puts events on the record, all or none, and folds them in.
     pub(crate) fn append(&mut self, events: Vec<Event>, watcher: &mut dyn Watcher) -> Result<(), Error> {
-        let now = self.now();
-        let drafts: Vec<_> = events.iter().map(|event| draft(now, event)).collect();
+        self.append_at(self.now(), events, watcher)
+    }
+
+    /// The same, at a time that is not before the record's own.
+    pub(crate) fn append_at(
+        &mut self,
+        time_ms: u64,
+        events: Vec<Event>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), Error> {
+        let drafts: Vec<_> = events.iter().map(|event| draft(time_ms, event)).collect();
         let written = self.writer.append(&drafts)?;
         let _ = self.nudge.try_send(());
         for (event, at) in events.iter().zip(written) {

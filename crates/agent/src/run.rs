@@ -176,19 +176,20 @@ impl Run<'_> {
         mut door: mpsc::Receiver<Incoming>,
     ) -> Result<(), Error> {
         let mut flight = None;
+        let mut alarms = waits::Alarms::default();
         let mut heartbeat = tokio::time::interval(Duration::from_millis(HEARTBEAT_MS));
         loop {
             let state = &self.record.state;
-            let mut wake = state.deadline_ms().filter(|deadline| state.now_ms < *deadline);
+            let mut wakes: Vec<_> = state.deadline_ms().filter(|at| state.now_ms < *at).into_iter().collect();
             if flight.is_none() {
-                match self.next(&mut wake).await? {
+                match self.next(&mut wakes).await? {
                     Next::Again => continue,
                     Next::Fly(started) => flight = Some(started),
                     Next::Wait => {}
                     Next::Leave => return Ok(()),
                 }
             }
-            let wait = wake.map(|at| at.saturating_sub(self.record.now()));
+            let alarm = alarms.set(&wakes, self.record.now());
             tokio::select! {
                 biased;
                 Some(incoming) = door.recv() => {
@@ -213,9 +214,10 @@ impl Run<'_> {
                 Some(heard) = self.traffic.next() => self.heard_network(heard)?,
                 landed = land(&mut flight), if flight.is_some() => flight = self.landed(landed, flight.take())?,
                 (at_seq, look) = keep::kept(&mut self.keeping) => self.kept(at_seq, look)?,
-                () = tokio::time::sleep(Duration::from_millis(wait.unwrap_or(0))), if wait.is_some() => {
-                    let at_ms = self.record.now();
-                    self.append(vec![Event::TimeReached { at_ms }])?;
+                at_ms = waits::rings(alarm) => {
+                    // So long has been waited, whatever the clock says.
+                    let at_ms = self.record.now().max(at_ms);
+                    self.record.append_at(at_ms, vec![Event::TimeReached { at_ms }], self.watcher)?;
                 }
                 _ = heartbeat.tick() => {
                     self.record.beat();
@@ -228,8 +230,8 @@ impl Run<'_> {
         }
     }
 
-    /// Performs what is decided. `wake` comes out as the earliest time to ask again.
-    async fn next(&mut self, wake: &mut Option<u64>) -> Result<Next, Error> {
+    /// Performs what is decided. Times to ask again are added to `wakes`.
+    async fn next(&mut self, wakes: &mut Vec<u64>) -> Result<Next, Error> {
         self.keep_turn();
         let actions = decide(&self.record.state, &self.limits());
         if actions.is_empty() {
@@ -244,7 +246,7 @@ impl Run<'_> {
                     self.crash_at(Place::Flying)?;
                     return Ok(Next::Fly(flight));
                 }
-                Performed::Wake(at) => *wake = Some(wake.map_or(at, |earlier| earlier.min(at))),
+                Performed::Wake(at) => wakes.push(at),
                 Performed::Waiting => waiting = true,
             }
         }

@@ -1,5 +1,7 @@
 //! What a model's server can do wrong, and what becomes of the task.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use agent::{Command, NoFaults, Patience, Start};
 use event::{Event, FailureKind, LimitKind, StopCause, TaskOptions, ToolStatus};
 use serde_json::json;
@@ -71,6 +73,33 @@ fn a_server_that_is_away_for_minutes_is_waited_for_and_one_that_charges_is_not()
         assert!(requests == 6 || (5 * 60_000..15 * 60_000).contains(&waited_ms), "waited {waited_ms} ms");
         rig.check(&id);
     }
+}
+
+/// Whether the clock has been set back, to a year where it stands still.
+static SET_BACK: AtomicBool = AtomicBool::new(false);
+
+fn set_back_ms() -> u64 {
+    if SET_BACK.load(Ordering::Relaxed) { 1_600_000_000_000 } else { 1_700_000_000_000 }
+}
+
+#[test]
+fn a_clock_behind_the_record_holds_up_no_try_and_no_time_limit() {
+    let server = failing(1, Answer::Status(503, Vec::new(), "{}".to_owned()));
+    let rig = Rig::with_clock(server, set_back_ms);
+    let id = rig.create(TaskOptions::default());
+    SET_BACK.store(true, Ordering::Relaxed);
+    assert_eq!(rig.run(&id).state, "done");
+    let waited = rig.events(&id).iter().filter(|event| matches!(event, Event::TimeReached { .. })).count();
+    assert_eq!(waited, 1, "one wait is one event");
+    rig.check(&id);
+
+    SET_BACK.store(false, Ordering::Relaxed);
+    let rig = Rig::with_clock(ModelServer::start(|_, _| Answer::Silence).unwrap(), set_back_ms);
+    let id = rig.create(TaskOptions { max_time_ms: Some(300), ..TaskOptions::default() });
+    SET_BACK.store(true, Ordering::Relaxed);
+    let summary = rig.run(&id);
+    assert_eq!(summary.cause, Some(StopCause::Limit(LimitKind::Time)), "{}", summary.reason);
+    rig.check(&id);
 }
 
 #[test]

@@ -42,6 +42,11 @@ impl Rig {
         Self::build(server, policy, testkit::clock::now_ms)
     }
 
+    /// With a clock of the test's own.
+    pub(crate) fn with_clock(server: ModelServer, clock: fn() -> u64) -> Self {
+        Self::build(server, policy::Engine::default_policy(), clock)
+    }
+
     fn build(server: ModelServer, policy: &str, clock: fn() -> u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let setup = Setup {
