@@ -457,6 +457,7 @@ impl Run<'_> {
             acceptance: state.acceptance.clone(),
             delivered: state.deliverables.clone(),
             pages_bytes: state.pages.bytes,
+            cancel: Arc::default(),
         }
     }
 

@@ -45,6 +45,10 @@ pub(crate) enum Waited {
 
 /// The task's computer, or what the model is told without one.
 pub(crate) fn computer(call: &Call<'_>) -> Result<Computer, Outcome> {
+    // Its computer may have been ended under it: it makes no other.
+    if call.world.cancelled() {
+        return Err(Outcome::interrupted("Interrupted: the task is being stopped."));
+    }
     call.world.place.computer().map_err(|error| Outcome::failed(format!("The computer cannot be opened: {error}.")))
 }
 
@@ -146,7 +150,7 @@ impl<'a> Process<'a> {
             let left = until.saturating_duration_since(Instant::now());
             let slice = left.min(Duration::from_millis(CANCEL_POLL_MS));
             match self.look(slice)? {
-                Waited::Running { output_bytes, .. } if self.call.world.place.cancelled() => {
+                Waited::Running { output_bytes, .. } if self.call.world.cancelled() => {
                     return Ok(Waited::Cancelled { output_bytes });
                 }
                 Waited::Running { .. } if !left.is_zero() => {}

@@ -287,7 +287,7 @@ fn wait(terminal: &Process<'_>, until: &Until, ms: u64) -> Result<Waited, Outcom
                 if is(&look, until) || hopeless || left.is_zero() {
                     return Ok(Waited::Look(look));
                 }
-                if place.cancelled() {
+                if terminal.call.world.cancelled() {
                     return Ok(Waited::Cancelled(look));
                 }
             }

@@ -26,6 +26,8 @@ pub struct World {
     pub delivered: Vec<Deliverable>,
     /// Bytes of the pictures of pages that the task has so far.
     pub pages_bytes: u64,
+    /// Set to end this very call, and never taken back: it holds for what of the call may outlive the wait for its end.
+    pub cancel: Arc<AtomicBool>,
 }
 
 /// A task's folder, its computer and its way out, for as long as an engine holds the task.
@@ -37,7 +39,7 @@ pub struct Place {
     pub spec: ComputerSpec,
     /// Where deliverables go. None: the workspace is the person's own folder, and they stay where they are.
     pub out: Option<PathBuf>,
-    /// Set to end the running call: its command is killed and the call ends as interrupted.
+    /// Set while the running call is to end: its command is killed and the call ends as interrupted.
     pub cancel: Arc<AtomicBool>,
     /// When everything in the computer ends, as the task's limits are now.
     deadline_unix_ms: Mutex<Option<u64>>,
@@ -196,10 +198,6 @@ impl Place {
         self.browser.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    pub(crate) fn cancelled(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
-    }
-
     /// The workspace as the machine sees it.
     pub(crate) fn workspace(&self) -> &std::path::Path {
         match &self.spec.workspace {
@@ -215,6 +213,10 @@ fn move_deadline(computer: &Computer, unix_ms: Option<u64>) {
 }
 
 impl World {
+    pub(crate) fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed) || self.place.cancel.load(Ordering::Relaxed)
+    }
+
     /// The call that this process name means.
     pub(crate) fn process(&self, name: &str) -> Option<EffectId> {
         self.processes.get(name).copied().or_else(|| {

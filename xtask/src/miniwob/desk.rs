@@ -47,7 +47,8 @@ impl Desk {
         };
         let place = Place::new(folder.path().to_owned(), spec, None, Arc::new(AtomicBool::new(false)));
         let (processes, acceptance, delivered) = (BTreeMap::new(), Vec::new(), Vec::new());
-        let world = World { place: Arc::new(place), processes, acceptance, delivered, pages_bytes: 0 };
+        let cancel = Arc::default();
+        let world = World { place: Arc::new(place), processes, acceptance, delivered, pages_bytes: 0, cancel };
         let policy = Engine::load(Engine::default_policy()).map_err(|error| anyhow!("load the policy: {error}"))?;
         let mut desk = Self { world, policy, next: 1, _folder: folder };
         let listens =

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use event::{Digest, EffectId, Event, Label, ToolCall, ToolResult, ToolStatus};
@@ -34,6 +34,8 @@ pub(super) enum Flight {
         call: Box<ToolCall>,
         answer: Option<Digest>,
         result: JoinHandle<Option<ToolResult>>,
+        /// Set, it ends this call alone, also what of it goes on when nobody waits for it any more.
+        cancel: Arc<AtomicBool>,
         span: Span,
     },
 }
@@ -54,13 +56,14 @@ impl Run<'_> {
         let own = call.tool == tools::HAND_OVER;
         let leaves = own || tools::durable_first(&call.tool);
         let sync = self.record.sync_handle();
-        let (unread, cancel) = (self.keeping.unread(), Arc::clone(&self.place.cancel));
+        let (unread, cancel) = (self.keeping.unread(), Arc::clone(&world.cancel));
+        let until_read = Arc::clone(&cancel);
         let id = call.id;
         let span = trace::tool_span(&self.record.id, &call);
         let inside = span.clone();
         let result = tokio::task::spawn_blocking(move || {
             let _inside = inside.entered();
-            if unread.is_some_and(|unread| !unread.wait(&cancel)) {
+            if unread.is_some_and(|unread| !unread.wait(&until_read)) {
                 return None;
             }
             if leaves && let Err(error) = sync.sync() {
@@ -74,12 +77,13 @@ impl Run<'_> {
             }
             Some(if own { tools::hand_over(permit, &world) } else { tools::run(permit, &world) })
         });
-        Flight::Tool { call, answer: None, result, span }
+        Flight::Tool { call, answer: None, result, cancel, span }
     }
 
     /// Finds out what became of a call that had started under an engine that is gone.
     pub(super) fn attach_tool(&mut self, call: Box<ToolCall>, boot: &str, answer: Option<Digest>) -> Flight {
         let world = self.world();
+        let cancel = Arc::clone(&world.cancel);
         let power_was_lost = boot != self.boot;
         let attached = (*call).clone();
         let span = trace::tool_span(&self.record.id, &call);
@@ -89,7 +93,7 @@ impl Run<'_> {
                 (power_was_lost && !REPEATABLE.contains(&attached.tool.as_str())).then(unknown)
             })
         });
-        Flight::Tool { call, answer, result, span }
+        Flight::Tool { call, answer, result, cancel, span }
     }
 
     pub(super) fn landed(&mut self, landed: Landed, flight: Option<Flight>) -> Result<Option<Flight>, Error> {
@@ -133,7 +137,9 @@ impl Run<'_> {
                 self.watcher.withdrawn(id);
                 Ok(())
             }
-            Some(Flight::Tool { call, mut result, span, .. }) => {
+            Some(Flight::Tool { call, mut result, cancel, span, .. }) => {
+                cancel.store(true, Ordering::Relaxed);
+                // The line to the browser outlives its calls and knows this one only.
                 self.place.cancel.store(true, Ordering::Relaxed);
                 let grace = Duration::from_millis(STOP_GRACE_MS);
                 let landed = match tokio::time::timeout(grace, &mut result).await {
@@ -141,7 +147,7 @@ impl Run<'_> {
                     Ok(Ok(None)) => interrupted(call.id, "it had not begun"),
                     Ok(Err(_)) | Err(_) => {
                         self.end_computer();
-                        interrupted(call.id, "its computer was ended with it")
+                        not_landed(call.id)
                     }
                 };
                 self.place.cancel.store(false, Ordering::Relaxed);
@@ -164,7 +170,7 @@ pub(super) async fn land(flight: &mut Option<Flight>) -> Landed {
                 Landed::Reply(*id, *attempt, outcome)
             }
         },
-        Some(Flight::Tool { call, answer, result, span }) => match result.await {
+        Some(Flight::Tool { call, answer, result, span, .. }) => match result.await {
             Ok(Some(result)) => {
                 trace::tool_ended(span, &result);
                 Landed::Tool(call.clone(), result)
@@ -195,6 +201,14 @@ fn unknown() -> ToolResult {
     let text = "Outcome unknown: the machine went down while this call was under way. It may have happened wholly, in part \
                 or not at all. Check what is there before you repeat anything.";
     ToolResult { status: ToolStatus::Unknown, text: text.to_owned(), label: Label::system(), facts: Vec::new() }
+}
+
+/// It was told to end and did not: what it did until it does nobody knows yet.
+fn not_landed(id: EffectId) -> ToolResult {
+    let text = "Outcome unknown: the call was told to stop, did not end in time, and its computer was ended under it. It may \
+                have happened wholly, in part or not at all. Check what is there before you repeat anything.";
+    let label = Label::output_of(id);
+    ToolResult { status: ToolStatus::Unknown, text: text.to_owned(), label, facts: Vec::new() }
 }
 
 fn interrupted(id: EffectId, how: &str) -> ToolResult {

@@ -178,6 +178,30 @@ fn a_stop_ends_the_running_command_and_a_resume_knows_it() {
 }
 
 #[test]
+fn a_stop_in_the_middle_of_a_large_delivery_hands_nothing_over() {
+    let deliver = Turn::call("deliver", &json!({ "files": [{ "path": "large" }] }));
+    let rig = Rig::new(ModelServer::playing(vec![Turn::exec("truncate -s 900M large"), deliver]).unwrap());
+    let id = rig.create(TaskOptions::default());
+    let copies = rig.instance.folder(&id).unwrap().root().join("deliver");
+    let is_copied = || {
+        let mut calls = std::fs::read_dir(&copies).into_iter().flatten().flatten();
+        calls.any(|call| call.path().join("files/large").metadata().is_ok_and(|copy| copy.len() > 0))
+    };
+    let summary = thread::scope(|scope| {
+        scope.spawn(|| {
+            until(is_copied);
+            rig.tell(&id, stop());
+        });
+        rig.run(&id)
+    });
+    assert_eq!((summary.state, rig.results(&id)[1].status), ("stopped", ToolStatus::Interrupted));
+    // Nobody is left who would put it there later: the engine's threads have ended.
+    let out = rig.folder.path().join("out");
+    assert_eq!(std::fs::read_dir(out).map_or(0, Iterator::count), 0);
+    rig.check(&id);
+}
+
+#[test]
 fn a_task_in_hand_is_nobody_elses() {
     let rig = Rig::new(ModelServer::start(|_, _| Answer::Silence).unwrap());
     let id = rig.create(TaskOptions::default());

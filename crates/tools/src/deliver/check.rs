@@ -141,7 +141,7 @@ fn wait(computer: &Computer, name: &str, request: &Request, call: &Call<'_>) -> 
                     Exit::Died => "its computer died under it".to_owned(),
                 });
             }
-            Status::Running { .. } if call.world.place.cancelled() => {
+            Status::Running { .. } if call.world.cancelled() => {
                 return Err(Outcome::interrupted("Interrupted while the files were checked: nothing was delivered."));
             }
             Status::Running { .. } if Instant::now() > until => {

@@ -144,17 +144,18 @@ struct DataCopies<'a> {
     known: Vec<(String, String)>,
     bytes_left: u64,
     staged: &'a [Staged],
+    call: &'a Call<'a>,
 }
 
 impl<'a> DataCopies<'a> {
-    fn new(staged: &'a [Staged], staging: &Staging, call: &Call<'_>) -> Result<Self, Outcome> {
+    fn new(staged: &'a [Staged], staging: &Staging, call: &'a Call<'a>) -> Result<Self, Outcome> {
         let open = |path: &Path| {
             Folder::open(path)
                 .map_err(|error| Outcome::failed(format!("Not delivered: the checks could not be made: {error}.")))
         };
         let workspace = open(call.world.place.workspace())?;
         let copies = open(&staging.files())?;
-        Ok(Self { workspace, copies, known: Vec::new(), bytes_left: CHECK_DATA_BYTES_MAX, staged })
+        Ok(Self { workspace, copies, known: Vec::new(), bytes_left: CHECK_DATA_BYTES_MAX, staged, call })
     }
 
     /// The copy of a file of data, or in words why there is none.
@@ -167,7 +168,7 @@ impl<'a> DataCopies<'a> {
         }
         let leaf = stage::safe_name(&[source.rsplit('/').next().unwrap_or(source)]);
         let name = format!("{FOLDER}/{}/{leaf}", self.known.len());
-        let file = stage::take(&self.workspace, &self.copies, source, &name, self.bytes_left)
+        let file = stage::take(&self.workspace, &self.copies, source, &name, self.bytes_left, self.call)
             .map_err(|problem| format!("the data {source}: {problem}"))?;
         self.bytes_left -= file.bytes;
         self.known.push((source.to_owned(), name.clone()));

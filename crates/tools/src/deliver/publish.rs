@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::deliver::acceptance;
-use crate::deliver::stage::{Staged, Staging, copy_hashed};
+use crate::deliver::stage::{Staged, Staging, Wanted, copy_hashed};
 use crate::outcome::Outcome;
 use sandbox::{Folder, Over};
 
@@ -104,8 +104,12 @@ impl Plan {
 pub(super) fn publish(plan: &Plan, staging: &Staging, call: &Call<'_>) -> Result<Outcome, Outcome> {
     if let Some(out) = &plan.out {
         let folder = open_out(out, call.world.place.workspace()).map_err(|error| cannot(&error))?;
-        for file in &plan.files {
-            put(file, &folder, staging, &call.name()).map_err(|error| {
+        for (at, file) in plan.files.iter().enumerate() {
+            put(file, &folder, staging, call).map_err(|error| {
+                if call.world.cancelled() {
+                    let all = plan.files.len();
+                    return Outcome::interrupted(format!("Interrupted: {at} of {all} files are in the output folder."));
+                }
                 Outcome::failed(format!("{} could not be put into the output folder: {error}.", file.deliverable.name))
             })?;
         }
@@ -205,7 +209,7 @@ fn standing(folder: &Folder, name: &str) -> io::Result<Standing> {
 }
 
 /// Puts one copy under its final name, unless it stands there already.
-fn put(file: &Planned, out: &Folder, staging: &Staging, effect: &str) -> io::Result<()> {
+fn put(file: &Planned, out: &Folder, staging: &Staging, call: &Call<'_>) -> io::Result<()> {
     let Deliverable { name, digest, .. } = &file.deliverable;
     let over = match standing(out, name)? {
         Standing::File(found) if found == *digest => return Ok(()),
@@ -217,15 +221,21 @@ fn put(file: &Planned, out: &Folder, staging: &Staging, effect: &str) -> io::Res
     };
     let (parent, leaf) = name.rsplit_once('/').unwrap_or(("", name));
     let folder = out.folder(Path::new(parent))?;
-    let unfinished = format!(".thenar-{effect}-{}.part", &digest.to_string()[..16]);
-    let mut from = Folder::open(&staging.files())?.file(Path::new(&file.staged))?;
+    let unfinished = format!(".thenar-{}-{}.part", call.name(), &digest.to_string()[..16]);
+    let from = Folder::open(&staging.files())?.file(Path::new(&file.staged))?;
     let mut to = folder.create(&unfinished)?;
-    let (_, copied) = copy_hashed(&mut from, &mut to)?;
-    if copied != *digest {
+    let copied = copy_hashed(&mut Wanted { from, call }, &mut to).and_then(|(_, copied)| {
+        if copied != *digest {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the copy changed after it was checked"));
+        }
+        to.sync_all()?;
+        // Gigabytes take their time to reach the disk.
+        if call.world.cancelled() { Err(io::Error::other("the task is being stopped")) } else { Ok(()) }
+    });
+    if let Err(error) = copied {
         folder.remove(&unfinished);
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the copy changed after it was checked"));
+        return Err(error);
     }
-    to.sync_all()?;
     folder.rename(&unfinished, leaf, over)
 }
 

@@ -100,8 +100,12 @@ pub(super) fn stage(files: &[super::File], staging: &Staging, call: &Call<'_>) -
             let text = format!("{source} and {} would both be named {name}: rename one of them", other.source);
             return Err(Outcome::invalid(format!("Not delivered: {text}.")));
         }
-        let file = take(&workspace, &copies, &source, &name, left)
-            .map_err(|problem| Outcome::invalid(format!("Not delivered: /workspace/{source}: {problem}.")))?;
+        let file = take(&workspace, &copies, &source, &name, left, call).map_err(|problem| {
+            if call.world.cancelled() {
+                return Outcome::interrupted("Interrupted while the files were copied: nothing was delivered.");
+            }
+            Outcome::invalid(format!("Not delivered: /workspace/{source}: {problem}."))
+        })?;
         left -= file.bytes;
         staged.push(Staged { description, ..file });
     }
@@ -115,9 +119,10 @@ pub(super) fn take(
     source: &str,
     name: &str,
     bytes_left: u64,
+    call: &Call<'_>,
 ) -> Result<Staged, String> {
     let file = workspace.file(Path::new(source)).map_err(|error| plain(&error))?;
-    let copied = copy_into(file, copies, name, bytes_left.min(DELIVER_FILE_BYTES_MAX));
+    let copied = copy_into(Wanted { from: file, call }, copies, name, bytes_left.min(DELIVER_FILE_BYTES_MAX));
     let (bytes, digest) = copied.map_err(|error| match error {
         Copy::TooBig(max) => format!("it is over the limit of {max} bytes for this delivery"),
         Copy::Io(error) => error.to_string(),
@@ -145,7 +150,22 @@ impl From<io::Error> for Copy {
     }
 }
 
-fn copy_into(mut from: File, copies: &Folder, name: &str, bytes_max: u64) -> Result<(u64, Digest), Copy> {
+/// A file that is read as long as the call is wanted: a large one takes longer than the wait for the end of a call.
+pub(super) struct Wanted<'a> {
+    pub(super) from: File,
+    pub(super) call: &'a Call<'a>,
+}
+
+impl Read for Wanted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.call.world.cancelled() {
+            return Err(io::Error::other("the task is being stopped"));
+        }
+        self.from.read(buffer)
+    }
+}
+
+fn copy_into(mut from: impl Read, copies: &Folder, name: &str, bytes_max: u64) -> Result<(u64, Digest), Copy> {
     let (parent, leaf) = name.rsplit_once('/').unwrap_or(("", name));
     let mut folder = copies.folder(Path::new(""))?;
     for part in parent.split('/').filter(|part| !part.is_empty()) {

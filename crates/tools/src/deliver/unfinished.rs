@@ -90,7 +90,11 @@ fn collect(staging: &Staging, call: &Call<'_>) -> io::Result<(Vec<Staged>, usize
             left_out += 1;
             continue;
         }
-        let Ok(file) = stage::take(&workspace, &copies, &source, &name, bytes_left) else { continue };
+        let file = stage::take(&workspace, &copies, &source, &name, bytes_left, call);
+        if call.world.cancelled() {
+            return Err(io::Error::other("the task is being stopped"));
+        }
+        let Ok(file) = file else { continue };
         if call.world.delivered.iter().any(|known| known.digest == file.digest) {
             continue;
         }

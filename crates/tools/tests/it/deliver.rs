@@ -178,6 +178,26 @@ fn a_hand_over_cut_short_is_finished_by_what_was_checked() {
 }
 
 #[test]
+fn a_call_that_is_stopped_puts_nothing_into_the_output_folder_any_more() {
+    let mut task = Task::new();
+    task.text("file_write", json!({"path": "a.txt", "content": "first\n"}));
+    let files = json!({"files": ["a.txt"]});
+    let stop = |task: &Task| task.world.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+    // Once it is known what goes where, and before.
+    let call = task.call("deliver", files.clone());
+    task.run_call(&call);
+    fs::remove_file(task.out().join("a.txt")).expect("it was handed over");
+    copy_again(&task, "first\n");
+    stop(&task);
+    let halfway = tools::attach(&call, &task.world).expect("it had begun");
+    assert_eq!(halfway.status, ToolStatus::Interrupted, "{}", halfway.text);
+    assert!(halfway.text.contains("0 of 1 files"), "{}", halfway.text);
+    let result = task.run("deliver", files);
+    assert_eq!(result.status, ToolStatus::Interrupted, "{}", result.text);
+    assert_eq!(fs::read_dir(task.out()).expect("the folder").count(), 0);
+}
+
+#[test]
 fn a_copy_that_changed_after_its_check_is_not_handed_over() {
     let mut task = Task::new();
     task.text("file_write", json!({"path": "a.txt", "content": "first\n"}));

@@ -52,8 +52,14 @@ impl Task {
             keeper: sandbox::find_keeper().expect("thenar-keeper is built"),
         };
         let place = place(folder.path(), spec);
-        let world =
-            World { place, processes: BTreeMap::new(), acceptance: Vec::new(), delivered: Vec::new(), pages_bytes: 0 };
+        let world = World {
+            place,
+            processes: BTreeMap::new(),
+            acceptance: Vec::new(),
+            delivered: Vec::new(),
+            pages_bytes: 0,
+            cancel: Arc::default(),
+        };
         let policy = Engine::load(Engine::default_policy()).expect("the default policy");
         Self { folder, world, policy, next: 1 }
     }
