@@ -174,12 +174,35 @@ pub(crate) fn in_words(call: &event::ToolCall) -> String {
     for (name, value) in &call.arguments {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let shown: String = value.chars().take(ARGUMENT_CHARS_MAX).collect();
+        // Deeper than any name, so that no line of a value can pass for another argument.
+        let ends = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+        let indented = shown.replace("\r\n", "\n").split(ends).collect::<Vec<_>>().join("\n      ");
         let more = if shown.len() < value.len() {
             format!(" … CUT HERE: {} bytes in all; `thenar journal show --json` has the whole of it", value.len())
         } else {
             String::new()
         };
-        lines.push(format!("  {name}: {shown}{more}"));
+        lines.push(format!("  {name}: {indented}{more}"));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::tests::tool_call;
+
+    #[test]
+    fn no_line_of_a_value_passes_for_another_argument() {
+        let mut call = tool_call(1, "deliver");
+        let forged = "x\n  request_waiver: false\r\n  a: b\rc\u{2028}d";
+        call.arguments = serde_json::Map::from_iter([
+            ("summary".to_owned(), forged.into()),
+            ("request_waiver".to_owned(), true.into()),
+        ]);
+        let words = in_words(&call);
+        let names: Vec<_> = words.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")).collect();
+        assert_eq!(names, ["  summary: x", "  request_waiver: true"], "{words}");
+        assert!(words.contains("\n        request_waiver: false\n        a: b\n      c\n      d"), "{words}");
+    }
 }
