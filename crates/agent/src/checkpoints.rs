@@ -7,7 +7,7 @@ use std::path::Path;
 use event::{Checkpoint, Event, TaskId};
 use sandbox::checkpoint::{Compression, Diff, Id, Piece, Side as Seen};
 
-use crate::keeping::{Keeper, Moment};
+use crate::keeping::Keeper;
 use crate::record::Record;
 use crate::state::Kept;
 use crate::watch::Nobody;
@@ -68,8 +68,7 @@ impl Instance {
         // Also where one before was not finished: somebody may have worked there since.
         if !throw_away {
             let kept = &record.state.kept;
-            let moment = Moment { at_seq: kept.at_seq, turn: kept.turn };
-            events.extend(keeper.keep_before(kept, moment, number).map_err(Error::NotKept)?);
+            events.extend(keeper.keep_before(kept, kept.moment(), number).map_err(Error::NotKept)?);
         }
         events.push(Event::RestoreBegun { number, by: by.to_owned() });
         record.append(events.clone(), &mut Nobody)?;

@@ -10,7 +10,7 @@ use sandbox::unseen;
 
 use crate::home::TaskFolder;
 use crate::limits::{KEPT_BYTES_MAX, KEPT_ENTRIES_MAX, KEPT_LENT_BYTES_MAX, KEPT_LENT_ENTRIES_MAX};
-use crate::state::{Kept, State};
+use crate::state::{Kept, Moment, State};
 
 /// Characters of a path in an error.
 const PATH_CHARS_MAX: usize = 120;
@@ -23,13 +23,6 @@ pub(crate) struct Keeper {
     pub(crate) bounds: Bounds,
     /// It is a folder of the person's.
     pub(crate) lent: bool,
-}
-
-/// A moment of the task, as its record has it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    pub(crate) at_seq: u64,
-    pub(crate) turn: u64,
 }
 
 /// What a look at the workspace came to.

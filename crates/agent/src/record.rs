@@ -240,7 +240,6 @@ impl Folds {
     }
 }
 
-/// An event as the journal takes it.
 /// A place for pictures among a task's blobs.
 pub(crate) fn album(blobs: journal::Blobs) -> tools::Album {
     tools::Album::new(move |bytes| {
@@ -249,6 +248,7 @@ pub(crate) fn album(blobs: journal::Blobs) -> tools::Album {
     })
 }
 
+/// An event as the journal takes it.
 pub(crate) fn draft(time_ms: u64, event: &Event) -> journal::Draft {
     journal::Draft::new(time_ms, event.kind(), event::canonical(event))
 }

@@ -13,8 +13,8 @@ use event::{
     ToolRequest, ToolResult, Usage,
 };
 
-pub(crate) use self::kept::LEFT_UNFINISHED;
 pub use self::kept::{Kept, KeptCheckpoint};
+pub(crate) use self::kept::{LEFT_UNFINISHED, Moment};
 use crate::limits::{RESUME_FRUITLESS_MS, RESUMES_FRUITLESS_MAX};
 use crate::network::Network;
 

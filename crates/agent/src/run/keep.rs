@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 use super::Run;
 use crate::Error;
 use crate::faults::Place;
-use crate::keeping::{Keeper, Look, Moment, not_restored};
+use crate::keeping::{Keeper, Look, not_restored};
 use crate::limits::{CHECKPOINTS_BYTES_AT_END_MAX, CHECKPOINTS_BYTES_MAX, KEEP_WAIT_MS, KEPT_AGAIN_TURNS};
 use crate::retention::let_go;
-use crate::state::LEFT_UNFINISHED;
+use crate::state::{LEFT_UNFINISHED, Moment};
 
 /// How often a tool call that waits for the workspace to be read looks whether it is still wanted.
 const CANCEL_LOOK: Duration = Duration::from_millis(50);
@@ -141,7 +141,7 @@ impl Run<'_> {
         let kept = &state.kept;
         let due = kept.changed && kept.at_seq > keeping.looked && kept.turn >= keeping.not_before;
         if due && state.between_turns() && state.ended.is_none() {
-            keeping.start(Moment { at_seq: kept.at_seq, turn: kept.turn });
+            keeping.start(kept.moment());
         }
     }
 
@@ -252,7 +252,7 @@ impl Run<'_> {
             keeper.tidy(&keep, false);
             let number = kept.restoring?;
             // Somebody may have worked there since: it is kept like what was there when it began.
-            let moment = Moment { at_seq: kept.at_seq, turn: kept.turn };
+            let moment = kept.moment();
             Some((number, keeper.keep_before(&kept, moment, number)))
         });
         let Ok(Some((number, before))) = before.await else { return Ok(()) };

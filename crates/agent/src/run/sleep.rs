@@ -7,7 +7,7 @@ use event::{Event, TaskId};
 
 use super::Run;
 use crate::decide::sleeps_at_ms;
-use crate::keeping::{Keeper, Moment};
+use crate::keeping::Keeper;
 use crate::record::Record;
 use crate::{Error, Instance};
 
@@ -39,10 +39,9 @@ impl Instance {
         end_computer(&self.place(&folder, state));
         // Programs that the agent left running may have gone on since its last turn.
         let (keeper, kept) = (Keeper::of(&folder, state), &state.kept);
-        let moment = Moment { at_seq: kept.at_seq, turn: kept.turn };
         let mut events = Vec::new();
         if state.between_turns() && kept.restoring.is_none() {
-            events.extend(keeper.keep_now(kept, moment).unwrap_or_default());
+            events.extend(keeper.keep_now(kept, kept.moment()).unwrap_or_default());
         }
         events.push(Event::ComputerSlept { waited_ms: now.saturating_sub(state.moved_ms) });
         record.append(events, &mut crate::watch::Nobody)?;

@@ -53,7 +53,19 @@ pub struct KeptCheckpoint {
     pub time_ms: u64,
 }
 
+/// A moment of the task, as its record has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) at_seq: u64,
+    pub(crate) turn: u64,
+}
+
 impl Kept {
+    /// The moment that a checkpoint taken now is of.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { at_seq: self.at_seq, turn: self.turn }
+    }
+
     /// The checkpoint of this number, if it is still kept.
     pub fn numbered(&self, number: u64) -> Option<&Checkpoint> {
         self.checkpoints.iter().map(|kept| &kept.checkpoint).find(|checkpoint| checkpoint.number == number)
