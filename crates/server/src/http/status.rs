@@ -149,7 +149,7 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Answer {
         let count = listing.tasks.iter().filter(|task| task.state == state.name()).count();
         (format!("{{state=\"{}\"}}", state.name()), count as f64)
     });
-    let sum = |of: fn(&agent::Summary) -> u64| listing.tasks.iter().map(of).sum::<u64>() as f64;
+    let sum = |of: fn(&agent::Summary) -> u64| listing.tasks.iter().map(|task| of(task) as f64).sum::<f64>();
     let answered = shared.gate.answered().into_iter();
     let answered = answered.map(|(status, count)| (format!("{{status=\"{status}\"}}"), count as f64)).collect();
     family("tasks", "gauge", "Tasks by state.", by_state.into());
