@@ -165,6 +165,14 @@ pub(crate) fn plant_variable() {
     }
 }
 
+/// Lends this process and what comes from it the right to go before everybody, as groups like `audio` do, where it may.
+pub(crate) fn lend_priority() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    for (what, most) in [(Resource::Rtprio, 50), (Resource::Nice, 40)] {
+        let _ = setrlimit(what, Rlimit { current: Some(most), maximum: Some(most) });
+    }
+}
+
 /// Who makes the computers of this run.
 pub(crate) fn driver() -> Driver {
     std::env::var("THENAR_TEST_DRIVER").map_or(Driver::Native, |name| name.parse().unwrap())
@@ -199,6 +207,7 @@ pub(crate) fn again(driver: Driver, who: Who, names: &[&str]) {
     if std::env::var_os("THENAR_TEST_DRIVER").is_some() || who == Who::User && !rustix::process::geteuid().is_root() {
         return;
     }
+    lend_priority();
     // The build folder may be one that only root may pass, so the programs are copied to where the user can run them.
     let folder = tempfile::Builder::new().prefix("thenar-user-").tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -23,6 +23,9 @@ const CORE_BYTES: u64 = 1;
 /// Memory that may be locked.
 const LOCKED_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Signals that may wait for somebody to take them.
+const SIGNALS: u64 = 16_384;
+
 /// What the kernel counts per user, over all computers and the person's own programs: each computer gets a part.
 const USER_COUNTS: &[(&str, u32)] = &[
     ("max_inotify_instances", 64),
@@ -48,6 +51,10 @@ pub(super) fn lower_limits(limits: &Limits) -> io::Result<()> {
     lower(Resource::Fsize, limits.file_bytes)?;
     lower(Resource::Memlock, LOCKED_BYTES)?;
     lower(Resource::Msgqueue, 819_200)?;
+    lower(Resource::Sigpending, SIGNALS)?;
+    // Some people's desktops lend them the right to go before everybody (groups like `audio`); it is not for what they let run here.
+    lower(Resource::Rtprio, 0)?;
+    lower(Resource::Nice, 0)?;
     Ok(())
 }
 

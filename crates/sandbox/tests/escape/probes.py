@@ -867,6 +867,14 @@ def p50_limits():
 
 
 @probe
+def p50_limits_that_lend_rights():
+    """What whoever started it may (to go before everybody, as some desktops allow) is not handed on."""
+    import resource
+    numbers = {"RLIMIT_NICE": 13, "RLIMIT_RTPRIO": 14, "RLIMIT_SIGPENDING": 11}
+    return listed({name: str(resource.getrlimit(number)[1]) for name, number in numbers.items()})
+
+
+@probe
 def p50_go_last_when_memory_is_used_up():
     return attempt(written, "/proc/self/oom_score_adj", b"-1000")
 

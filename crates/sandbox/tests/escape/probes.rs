@@ -105,6 +105,7 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p45_hard_links", "EXDEV", Itself),
     ("p50_priority", "refused", Root),
     ("p50_limits", "refused", Root),
+    ("p50_limits_that_lend_rights", "RLIMIT_NICE=0 RLIMIT_RTPRIO=0 RLIMIT_SIGPENDING=16384", No),
     ("p50_go_last_when_memory_is_used_up", "EACCES", No),
     ("p50_core_files", "(1, 1)", Anybody),
     ("p51_locked_memory", "ENOMEM", Root),
@@ -242,6 +243,7 @@ fn expected(driver: Driver) -> BTreeMap<String, String> {
 #[track_caller]
 fn check(second_lock: SecondLock) {
     desk::plant_variable();
+    desk::lend_priority();
     let mut desk = Desk::new();
     desk.spec.build.second_lock = second_lock;
     let bait = Bait::new(&desk);
