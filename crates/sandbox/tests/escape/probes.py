@@ -51,9 +51,13 @@ def call(number, *arguments):
     return "works" if result >= 0 else named(ctypes.get_errno())
 
 
+def calls_of(table):
+    return {name: call(number, *arguments) for name, (number, *arguments) in table.items()}
+
+
 def calls(table):
     """All that are not refused, or how all are."""
-    seen = {name: call(number, *arguments) for name, (number, *arguments) in table.items()}
+    seen = calls_of(table)
     if len(set(seen.values())) == 1:
         return next(iter(seen.values()))
     return " ".join(f"{name}={said}" for name, said in seen.items())
@@ -845,6 +849,27 @@ def p50_priority():
             "deadline": call(314 if X86 else 274, 0, struct.pack("IIQiIQQQ", 48, 6, 0, 0, 0, 10**7, 10**8, 10**8), 0),
             "nice": attempt(os.setpriority, os.PRIO_PROCESS, 0, -20), "real-time disk": call(251 if X86 else 30, 1, 0, 1 << 13)}
     return "refused" if set(seen.values()) <= {"EPERM", "EACCES"} else all_of(seen)
+
+
+def put_behind(which):
+    """The ways for one process to be put behind all others."""
+    parameter, attributes = struct.pack("i", 0), struct.pack("IIQiIQQQ", 48, 3, 0, 19, 0, 0, 0, 0)
+    mask = (1 << min(os.sched_getaffinity(0))).to_bytes(128, "little")
+    return calls_of({"scheduler": (144 if X86 else 119, which, 3, parameter), "parameter": (142 if X86 else 118, which, parameter),
+                     "attributes": (314 if X86 else 274, which, attributes, 0), "processors": (203 if X86 else 122, which, 128, mask),
+                     "priority": (141 if X86 else 140, 0, which, 19), "of a group": (141 if X86 else 140, 1, which, 19),
+                     "disk": (251 if X86 else 30, 1, which, 3 << 13), "of a group's": (251 if X86 else 30, 2, which, 3 << 13)})
+
+
+@probe
+def p50_put_others_behind():
+    """PID 1 is of the same user: on a full machine, whoever gets no time ends nothing. The same is done to a child of one's own."""
+    child = sleeper()
+    os.setpgid(child, child)
+    own = put_behind(child)
+    os.kill(child, signal.SIGKILL)
+    everybody = calls_of({"user": (141 if X86 else 140, 2, 0, 19), "user's disk": (251 if X86 else 30, 3, 0, 3 << 13)})
+    return proved(all_of(own), "works", all_of(put_behind(1) | everybody))
 
 
 @probe

@@ -104,6 +104,7 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p44_give_files_away", "EINVAL", Anybody),
     ("p45_hard_links", "EXDEV", Itself),
     ("p50_priority", "refused", Root),
+    ("p50_put_others_behind", "EPERM", Itself),
     ("p50_limits", "refused", Root),
     ("p50_limits_that_lend_rights", "RLIMIT_NICE=0 RLIMIT_RTPRIO=0 RLIMIT_SIGPENDING=16384", No),
     ("p50_go_last_when_memory_is_used_up", "EACCES", No),
