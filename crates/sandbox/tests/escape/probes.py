@@ -801,6 +801,25 @@ def p44_marks_of_the_system():
     return refused({name: attempt(os.setxattr, path, name, b"1") for name in ("trusted.thenar", "security.ima", "security.evm")})
 
 
+def asked_of_a_folder(requests):
+    """With nothing in it that a file system could do; one that does not know it says so in another way."""
+    folder = os.open(FACTS["scratch"], os.O_RDONLY | os.O_DIRECTORY)
+    nothing = ctypes.create_string_buffer(4096)
+    return all_of({name: call(16 if X86 else 29, folder, number, nothing) for name, number in requests.items()})
+
+
+@probe
+def p44_file_systems_within_the_workspace():
+    """Those of btrfs, which anybody may make there: what is in them would not be counted, and a read-only one could not be removed."""
+    return asked_of_a_folder({"volume": 0x5000940E, "volume, newer": 0x50009418, "picture": 0x50009401, "picture, newer": 0x50009417,
+                              "closed": 0x4008941A, "wide number": (1 << 32) | 0x5000940E})
+
+
+@probe
+def p44_keys_of_a_file_system():
+    return asked_of_a_folder({"key": 0xC0506617, "policy": 0x800C6613})
+
+
 @probe
 def p44_freeze_the_disk():
     def work():

@@ -100,6 +100,8 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p44_files_that_cannot_go", "EPERM", Root),
     ("p44_where_files_lie_on_the_disk", "EPERM", Root),
     ("p44_marks_of_the_system", "refused", Root),
+    ("p44_file_systems_within_the_workspace", "EPERM", Anybody),
+    ("p44_keys_of_a_file_system", "EPERM", Anybody),
     ("p44_freeze_the_disk", "EPERM", Root),
     ("p44_give_files_away", "EINVAL", Anybody),
     ("p45_hard_links", "EXDEV", Itself),
