@@ -38,6 +38,8 @@ const NO_TERMINAL_LEFT: &str = "all terminals of this computer are taken: end th
 struct Call {
     watcher: Pid,
     ends: Ends,
+    /// Its end was insisted on before.
+    insisted: bool,
 }
 
 /// Runs as PID 1 until the keeper is gone.
@@ -100,7 +102,7 @@ fn obey(control: &OwnedFd, order: Order, mut descriptors: Vec<OwnedFd>, calls: &
             let Some(sheet) = request.map(Sheet::Here).or_else(file) else { return };
             match run(control, &call, sheet, (ends, full)) {
                 Ok(watcher) => {
-                    calls.insert(call, Call { watcher, ends });
+                    calls.insert(call, Call { watcher, ends, insisted: false });
                 }
                 Err(error) => {
                     let crowded = error.raw_os_error() == Some(libc::EAGAIN);
@@ -117,24 +119,31 @@ fn obey(control: &OwnedFd, order: Order, mut descriptors: Vec<OwnedFd>, calls: &
             }
         }
         Order::Insist { call } => {
-            if let Some(known) = calls.get(&call) {
+            if let Some(known) = calls.get_mut(&call) {
                 tree::end(known.watcher);
-                // The watcher does the work itself.
-                if matches!(known.ends, Ends::Pipe) {
+                // One that does the work itself; or that has nothing left to wait for and does not say so: a program of the same
+                // user's stops it again and again.
+                let is_stuck = known.insisted && tree::is_bare(known.watcher);
+                if matches!(known.ends, Ends::Pipe) || is_stuck {
                     let _ = rustix::process::kill_process(known.watcher, Signal::KILL);
                 }
+                known.insisted = true;
             }
         }
     }
 }
 
 /// Collects every dead child and tells of the calls that are gone with them. Commands are of the same user as their watchers and can
-/// end them: what such a one watched over ends with it.
+/// end them: what such a one watched over ends with it. One that they stop goes on.
 fn reap(control: &OwnedFd, signals: &OwnedFd, calls: &mut HashMap<String, Call>) {
     let mut drain = [0_u8; 1024];
     while rustix::io::read(signals, &mut drain).is_ok_and(|bytes| bytes > 0) {}
-    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
         let Some(call) = calls.iter().find(|(_, call)| call.watcher == pid).map(|(id, _)| id.clone()) else { continue };
+        if status.stopped() {
+            let _ = rustix::process::kill_process(pid, Signal::CONT);
+            continue;
+        }
         calls.remove(&call);
         if status.exit_status() == Some(command::ALL_TOLD) {
             continue;

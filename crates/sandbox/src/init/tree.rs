@@ -29,6 +29,15 @@ pub(super) fn end_unwatched(watchers: &[Pid]) {
     end_below(rustix::process::getpid(), watchers);
 }
 
+/// Whether nothing below `watcher` lives.
+pub(super) fn is_bare(watcher: Pid) -> bool {
+    let is_dead = |pid: Pid| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    };
+    below(watcher, &[]).into_iter().all(is_dead)
+}
+
 /// They are stopped first, so that none can fork away between the look and the blow.
 fn end_below(top: Pid, but: &[Pid]) {
     let mut stopped = HashSet::new();

@@ -212,6 +212,39 @@ fn a_command_that_ends_its_watcher_leaves_nothing_that_nobody_watches() {
 }
 
 #[test]
+fn a_command_that_stops_its_watcher_or_everybody_can_be_ended() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    let up = |call: &str, script: &str| {
+        computer.start(call, &shell(script)).unwrap();
+        until("it is up", || output(&computer, call).contains('\n'));
+    };
+    let end = |call: &str| {
+        computer.kill(call).unwrap();
+        assert!(matches!(ended(&computer, call).exit, Exit::Signal(_)), "{call}");
+    };
+    up("stops", "kill -STOP $PPID; echo up; exec sleep 1000");
+    end("stops");
+    up("other", "echo up; exec sleep 1000");
+    up("all", "kill -STOP -1; echo up; exec sleep 1000");
+    end("other");
+    end("all");
+    // One that stops it faster than anybody has it go on.
+    up("stopped", "echo $PPID; exec sleep 1000");
+    let watcher = output(&computer, "stopped").trim().to_owned();
+    let again = format!("import os\nprint(\"up\", flush=True)\nwhile True: os.kill({watcher}, 19)");
+    // It is gone as soon as its number is.
+    computer.start("again", &shell(&format!("exec python3 -c '{again}' 2>&1"))).unwrap();
+    until("it is up", || output(&computer, "again").contains("up"));
+    end("stopped");
+    assert_eq!(ended(&computer, "again").exit, Exit::Code(1));
+    computer.open_terminal("terminal", "main", None, BTreeMap::new(), sandbox::Size::USUAL).unwrap();
+    computer.write_input("typed", "terminal", b"kill -STOP $PPID; echo u''p\n").unwrap();
+    until("it is typed", || output(&computer, "terminal").contains("up"));
+    end("terminal");
+}
+
+#[test]
 fn what_a_command_leaves_running_goes_on_and_can_be_ended_later() {
     let desk = Desk::new();
     let computer = desk.open();
