@@ -58,6 +58,18 @@ pub(super) const ALL_TOLD: i32 = 9;
 /// Commands step back a little behind the processes that control them.
 const NICENESS: i32 = 5;
 
+/// What a watcher goes on after. A file that may not grow is an error to be told, not the end.
+const IGNORED: &[i32] = &[
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGTSTP,
+    libc::SIGPIPE,
+    libc::SIGTTOU,
+    libc::SIGXFSZ,
+];
+
 /// The inner ends of a call's output and terminal.
 pub(super) struct Ends {
     pub(super) output: OwnedFd,
@@ -68,10 +80,8 @@ pub(super) struct Ends {
 pub(super) fn watch(control: &OwnedFd, call: &str, sheet: Sheet, ends: Ends) -> ! {
     let _ = rustix::thread::set_name(c"thenar-call");
     sys::default_signals();
-    for signal in
-        [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGTSTP, libc::SIGPIPE, libc::SIGTTOU]
-    {
-        sys::ignore_signal(signal);
+    for signal in IGNORED {
+        sys::ignore_signal(*signal);
     }
     let exited = |exit: Exit, alone: bool| {
         control::send(control, &Report::Exited { call: call.to_owned(), exit, alone }, &[]).is_ok() && alone

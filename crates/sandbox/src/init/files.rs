@@ -17,17 +17,45 @@ const SNIFF_BYTES: usize = 8192;
 /// Where relative names start.
 const WORKSPACE: &str = "/workspace";
 
+/// The code of a call that could not do it, and of one whose file would have grown beyond what it may: as a shell has it of a
+/// program that ends of that, so that the limit is told with it.
+const FAILED: i32 = 1;
+const TOO_LARGE: i32 = 128 + libc::SIGXFSZ;
+
+/// Why something was not written.
+struct Unwritten {
+    reason: String,
+    code: i32,
+}
+
+impl From<String> for Unwritten {
+    fn from(reason: String) -> Self {
+        Self { reason, code: FAILED }
+    }
+}
+
+impl Unwritten {
+    fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| {
+            let code = if error.raw_os_error() == Some(libc::EFBIG) { TOO_LARGE } else { FAILED };
+            Self { reason: says("write", path)(error), code }
+        }
+    }
+
+    fn told(self) -> (FileAnswer, i32) {
+        (FileAnswer::Failed { reason: self.reason, occurrences: None }, self.code)
+    }
+}
+
 /// Does an operation; the answer and the code of the call.
 pub(super) fn perform(op: &FileOp) -> (FileAnswer, i32) {
     let answer = match op {
         FileOp::Read { path, offset, max } => read(&place(path), *offset, *max),
         FileOp::ReadLines { path, first, count, max_bytes } => read_lines(&place(path), *first, *count, *max_bytes),
         FileOp::Write { path, content, append } => {
-            if *append {
-                append_to(&place(path), content)
-            } else {
-                write(&place(path), content)
-            }
+            let path = &place(path);
+            let written = if *append { append_to(path, content) } else { write(path, content) };
+            return written.map_or_else(Unwritten::told, |answer| (answer, 0));
         }
         FileOp::Replace { path, old, new } => return replace(&place(path), old, new),
         FileOp::FindInContent { path, pattern, max } => search::in_content(&place(path), pattern, *max),
@@ -35,7 +63,7 @@ pub(super) fn perform(op: &FileOp) -> (FileAnswer, i32) {
     };
     match answer {
         Ok(answer) => (answer, 0),
-        Err(reason) => (FileAnswer::Failed { reason, occurrences: None }, 1),
+        Err(reason) => Unwritten::from(reason).told(),
     }
 }
 
@@ -52,6 +80,7 @@ pub(super) fn says(attempt: &str, path: &Path) -> impl FnOnce(io::Error) -> Stri
             Some(libc::EACCES | libc::EPERM) => "permission denied".to_owned(),
             Some(libc::EROFS) => "it is read-only; only /workspace, /tmp and /home/agent can be written".to_owned(),
             Some(libc::ENOSPC) => "there is no room left".to_owned(),
+            Some(libc::EFBIG) => "it may not grow so far".to_owned(),
             _ => error.to_string(),
         };
         format!("{attempt}: {reason}")
@@ -136,7 +165,7 @@ fn read_lines(path: &Path, first: u64, count: u64, max_bytes: u64) -> Result<Fil
     Ok(FileAnswer::Content { content, size_bytes, offset: offset.unwrap_or(position), lines, more, binary })
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<FileAnswer, String> {
+fn write(path: &Path, content: &[u8]) -> Result<FileAnswer, Unwritten> {
     let before = existing(path)?;
     let created = before.is_none();
     // A name that is a link keeps being one: what it points to is replaced.
@@ -157,7 +186,7 @@ fn write(path: &Path, content: &[u8]) -> Result<FileAnswer, String> {
     };
     put().map_err(|error| {
         let _ = fs::remove_file(&draft);
-        says("write", path)(error)
+        Unwritten::at(path)(error)
     })?;
     Ok(FileAnswer::Written { size_bytes: content.len() as u64, created })
 }
@@ -167,7 +196,7 @@ fn short(name: &str) -> String {
     name.chars().take(40).collect()
 }
 
-fn append_to(path: &Path, content: &[u8]) -> Result<FileAnswer, String> {
+fn append_to(path: &Path, content: &[u8]) -> Result<FileAnswer, Unwritten> {
     let created = existing(path)?.is_none();
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(says("make the folder", folder))?;
@@ -177,7 +206,7 @@ fn append_to(path: &Path, content: &[u8]) -> Result<FileAnswer, String> {
         file.write_all(content)?;
         Ok(file.metadata()?.len())
     };
-    let size_bytes = put().map_err(says("write", path))?;
+    let size_bytes = put().map_err(Unwritten::at(path))?;
     Ok(FileAnswer::Written { size_bytes, created })
 }
 
@@ -191,7 +220,7 @@ fn existing(path: &Path) -> Result<Option<fs::Metadata>, String> {
 }
 
 fn replace(path: &Path, old: &str, new: &str) -> (FileAnswer, i32) {
-    let failed = |reason: String, occurrences| (FileAnswer::Failed { reason, occurrences }, 1);
+    let failed = |reason: String, occurrences| (FileAnswer::Failed { reason, occurrences }, FAILED);
     if old.is_empty() {
         return failed("the text to replace is empty".to_owned(), None);
     }
@@ -210,7 +239,7 @@ fn replace(path: &Path, old: &str, new: &str) -> (FileAnswer, i32) {
     match text.matches(old).count() as u64 {
         1 => match write(path, text.replacen(old, new, 1).as_bytes()) {
             Ok(answer) => (answer, 0),
-            Err(reason) => failed(reason, None),
+            Err(unwritten) => unwritten.told(),
         },
         0 => failed(format!("the text does not occur in {}", path.display()), Some(0)),
         count => failed(
@@ -230,7 +259,7 @@ mod tests {
         let path = folder.path().join("name");
         let left = format!(".{}.thenar-{}", short("name"), std::process::id());
         fs::write(folder.path().join(left), "half").unwrap();
-        write(&path, b"whole").unwrap();
+        assert!(write(&path, b"whole").is_ok());
         assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

@@ -341,6 +341,31 @@ fn a_full_workspace_ends_what_fills_it_and_can_be_cleaned_up() {
 }
 
 #[test]
+fn a_file_that_is_not_written_for_a_limit_is_told_of_it_and_leaves_no_draft() {
+    let mut desk = Desk::new();
+    (desk.spec.limits.workspace_bytes, desk.spec.limits.file_bytes) = (8 * MIB, MIB);
+    let computer = desk.open();
+    let write = |call: &str, bytes: usize, append: bool| {
+        let op = sandbox::FileOp::Write { path: "small".to_owned(), content: vec![b'x'; bytes], append };
+        let answer = crate::desk::file(&computer, call, op);
+        let failed = matches!(answer, sandbox::FileAnswer::Failed { .. });
+        (failed, ended(&computer, call).limits)
+    };
+    assert_eq!(write("fits", 3, false), (false, vec![]));
+    assert_eq!(write("large", 2 << 20, false), (true, vec![Met::FileSize { max_bytes: MIB }]));
+    result(&computer, "fill", "for i in $(seq 50); do head -c 1000000 /dev/zero > big$i; done; sleep 1000");
+    for (call, append) in [("whole", false), ("more", true)] {
+        let (failed, limits) = write(call, 3, append);
+        assert!(failed && matches!(&limits[..], [Met::Workspace { .. }]), "{limits:?}");
+    }
+    assert_eq!(run(&computer, "ls -A | grep -v big; cat small").1, "small\nxxx");
+    // Neither is told who only looks for what is not there.
+    let missing = sandbox::FileOp::Read { path: "missing".to_owned(), offset: 0, max: 1 };
+    crate::desk::file(&computer, "missing", missing);
+    assert_eq!(ended(&computer, "missing").limits, []);
+}
+
+#[test]
 fn files_deleted_and_still_open_count() {
     let mut desk = Desk::new();
     desk.spec.limits.workspace_bytes = 8 * MIB;
