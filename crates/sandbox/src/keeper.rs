@@ -398,12 +398,13 @@ impl Keeper {
         let mut source = [PollFd::new(&self.init_fd, PollFlags::IN)];
         let _ = rustix::event::poll(&mut source, Some(&timespec(END_WAIT)));
         let _ = self.table.reports();
-        self.table.leave();
         match end {
             End::Died => self.table.end_all(crate::Exit::Died, None),
             End::Deadline => self.table.end_all(crate::Exit::Signal(libc::SIGKILL), Some(&crate::Met::Time)),
             End::Shutdown | End::Idle => self.table.end_all(crate::Exit::Signal(libc::SIGKILL), None),
         }
+        // Until now the groups are asked which limits were met.
+        self.table.leave();
         for connection in &mut self.connections {
             connection.answer_wait(&mut self.table);
             connection.answer(&Answer::Done);

@@ -302,6 +302,20 @@ fn refused_processes_are_told() {
 }
 
 #[test]
+fn a_limit_that_was_met_before_the_computers_end_is_told_with_it() {
+    let mut desk = Desk::new();
+    desk.spec.limits.processes = 40;
+    let computer = desk.open();
+    // The shell that is refused one gives up; the one around it does not.
+    let script = "(for i in $(seq 100); do sleep 1000 & done); sleep 1000";
+    computer.start("many", &shell(script)).unwrap();
+    let met = Met::Processes { max: 40 };
+    until("it is told while it runs", || so_far(&computer, "many") == [met.clone()]);
+    computer.set_deadline(Some(0)).unwrap();
+    assert_eq!(ended(&computer, "many").limits, [Met::Time, met]);
+}
+
+#[test]
 fn commands_that_could_not_begin_leave_room_for_others() {
     if crate::desk::driver() == sandbox::Driver::Bwrap {
         // Bubblewrap sets no limit of its own for terminals.
