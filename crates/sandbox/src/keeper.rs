@@ -144,7 +144,8 @@ struct Made {
 }
 
 fn make(spec: &ComputerSpec) -> Result<Made, Failure> {
-    record::prepare(&spec.dir).map_err(Failure::at("make the computer's folder"))?;
+    let writing = |step: &'static str| Failure::writing(step, &spec.dir);
+    record::prepare(&spec.dir).map_err(writing("make the computer's folder"))?;
     let program = launch::own_program().map_err(Failure::at("open the keeper's own program"))?;
     crate::group::settle();
     let mut group = Group::make(&spec.limits);
@@ -154,14 +155,14 @@ fn make(spec: &ComputerSpec) -> Result<Made, Failure> {
         Some(shared) => Outlets::new(launch::listeners::make(shared)?),
         None => Outlets::none(),
     };
-    let ledger = Ledger::open(&spec.dir, call::now_ms()).map_err(Failure::at("read the ledger of earlier calls"))?;
-    let listener = wire::listen(&spec.dir).map_err(Failure::at("make the computer's socket"))?;
+    let ledger = Ledger::open(&spec.dir, call::now_ms()).map_err(writing("read the ledger of earlier calls"))?;
+    let listener = wire::listen(&spec.dir).map_err(writing("make the computer's socket"))?;
     listener.set_nonblocking(true).map_err(Failure::at("make the computer's socket"))?;
     let ready = wait_until_ready(launched.control.as_fd()).map_err(Failure::at("wait for PID 1"))?;
     let (second_lock, scratch) = ready;
     group.holds.second_lock = second_lock;
     group.holds.driver = spec.build.driver;
-    group.holds.write(&spec.dir).map_err(Failure::at("write down what the computer is"))?;
+    group.holds.write(&spec.dir).map_err(writing("write down what the computer is"))?;
     Ok(Made { listener, ledger, launched, group, outlets, scratch })
 }
 

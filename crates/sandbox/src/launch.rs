@@ -13,6 +13,7 @@ use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -74,9 +75,28 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// At a step that makes namespaces, mounts or maps, or that only the kernel can refuse.
     pub(crate) fn at(step: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let step = step.into();
         move |error| Self::Launch { hint: hint(&error).to_owned(), reason: format!("{step}: {error}") }
+    }
+
+    /// At a step that makes or changes files below a folder of the machine's.
+    pub(crate) fn writing(step: impl Into<String>, folder: &Path) -> impl FnOnce(io::Error) -> Self {
+        let (step, folder) = (step.into(), folder.to_owned());
+        move |error| Self::Launch { hint: hint_for_folder(&error, &folder), reason: format!("{step}: {error}") }
+    }
+}
+
+/// What helps where a folder took no file: there the kernel's words mean what they say.
+fn hint_for_folder(error: &io::Error, folder: &Path) -> String {
+    let folder = folder.display();
+    match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => format!("make room on the disk of {folder}, or take a place on another"),
+        Some(libc::EPERM | libc::EACCES | libc::EROFS) => {
+            format!("{folder} cannot be written by this user: let it, or take another place")
+        }
+        _ => String::new(),
     }
 }
 
@@ -220,7 +240,29 @@ pub(crate) fn own_program() -> io::Result<File> {
 }
 
 /// A folder by descriptor, refusing a link as its last part.
-pub(crate) fn open_folder(path: &std::path::Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, Path, io};
+
+    #[track_caller]
+    fn check(failure: impl FnOnce(io::Error) -> Failure, error: i32, says: &str, and_not: &str) {
+        let Failure::Launch { hint, .. } = failure(io::Error::from_raw_os_error(error)) else { panic!() };
+        assert!(hint.contains(says) && !hint.contains(and_not), "{error}: {hint}");
+    }
+
+    #[test]
+    fn a_full_or_closed_folder_is_not_taken_for_a_want_of_namespaces() {
+        let folder = || Failure::writing("write down what the computer is", Path::new("/there"));
+        check(folder(), libc::ENOSPC, "make room on the disk of /there", "namespaces");
+        check(folder(), libc::EDQUOT, "make room on the disk of /there", "namespaces");
+        check(folder(), libc::EACCES, "/there cannot be written", "namespaces");
+        check(folder(), libc::EROFS, "/there cannot be written", "namespaces");
+        check(Failure::at("make the namespaces"), libc::ENOSPC, "no more namespaces", "disk of");
+        check(Failure::at("make the namespaces"), libc::EPERM, "user namespaces", "disk of");
+    }
 }

@@ -77,7 +77,8 @@ pub(crate) fn launch(
     let (browser, which) =
         which.program().map_err(|reason| Failure::Launch { reason, hint: "run `make setup`".to_owned() })?;
     let folders = Folders::of(dir);
-    prepare_folders(&folders, &shared.owner).map_err(Failure::at("make the browser's folders"))?;
+    prepare_folders(&folders, &shared.owner)
+        .map_err(Failure::writing("make the browser's folders", &folders.profile))?;
     let order = order(&arguments(browser, which)).map_err(Failure::at("write the browser's order"))?;
     let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
     let pipe = |step: &str| pipe().map_err(|error| Failure::at(step)(error.into()));

@@ -40,7 +40,8 @@ pub(super) fn open(spec: &ComputerSpec) -> Result<Opened, Failure> {
             if spec.dir.starts_with(path) {
                 return Err(refused(path, "it contains the computer's own folder".to_owned()));
             }
-            fs::create_dir_all(path).map_err(Failure::at(format!("make the workspace {}", path.display())))?;
+            let making = format!("make the workspace {}", path.display());
+            fs::create_dir_all(path).map_err(Failure::writing(making, path))?;
             (path.clone(), open_folder(path))
         }
         Workspace::Folder(path) => {
@@ -116,7 +117,8 @@ pub(super) fn as_root(spec: &ComputerSpec, workspace: Opened, owner: &Owner) -> 
     let detach = || rustix::mount::open_tree(&workspace.folder, "", flags);
     match &spec.workspace {
         Workspace::Own(_) => {
-            hand_over(&workspace.folder, owner).map_err(Failure::at("give the workspace to the computer's user"))?;
+            hand_over(&workspace.folder, owner)
+                .map_err(Failure::writing("give the workspace to the computer's user", &workspace.path))?;
             let mount = detach().map_err(|error| Failure::at("take hold of the workspace")(error.into()))?;
             sys::mount_attributes(mount.as_fd(), attributes, None).map_err(Failure::at("lock the workspace"))?;
             Ok(mount)

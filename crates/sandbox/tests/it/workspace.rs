@@ -37,6 +37,16 @@ fn our_own_workspace_belongs_to_a_user_that_the_host_does_not_know() {
 }
 
 #[test]
+fn a_folder_that_takes_no_files_is_told_as_that() {
+    let mut desk = Desk::new();
+    // Where nobody makes a folder, root included.
+    desk.spec.workspace = Workspace::Own("/sys/kernel/thenar".into());
+    let error = Computer::open(&desk.spec).err().unwrap();
+    let hint = error.hint().unwrap_or_default();
+    assert!(hint.contains("/sys/kernel/thenar cannot be written") && !hint.contains("namespaces"), "{error}: {hint}");
+}
+
+#[test]
 fn a_persons_folder_stays_theirs() {
     let owners: &[(u32, u32)] = if is_root() { &[(0, 0), (1000, 1000), (54_321, 54_322)] } else { &[] };
     let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
