@@ -33,6 +33,10 @@ const ETC: &[&str] = &[
     "magic",
     "mime.types",
     "papersize",
+    // Where Fedora and its kin keep whom the machine believes; its keys lie beside, in `pki/tls/private`.
+    "pki/ca-trust/extracted",
+    "pki/tls/cert.pem",
+    "pki/tls/certs",
     "ssl/certs",
     "ssl/openssl.cnf",
     "texmf",
@@ -81,9 +85,13 @@ impl Plan {
         plan
     }
 
+    fn empty() -> Self {
+        Self { binds: Vec::new(), links: Vec::new(), workspace: None, workspace_at: None }
+    }
+
     /// What every box shows.
     fn system() -> Self {
-        let mut plan = Self { binds: Vec::new(), links: Vec::new(), workspace: None, workspace_at: None };
+        let mut plan = Self::empty();
         plan.bind("/usr", "usr", SYSTEM);
         for name in TOP {
             let path = Path::new("/").join(name);
@@ -92,9 +100,7 @@ impl Plan {
                 Err(_) => plan.bind(path, *name, SYSTEM),
             }
         }
-        for name in ETC {
-            plan.bind(Path::new("/etc").join(name), format!("etc/{name}"), DATA);
-        }
+        plan.settings(Path::new("/etc"));
         plan.bind(FONTS_KNOWN, FONTS_KNOWN.trim_start_matches('/'), DATA);
         match std::fs::read_link("/etc/localtime") {
             Ok(target) => plan.links.push(("etc/localtime".to_owned(), target)),
@@ -104,6 +110,13 @@ impl Plan {
             plan.bind(Path::new("/dev").join(name), format!("dev/{name}"), NODE);
         }
         plan
+    }
+
+    /// What is read of this `/etc`.
+    fn settings(&mut self, etc: &Path) {
+        for name in ETC {
+            self.bind(etc.join(name), format!("etc/{name}"), DATA);
+        }
     }
 
     /// Notes a bind if its source exists: hosts differ in what they have.
@@ -241,4 +254,27 @@ pub(super) fn make_file(root: BorrowedFd<'_>, path: &str, content: &[u8]) -> io:
 fn is_folder(mount: &OwnedFd) -> io::Result<bool> {
     let stat = rustix::fs::fstat(mount)?;
     Ok(rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Plan;
+
+    #[test]
+    fn whom_the_machine_believes_is_shown_wherever_a_system_keeps_it_and_no_keys_are() {
+        let etc = tempfile::tempdir().unwrap();
+        for folder in ["pki/ca-trust/extracted/pem", "pki/tls/certs", "pki/tls/private", "ssl/private"] {
+            std::fs::create_dir_all(etc.path().join(folder)).unwrap();
+        }
+        std::fs::write(etc.path().join("pki/ca-trust/extracted/pem/tls-ca-bundle.pem"), "").unwrap();
+        let bundle = "../../ca-trust/extracted/pem/tls-ca-bundle.pem";
+        std::os::unix::fs::symlink(bundle, etc.path().join("pki/tls/certs/ca-bundle.crt")).unwrap();
+        std::os::unix::fs::symlink("certs/ca-bundle.crt", etc.path().join("pki/tls/cert.pem")).unwrap();
+        std::os::unix::fs::symlink("../pki/tls/certs", etc.path().join("ssl/certs")).unwrap();
+        let mut plan = Plan::empty();
+        plan.settings(etc.path());
+        let seen: Vec<_> = plan.seen().map(|(_, place, writable)| (place, writable)).collect();
+        let places = ["etc/pki/ca-trust/extracted", "etc/pki/tls/cert.pem", "etc/pki/tls/certs", "etc/ssl/certs"];
+        assert_eq!(seen, places.map(|place| (place, false)));
+    }
 }
