@@ -1,7 +1,8 @@
 //! What runs in a box, as the host sees it: which processes, the memory they hold, the room of files they have deleted and still hold open. It looks from outside and trusts nothing that is told inside.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -41,7 +42,7 @@ pub(crate) struct Held {
 /// files in memory without a name. Exact only where it may be more than `limit`: what processes share counts once then.
 pub(crate) fn memory(init: i32, limit: u64) -> Held {
     let processes = processes(init);
-    let unseen = unread(init) + memory_device().map_or(0, |device| nameless(init, device));
+    let unseen = unread(init) + memory_device().map_or(0, |device| nameless(init, &HashSet::from([device])));
     let limit = limit.saturating_sub(unseen);
     let with_unseen = |held: Held| Held { bytes: held.bytes + unseen, ..held };
     let held = sum(&processes, |pid| kib(&format!("/proc/{pid}/status"), &["RssAnon:", "RssShmem:"]));
@@ -58,16 +59,23 @@ fn unread(init: i32) -> u64 {
         Some(u64::from_str_radix(sent, 16).ok()? + u64::from_str_radix(received, 16).ok()?)
     };
     let of = |table: &str| {
-        let text = fs::read_to_string(format!("/proc/{init}/net/{table}")).unwrap_or_default();
-        text.lines().skip(1).filter_map(of_line).sum::<u64>()
+        // Line by line: there may be as many as there are connections.
+        let file = File::open(format!("/proc/{init}/net/{table}")).ok()?;
+        let lines = BufReader::new(file).lines().map_while(Result::ok);
+        Some(lines.skip(1).filter_map(|line| of_line(&line)).sum::<u64>())
     };
-    ["tcp", "tcp6", "udp", "udp6"].into_iter().map(of).sum()
+    ["tcp", "tcp6", "udp", "udp6"].into_iter().filter_map(of).sum()
 }
 
 /// The device on which files in memory lie, as the kernel numbers it.
 fn memory_device() -> Option<u64> {
     let file = rustix::fs::memfd_create("device", rustix::fs::MemfdFlags::CLOEXEC).ok()?;
     Some(rustix::fs::fstat(&file).ok()?.st_dev)
+}
+
+/// What the machine could still give.
+pub(crate) fn available() -> u64 {
+    kib("/proc/meminfo", &["MemAvailable:"]) * 1024
 }
 
 fn sum(processes: &[i32], kib_of: impl Fn(i32) -> u64) -> Held {
@@ -153,15 +161,16 @@ fn count(pid: &str, most: u64) -> u64 {
     entries.take(usize::try_from(most).unwrap_or(usize::MAX)).map(|_| 1).sum()
 }
 
-/// Ends one process by a descriptor, so that a number used anew is never hit.
-pub(crate) fn end(pid: i32) -> bool {
+/// Ends one process of a box by a descriptor, so that a number used anew is never hit.
+pub(crate) fn end(init: i32, pid: i32) -> bool {
     let Some(number) = Pid::from_raw(pid) else { return false };
     let Ok(process) = rustix::process::pidfd_open(number, PidfdFlags::empty()) else { return false };
-    rustix::process::pidfd_send_signal(&process, Signal::KILL).is_ok()
+    // It may have been somebody else's by the time that it was opened.
+    processes(init).contains(&pid) && rustix::process::pidfd_send_signal(&process, Signal::KILL).is_ok()
 }
 
-/// Room on a file system that is held by files without a name: deleted and still open in a box.
-pub(crate) fn nameless(init: i32, device: u64) -> u64 {
+/// Room on file systems that is held by files without a name: deleted and still open in a box.
+pub(crate) fn nameless(init: i32, devices: &HashSet<u64>) -> u64 {
     let mut seen = HashSet::new();
     let mut bytes = 0;
     for pid in processes(init) {
@@ -172,19 +181,19 @@ pub(crate) fn nameless(init: i32, device: u64) -> u64 {
         ) else {
             continue;
         };
-        bytes += nameless_of(&folder, device, &mut seen);
+        bytes += nameless_of(&folder, devices, &mut seen);
     }
     bytes
 }
 
-fn nameless_of(folder: &OwnedFd, device: u64, seen: &mut HashSet<u64>) -> u64 {
+fn nameless_of(folder: &OwnedFd, devices: &HashSet<u64>, seen: &mut HashSet<(u64, u64)>) -> u64 {
     let mut bytes = 0;
     for entry in rustix::fs::Dir::read_from(folder).into_iter().flatten().flatten() {
         // Follows the link that stands for the open file, and opens nothing.
         let Ok(stat) = rustix::fs::statat(folder.as_fd(), entry.file_name(), rustix::fs::AtFlags::empty()) else {
             continue;
         };
-        if stat.st_nlink == 0 && stat.st_dev == device && seen.insert(stat.st_ino) {
+        if stat.st_nlink == 0 && devices.contains(&stat.st_dev) && seen.insert((stat.st_dev, stat.st_ino)) {
             bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
         }
     }

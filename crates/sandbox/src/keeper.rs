@@ -1,9 +1,11 @@
 //! `thenar-keeper`: the process outside that outlives its caller. It makes the box, answers on the socket, holds the deadline, and leaves when nothing needs it. It runs nothing itself and reads no output but to put it away.
 
+mod aside;
 mod brim;
 mod browser;
 mod call;
 mod connection;
+mod groupless;
 mod marks;
 mod outlets;
 mod overheard;
@@ -264,9 +266,9 @@ impl Keeper {
             PollFd::from_borrowed_fd(self.table.control(), PollFlags::IN),
             PollFd::new(&self.init_fd, PollFlags::IN),
         ];
-        if let Some(counted) = self.table.warden_source() {
+        for looked in self.table.warden_sources() {
             sources.push((Source::Warden, PollFlags::IN));
-            fds.push(PollFd::from_borrowed_fd(counted, PollFlags::IN));
+            fds.push(PollFd::from_borrowed_fd(looked, PollFlags::IN));
         }
         if self.connections.len() < CONNECTIONS_MAX {
             sources.push((Source::Listener, PollFlags::IN));

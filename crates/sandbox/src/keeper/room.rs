@@ -2,20 +2,20 @@
 
 mod count;
 
-use std::io::{self, PipeReader, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::aside::{self, Aside};
 use crate::inside;
 use crate::launch::open_folder;
 use crate::met::Met;
 use crate::spec::{ComputerSpec, Limits, Workspace};
-use crate::sys::{self, Forked};
+use crate::sys;
 use count::{Used, count};
 
 /// How often the free space is looked at while something runs.
@@ -48,7 +48,7 @@ pub(super) struct Room {
     /// All that ran was ended by the last count.
     ended: bool,
     free: Used,
-    counting: Option<Counter>,
+    counting: Option<Aside<2>>,
     counted_at: Instant,
     took: Duration,
     next: Instant,
@@ -93,7 +93,7 @@ impl Room {
     }
 
     pub(super) fn source(&self) -> Option<BorrowedFd<'_>> {
-        self.counting.as_ref().map(|counter| counter.result.as_fd())
+        self.counting.as_ref().map(Aside::source)
     }
 
     pub(super) fn due(&self, active: bool) -> Option<Instant> {
@@ -125,9 +125,9 @@ impl Room {
     /// Takes the result of a count, or begins one if it is time. Says why what runs must end.
     pub(super) fn look(&mut self, active: bool) -> Option<Met> {
         if let Some(counter) = &mut self.counting {
-            let used = counter.used()?;
+            let told = counter.told()?;
             self.counting = None;
-            return self.take(used);
+            return self.take(told.map(|[bytes, files]| Used { bytes, files }));
         }
         if !(active || self.stirred) || Instant::now() < self.next {
             return None;
@@ -158,10 +158,11 @@ impl Room {
         fell > ceiling.bytes.saturating_sub(used) / part || fell_files > ceiling.files.saturating_sub(used_files) / part
     }
 
-    fn begin_count(&mut self) -> io::Result<Counter> {
+    fn begin_count(&mut self) -> io::Result<Aside<2>> {
         self.free = free(&self.folder).unwrap_or(self.free);
         self.counted_at = Instant::now();
-        Counter::begin(&self.folder, self.init, self.most.files.saturating_mul(4))
+        let (init, files_max) = (self.init, self.most.files.saturating_mul(4));
+        Aside::begin(Some(self.folder.as_fd()), || tell_count(init, files_max))
     }
 
     fn take(&mut self, used: Option<Used>) -> Option<Met> {
@@ -183,67 +184,18 @@ impl Room {
     }
 }
 
-/// A process that counts beside the keeper, and ends with this at the latest.
-struct Counter {
-    process: Pid,
-    result: PipeReader,
-}
-
-impl Counter {
-    fn begin(folder: &OwnedFd, init: i32, files_max: u64) -> io::Result<Self> {
-        let (result, to) = io::pipe()?;
-        rustix::fs::fcntl_setfl(&result, OFlags::NONBLOCK)?;
-        match sys::fork()? {
-            Forked::Parent(process) => Ok(Self { process, result }),
-            Forked::Child => {
-                let _ = tell_count((folder.as_fd(), to.as_fd()), init, files_max);
-                sys::exit_now(0)
-            }
-        }
-    }
-
-    /// The count, once it is there; nothing inside if the process died without one.
-    fn used(&mut self) -> Option<Option<Used>> {
-        let mut line = [0; 16];
-        match self.result.read(&mut line) {
-            Ok(16) => {
-                let number = |at: usize| line[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
-                Some(Some(Used { bytes: number(0), files: number(8) }))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            _ => Some(None),
-        }
-    }
-}
-
-impl Drop for Counter {
-    fn drop(&mut self) {
-        let _ = rustix::process::kill_process(self.process, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(self.process), WaitOptions::empty());
-    }
-}
-
-/// The counting process's whole life. It holds nothing of the keeper's but these two.
-fn tell_count((folder, to): (BorrowedFd<'_>, BorrowedFd<'_>), init: i32, files_max: u64) -> io::Result<()> {
-    rustix::stdio::dup2_stdin(folder)?;
-    rustix::stdio::dup2_stdout(to)?;
-    sys::close_from(3)?;
+/// The counting process's work: bytes, then files.
+fn tell_count(init: i32, files_max: u64) -> io::Result<[u64; 2]> {
     sys::be_nice(NICENESS);
     if !rustix::process::geteuid().is_root() {
         // A program may close its folders to its own user, who is the keeper's: over its box, the keeper has the rights of root.
         // Without them it counts what is open to it.
         let _ = join_users_of(init);
+        aside::die_with_the_keeper()?;
     }
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let folder = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
-    let mut used = count(&folder, files_max);
-    let device = rustix::fs::fstat(&folder)?.st_dev;
-    used.bytes = used.bytes.saturating_add(inside::nameless(init, device));
-    let mut line = [0; 16];
-    line[..8].copy_from_slice(&used.bytes.to_ne_bytes());
-    line[8..].copy_from_slice(&used.files.to_ne_bytes());
-    rustix::io::write(rustix::stdio::stdout(), &line)?;
-    Ok(())
+    let (used, devices) = count(&folder, files_max);
+    Ok([used.bytes.saturating_add(inside::nameless(init, &devices)), used.files])
 }
 
 fn join_users_of(init: i32) -> io::Result<()> {

@@ -323,9 +323,9 @@ impl Table {
             .min()
     }
 
-    /// Becomes readable when [`Table::look`] has something to take.
-    pub(super) fn warden_source(&self) -> Option<BorrowedFd<'_>> {
-        self.warden.source()
+    /// They become readable when [`Table::look`] has something to take.
+    pub(super) fn warden_sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.warden.sources()
     }
 
     /// Lets the control groups go.

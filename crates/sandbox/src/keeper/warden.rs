@@ -1,32 +1,23 @@
 //! Looks after the limits of one computer: tells which one a call met, in words, and holds those that no kernel limit holds. It ends nothing itself; the table does what it says.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::brim::{Brim, Occasions};
+use super::groupless::Groupless;
 use super::room::Room;
-use crate::confinement::Hold;
+use crate::ComputerSpec;
 use crate::group::{Counts, Group};
 use crate::met::Met;
 use crate::request::Exit;
 use crate::spec::Limits;
-use crate::{ComputerSpec, inside};
-
-/// How often a computer without groups is looked at, while something runs in it.
-const LOOK: Duration = Duration::from_millis(500);
 
 pub(super) struct Warden {
     limits: Limits,
     group: Group,
-    /// PID 1 of the box, as the host numbers it.
-    init: i32,
+    groupless: Option<Groupless>,
     room: Option<Room>,
     brim: Brim,
-    looked: Option<Instant>,
-    /// Processes ended here because the memory was used up.
-    ended: u64,
-    /// Looks at which all processes were there that may be.
-    crowded: u64,
 }
 
 /// Where all counters stand.
@@ -43,16 +34,16 @@ pub(super) enum Verdict {
 }
 
 impl Warden {
-    pub(super) fn new(spec: &ComputerSpec, group: Group, (init, scratch): (i32, Vec<OwnedFd>)) -> Self {
-        let room = Room::of(spec, init);
-        let brim = Brim::new(&spec.limits, scratch, init);
-        Self { limits: spec.limits.clone(), group, init, room, brim, looked: None, ended: 0, crowded: 0 }
+    pub(super) fn new(spec: &ComputerSpec, group: Group, inside: (i32, Vec<OwnedFd>)) -> Self {
+        let room = Room::of(spec, inside.0);
+        Self { room, ..Self::of_browser(&spec.limits, group, inside) }
     }
 
     /// That of a browser's box, which has no workspace.
     pub(super) fn of_browser(limits: &Limits, group: Group, (init, scratch): (i32, Vec<OwnedFd>)) -> Self {
         let brim = Brim::new(limits, scratch, init);
-        Self { limits: limits.clone(), group, init, room: None, brim, looked: None, ended: 0, crowded: 0 }
+        let groupless = Groupless::of(limits, (group.holds.memory, group.holds.processes), init);
+        Self { limits: limits.clone(), group, groupless, room: None, brim }
     }
 
     /// The limits that were met since a moment, whether or not somebody has looked meanwhile.
@@ -68,8 +59,8 @@ impl Warden {
 
     fn counts(&self) -> Counts {
         let counts = self.group.counts();
-        let (oom_kills, refused_forks) = (counts.oom_kills + self.ended, counts.refused_forks + self.crowded);
-        Counts { oom_kills, refused_forks, ..counts }
+        let Some(Groupless { ended, crowded, .. }) = &self.groupless else { return counts };
+        Counts { oom_kills: counts.oom_kills + ended, refused_forks: counts.refused_forks + crowded, ..counts }
     }
 
     /// The limit of open files, met once.
@@ -87,7 +78,7 @@ impl Warden {
             met.push(Met::Memory { max_bytes: limits.memory_bytes });
         }
         // Where no group counts, a crowd that is still there tells.
-        let crowd = self.group.holds.processes == Hold::Own && exit != Exit::Code(0) && self.is_crowded();
+        let crowd = exit != Exit::Code(0) && self.groupless.as_ref().is_some_and(Groupless::is_crowded);
         let peaked = now.processes_peak > before.processes_peak && now.processes_peak >= limits.processes;
         if now.refused_forks > before.refused_forks || peaked || crowd {
             met.push(self.crowd());
@@ -110,23 +101,23 @@ impl Warden {
         self.room.as_ref().and_then(Room::full).is_some()
     }
 
-    /// Becomes readable when a count of the workspace is done.
-    pub(super) fn source(&self) -> Option<BorrowedFd<'_>> {
-        self.room.as_ref().and_then(Room::source)
+    /// They become readable when a look beside the keeper is done.
+    pub(super) fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let room = self.room.as_ref().and_then(Room::source);
+        room.into_iter().chain(self.groupless.as_ref().and_then(Groupless::source))
     }
 
     /// The next moment at which something is to be looked at; `active` says whether anything runs.
     pub(super) fn due(&self, active: bool) -> Option<Instant> {
-        let groupless = self.looked.filter(|_| active).map(|looked| looked + LOOK);
+        let groupless = self.groupless.as_ref().and_then(|groupless| groupless.due(active));
         let room = self.room.as_ref().and_then(|room| room.due(active));
         groupless.into_iter().chain(room).chain(self.brim.due(active)).min()
     }
 
     /// A call begins.
     pub(super) fn begins(&mut self) {
-        let holds = &self.group.holds;
-        if self.looked.is_none() && (holds.memory == Hold::Own || holds.processes == Hold::Own) {
-            self.looked = Some(Instant::now());
+        if let Some(groupless) = &mut self.groupless {
+            groupless.begins();
         }
         if let Some(room) = &mut self.room {
             room.begins();
@@ -143,35 +134,11 @@ impl Warden {
 
     /// Looks at what is due.
     pub(super) fn look(&mut self, active: bool) -> Option<Verdict> {
-        if self.looked.is_some_and(|looked| looked.elapsed() >= LOOK) {
-            self.looked = active.then(Instant::now);
-            if self.group.holds.memory == Hold::Own {
-                self.look_at_memory();
-            }
-            if self.group.holds.processes == Hold::Own {
-                self.crowded += u64::from(self.is_crowded());
-            }
+        if let Some(groupless) = &mut self.groupless {
+            groupless.look(active);
         }
         self.brim.look(active);
         self.room.as_mut().and_then(|room| room.look(active)).map(Verdict::EndAll)
-    }
-
-    /// Whether as many processes are there as may be. Some are no longer when they are counted: the one that was refused
-    /// another, and who watched over it.
-    fn is_crowded(&self) -> bool {
-        const GONE: u64 = 4;
-        let there = u64::try_from(inside::processes(self.init).len()).unwrap_or(u64::MAX);
-        there.saturating_add(GONE) >= self.limits.processes
-    }
-
-    /// What the kernel would do, a little later: the largest goes.
-    fn look_at_memory(&mut self) {
-        let held = inside::memory(self.init, self.limits.memory_bytes);
-        if let Some(largest) = held.largest.filter(|_| held.bytes > self.limits.memory_bytes)
-            && inside::end(largest)
-        {
-            self.ended += 1;
-        }
     }
 
     /// Ends whatever is left and lets the groups go.

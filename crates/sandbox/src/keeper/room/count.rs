@@ -10,6 +10,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 const OPEN_MAX: usize = 32;
 /// Files with several names that are told apart; of more, each name counts.
 const LINKED_MAX: usize = 100_000;
+/// Devices that are told apart.
+const DEVICES_MAX: usize = 10_000;
 /// Longest path that is opened at one time.
 const PATH_BYTES_MAX: usize = 3000;
 
@@ -59,11 +61,13 @@ impl Level {
     }
 }
 
-/// What is below a folder. Past `files_max` the count ends: it is over every limit by then.
-pub(super) fn count(top: &OwnedFd, files_max: u64) -> Used {
-    let (mut used, mut linked) = (Used::default(), HashSet::new());
+/// What is below a folder, and on which devices: a file system may have several. Past `files_max` the count ends: it is over every
+/// limit by then.
+pub(super) fn count(top: &OwnedFd, files_max: u64) -> (Used, HashSet<u64>) {
+    let (mut used, mut linked, mut devices) = (Used::default(), HashSet::new(), HashSet::new());
     let mut way: Vec<Level> = Vec::new();
-    let Ok(folder) = rustix::io::fcntl_dupfd_cloexec(top, 0) else { return used };
+    let Ok(folder) = rustix::io::fcntl_dupfd_cloexec(top, 0) else { return (used, devices) };
+    devices.extend(identity(&folder).map(|(device, _)| device));
     let below = look(&folder, files_max, &mut used, &mut linked);
     way.push(Level::new(CString::default(), folder, below));
     while let Some(level) = way.last_mut() {
@@ -90,12 +94,16 @@ pub(super) fn count(top: &OwnedFd, files_max: u64) -> Used {
         };
         let Some(next) = open_below(folder, &name) else { continue };
         let below = look(&next, files_max, &mut used, &mut linked);
-        way.push(Level::new(name, next, below));
+        let level = Level::new(name, next, below);
+        if devices.len() < DEVICES_MAX {
+            devices.extend(level.identity.map(|(device, _)| device));
+        }
+        way.push(level);
         if let Some(far) = way.len().checked_sub(OPEN_MAX) {
             way[far].folder = None;
         }
     }
-    used
+    (used, devices)
 }
 
 /// Adds what stands in one folder and gives the folders in it.
@@ -168,7 +176,7 @@ mod tests {
     use super::{Mode, OwnedFd, count, open_below};
 
     fn files(top: &std::path::Path, max: u64) -> u64 {
-        count(&File::open(top).unwrap().into(), max).files
+        count(&File::open(top).unwrap().into(), max).0.files
     }
 
     #[test]
@@ -185,7 +193,7 @@ mod tests {
         fs::hard_link(deep.join("f"), deep.join("again")).unwrap();
         std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
         std::os::unix::fs::symlink("..", deep.join("round")).unwrap();
-        let used = count(&File::open(folder.path()).unwrap().into(), u64::MAX);
+        let used = count(&File::open(folder.path()).unwrap().into(), u64::MAX).0;
         assert_eq!(used.files, 100 + 100 + 2);
         assert!(used.bytes < 1 << 20, "{used:?}");
         assert!(files(folder.path(), 50) <= 50);
@@ -227,7 +235,7 @@ mod tests {
         File::create(folder.path().join("hole")).unwrap().set_len(1 << 40).unwrap();
         fs::write(folder.path().join("full"), vec![1; 3 << 20]).unwrap();
         File::open(folder.path().join("full")).unwrap().sync_all().unwrap();
-        let used = count(&File::open(folder.path()).unwrap().into(), u64::MAX);
+        let used = count(&File::open(folder.path()).unwrap().into(), u64::MAX).0;
         assert!((3 << 20..4 << 20).contains(&used.bytes), "{used:?}");
     }
 }
