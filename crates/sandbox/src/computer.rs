@@ -152,10 +152,10 @@ impl Computer {
             }
             Ok(Answer::Status(status)) => Ok(status),
             Ok(other) => Err(Error::Refused(format!("the keeper answered {other:?} to a wait"))),
-            // The keeper left between the end of the call and our question: the result is on disk.
-            Err(gone @ Error::Gone { .. }) => match record::read_result(&self.dir, call)? {
-                Some(result) if result.exit != crate::Exit::Died => Ok(Status::Ended(result)),
-                _ => Err(gone),
+            // The keeper left before our question: the result is on disk, or is just being put there.
+            Err(gone @ Error::Gone { .. }) => match recorded(&self.dir, call)? {
+                Recorded::Ended(result) => Ok(Status::Ended(result)),
+                Recorded::NeverSeen | Recorded::Running | Recorded::Lost => Err(gone),
             },
             Err(error) => Err(error),
         }

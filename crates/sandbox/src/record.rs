@@ -155,11 +155,6 @@ pub(crate) fn spool_path(dir: &Path, call: &str) -> PathBuf {
     dir.join(OUTPUT).join(format!("{call}.log"))
 }
 
-/// The result of a call, if it has one.
-pub(crate) fn read_result(dir: &Path, call: &str) -> Result<Option<CallResult>> {
-    Ok(look_up(dir, call)?.1)
-}
-
 /// Whether a call was ever accepted, and its result.
 fn look_up(dir: &Path, call: &str) -> Result<(bool, Option<CallResult>)> {
     let (mut ordered, mut found) = (false, None);
