@@ -101,14 +101,14 @@ mod tests {
         };
         let mut ledger = Ledger::open(&from, 0).unwrap();
         for call in ["e1", "e2"] {
-            ledger.write_order(call).unwrap();
+            ledger.write_order(call, false).unwrap();
         }
         ledger.write_result("e1", &result).unwrap();
         fs::write(from.join("output/e1.log"), "said").unwrap();
         let copy = copy_records(&from, &to).unwrap();
         // While the workspace is copied.
         ledger.write_result("e2", &result).unwrap();
-        ledger.write_order("e3").unwrap();
+        ledger.write_order("e3", false).unwrap();
         ledger.note_write("e3", "w").unwrap();
         ledger.write_result("e3", &result).unwrap();
         let copied = copy.finish().unwrap();
@@ -125,7 +125,7 @@ mod tests {
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         prepare(&from).unwrap();
         let copy = copy_records(&from, &to).unwrap();
-        Ledger::open(&from, 0).unwrap().write_order("e1").unwrap();
+        Ledger::open(&from, 0).unwrap().write_order("e1", false).unwrap();
         copy.finish().unwrap();
         assert_eq!(recorded(&to, "e1").unwrap(), Recorded::Lost);
     }

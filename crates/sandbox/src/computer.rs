@@ -442,7 +442,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
         record::prepare(dir).unwrap();
-        Ledger::open(dir, 0).unwrap().write_order("e1").unwrap();
+        Ledger::open(dir, 0).unwrap().write_order("e1", false).unwrap();
         let lock = record::lock(dir).unwrap().expect("nobody else has it");
         let listener = wire::listen(dir).unwrap();
         let told = std::thread::scope(|scope| {

@@ -34,8 +34,12 @@ struct Header {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "fact")]
 pub(crate) enum Entry {
-    /// Accepted: from here on it is never "never seen".
-    Ordered { call: String },
+    /// Accepted: from here on it is never "never seen". What it puts out may be an answer of the file tools' and no command's output.
+    Ordered {
+        call: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        answers: bool,
+    },
     /// About to be typed into a call.
     Typed { call: String, write: String },
     /// This call is a terminal, under this name. Earlier versions pass over it.
@@ -54,6 +58,8 @@ pub(crate) struct Ledger {
     /// A write failed half-way: the next line begins on a line of its own.
     torn: bool,
     ordered: HashSet<String>,
+    /// Those of earlier keepers' whose output is an answer.
+    answers: HashSet<String>,
     typed: HashSet<(String, String)>,
     /// Where each result stands.
     ended: HashMap<String, (u64, usize)>,
@@ -64,8 +70,12 @@ impl Ledger {
     /// for those calls.
     pub(crate) fn open(dir: &Path, now_ms: u64) -> io::Result<Self> {
         let (mut ordered, mut typed, mut ended) = (HashSet::new(), HashSet::new(), HashMap::new());
+        let mut answers = HashSet::new();
         each_entry(dir, |place, entry| match entry {
-            Entry::Ordered { call } => drop(ordered.insert(call)),
+            Entry::Ordered { call, answers: is_answer } => {
+                answers.extend(is_answer.then(|| call.clone()));
+                ordered.insert(call);
+            }
             Entry::Typed { call, write } => drop(typed.insert((call, write))),
             Entry::Ended { call, .. } => drop(ended.insert(call, place)),
             Entry::Named { .. } => {}
@@ -74,7 +84,7 @@ impl Ledger {
         let file = options.read(true).append(true).create(true).mode(0o600).open(dir.join(LEDGER))?;
         let length = file.metadata()?.len();
         // Whatever a loss of power left without an end is ended now.
-        let mut ledger = Self { dir: dir.to_owned(), file, length, torn: length > 0, ordered, typed, ended };
+        let mut ledger = Self { dir: dir.to_owned(), file, length, torn: length > 0, ordered, answers, typed, ended };
         if length == 0 {
             ledger.append(&Header { thenar_calls: FORMAT })?;
             // Found in the files of an earlier version, not in this one.
@@ -99,13 +109,18 @@ impl Ledger {
         self.ordered.contains(call)
     }
 
+    /// Whether what it put out, to an earlier keeper, is an answer of the file tools'.
+    pub(crate) fn is_answer(&self, call: &str) -> bool {
+        self.answers.contains(call)
+    }
+
     /// Records that a call is accepted and opens its spool.
-    pub(crate) fn write_order(&mut self, call: &str) -> io::Result<File> {
+    pub(crate) fn write_order(&mut self, call: &str, answers: bool) -> io::Result<File> {
         let mut options = OpenOptions::new();
         let spool =
             options.read(true).write(true).create(true).truncate(true).mode(0o644).open(spool_path(&self.dir, call))?;
         spool.set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        self.append(&Entry::Ordered { call: call.to_owned() })?;
+        self.append(&Entry::Ordered { call: call.to_owned(), answers })?;
         self.ordered.insert(call.to_owned());
         Ok(spool)
     }
@@ -125,7 +140,7 @@ impl Ledger {
 
     /// Records an id of something that is no call: it is never "never seen" again, and there is nothing else to know of it.
     pub(crate) fn mark(&mut self, id: &str) -> io::Result<()> {
-        self.append(&Entry::Ordered { call: id.to_owned() })?;
+        self.append(&Entry::Ordered { call: id.to_owned(), answers: false })?;
         self.ordered.insert(id.to_owned());
         Ok(())
     }
@@ -168,8 +183,8 @@ impl Ledger {
     /// Carries a fact of an earlier version into the ledger, unless a keeper did before it died.
     fn take_over(&mut self, entry: Entry) -> io::Result<()> {
         match entry {
-            Entry::Ordered { call } if !self.ordered.contains(&call) => {
-                self.append(&Entry::Ordered { call: call.clone() })?;
+            Entry::Ordered { call, .. } if !self.ordered.contains(&call) => {
+                self.append(&Entry::Ordered { call: call.clone(), answers: false })?;
                 self.ordered.insert(call);
             }
             Entry::Typed { call, write } if !self.was_written(&call, &write) => self.note_write(&call, &write)?,
@@ -249,7 +264,7 @@ fn each_earlier(dir: &Path, mut each: impl FnMut(Entry) -> io::Result<()>) -> io
         let file = file?;
         let Ok(name) = file.file_name().into_string() else { continue };
         if let Some(call) = name.strip_suffix(".order.json") {
-            each(Entry::Ordered { call: call.to_owned() })?;
+            each(Entry::Ordered { call: call.to_owned(), answers: false })?;
         } else if let Some(call) = name.strip_suffix(".result.json") {
             if let Ok(result) = serde_json::from_slice(&std::fs::read(file.path())?) {
                 each(Entry::Ended { call: call.to_owned(), result })?;
@@ -286,7 +301,7 @@ mod tests {
         prepare(folder.path()).unwrap();
         let mut ledger = Ledger::open(folder.path(), 0).unwrap();
         for call in ["e1", "e2"] {
-            ledger.write_order(call).unwrap();
+            ledger.write_order(call, false).unwrap();
             ledger.note_write(call, "w").unwrap();
             ledger.write_result(call, &result()).unwrap();
         }
@@ -306,7 +321,7 @@ mod tests {
             // The next keeper goes on behind the cut, and knows what it must not start again.
             let mut next = Ledger::open(folder.path(), 5).unwrap();
             assert_eq!(next.was_ordered("e1"), expected != Recorded::NeverSeen, "cut at {cut}");
-            next.write_order("e9").unwrap();
+            next.write_order("e9", false).unwrap();
             next.write_result("e9", &result()).unwrap();
             assert_eq!(next.result("e9").unwrap().unwrap(), result(), "cut at {cut}");
             assert_eq!(recorded(folder.path(), "e9").unwrap(), Recorded::Ended(result()), "cut at {cut}");

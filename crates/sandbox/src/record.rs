@@ -141,10 +141,13 @@ pub(crate) fn keeper_lives(dir: &Path) -> Result<bool> {
     asked.map_err(Error::io(format!("look for the keeper of {}", dir.display())))
 }
 
-/// Output that calls have left so far, of this keeper and of those before it.
-pub(crate) fn outputs_bytes(dir: &Path) -> u64 {
+/// Output that calls have left so far, of this keeper and of those before it, but for answers.
+pub(crate) fn outputs_bytes(dir: &Path, is_answer: impl Fn(&str) -> bool) -> u64 {
     let spools = fs::read_dir(dir.join(OUTPUT)).into_iter().flatten().flatten();
-    spools.filter_map(|spool| Some(spool.metadata().ok()?.len())).sum()
+    let is_output = |spool: &fs::DirEntry| {
+        spool.file_name().to_str().and_then(|name| name.strip_suffix(".log")).is_none_or(|call| !is_answer(call))
+    };
+    spools.filter(is_output).filter_map(|spool| Some(spool.metadata().ok()?.len())).sum()
 }
 
 pub(crate) fn output_folder(dir: &Path) -> PathBuf {
@@ -159,7 +162,7 @@ pub(crate) fn spool_path(dir: &Path, call: &str) -> PathBuf {
 fn look_up(dir: &Path, call: &str) -> Result<(bool, Option<CallResult>)> {
     let (mut ordered, mut found) = (false, None);
     let read = ledger::each_entry(dir, |_, entry| match entry {
-        Entry::Ordered { call: id } => ordered |= id == call,
+        Entry::Ordered { call: id, .. } => ordered |= id == call,
         Entry::Ended { call: id, result } if id == call => found = Some(result),
         Entry::Ended { .. } | Entry::Typed { .. } | Entry::Named { .. } => {}
     });

@@ -65,13 +65,14 @@ impl Table {
     pub(super) fn new(spec: &ComputerSpec, ledger: Ledger, control: OwnedFd, warden: Warden) -> Self {
         // An order that PID 1 does not take is refused: the keeper itself never waits for anybody inside.
         let _ = rustix::fs::fcntl_setfl(&control, OFlags::RDWR | OFlags::NONBLOCK);
+        let used = record::outputs_bytes(&spec.dir, |call| ledger.is_answer(call));
         Self {
             ledger,
             control,
             told: warden.standing(),
             warden,
             output_bytes_max: (spec.limits.output_bytes, spec.limits.outputs_bytes),
-            output_left: spec.limits.outputs_bytes.saturating_sub(record::outputs_bytes(&spec.dir)),
+            output_left: spec.limits.outputs_bytes.saturating_sub(used),
             env: spec.env.clone(),
             calls: HashMap::new(),
             write_at: None,
@@ -127,8 +128,8 @@ impl Table {
             let own = std::mem::replace(env, self.env.clone());
             env.extend(own);
         }
-        let spool = self.ledger.write_order(id).map_err(|error| format!("record the call {id}: {error}"))?;
         let is_file = matches!(request, Request::File(_));
+        let spool = self.ledger.write_order(id, is_file).map_err(|error| format!("record the call {id}: {error}"))?;
         let mut call = Call::new(spool, self.output_bytes_max, is_file);
         if let Request::Terminal { name, size, .. } = &request {
             self.ledger.note_name(id, name).map_err(|error| format!("record the terminal {name}: {error}"))?;

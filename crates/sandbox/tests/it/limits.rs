@@ -441,6 +441,19 @@ fn output_of_all_commands_together_has_an_end() {
 }
 
 #[test]
+fn what_the_file_tools_answered_is_no_output_for_the_next_keeper_either() {
+    let mut desk = Desk::new();
+    desk.spec.limits.outputs_bytes = 3000;
+    let computer = desk.open();
+    assert_eq!(result(&computer, "make", "head -c 5000 /dev/zero > zeros").limit, None);
+    crate::desk::file(&computer, "read", sandbox::FileOp::Read { path: "zeros".to_owned(), offset: 0, max: 5000 });
+    assert!(ended(&computer, "read").output_bytes > 3000);
+    computer.shutdown().unwrap();
+    let after = result(&desk.open(), "after", "echo more");
+    assert_eq!((after.output_bytes, after.output_truncated, after.limit), (5, false, None));
+}
+
+#[test]
 fn a_program_that_takes_all_terminals_is_told_as_that() {
     // In one of bubblewrap they are the whole machine's.
     if driver() == Driver::Bwrap {
