@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use sandbox::Error;
 use sandbox::checkpoint::{Bound, Bounds, Id, Place, Restore, Side, Store, Take, Taken};
 
 use super::tree::{self, assert_same};
@@ -293,4 +294,24 @@ fn files_that_never_hold_still_end_the_look_all_the_same() {
     fs::write(&renamed, "something else").unwrap();
     assert_eq!(shelf.restore(last).differing, 0);
     assert_same(&tree::read(&shelf.tree()), &before, "held still");
+}
+
+#[test]
+fn a_checkpoint_of_another_task_is_not_there_for_who_knows_its_name() {
+    let (mut mine, mut other) = (Shelf::new(), Shelf::new());
+    fs::write(mine.at("file"), "mine").unwrap();
+    fs::write(other.at("file"), "of another task").unwrap();
+    let (own, foreign) = (mine.take().id, other.take().id);
+    let tree = mine.tree();
+    let restore = |checkpoint| {
+        let restore = Restore { checkpoint, tree: &tree, last: Some(own), place: Place::Same, stop: &GO_ON };
+        mine.store.restore(&restore).map(drop)
+    };
+    assert!(matches!(restore(foreign), Err(Error::NoCheckpoint { .. })));
+    assert!(mine.store.entries(foreign, Path::new(""), 10).is_err());
+    assert!(mine.store.read_file(Side::At(foreign), Path::new("file"), 0, 10).is_err());
+    assert_eq!(fs::read_to_string(tree.join("file")).unwrap(), "mine");
+    // The same asked of its own store succeeds.
+    restore(own).unwrap();
+    assert!(other.store.read_file(Side::At(foreign), Path::new("file"), 0, 10).unwrap().is_some());
 }

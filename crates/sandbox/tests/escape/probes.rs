@@ -3,6 +3,7 @@
 //! can succeed at all. Those of a computer with a way out stand in `ways.rs`.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixListener;
@@ -113,6 +114,7 @@ const TABLE: &[(&str, &str, Canary)] = &[
     ("p50_core_files", "(1, 1)", Anybody),
     ("p51_locked_memory", "ENOMEM", Root),
     ("p57_segments_of_the_host", "ENOENT", Anybody),
+    ("p57_queues_of_the_host", "ENOENT", Anybody),
     ("p57_what_the_machine_has_once", "ENOSYS", Anybody),
     ("p63_programs_of_the_computer", "refused", No),
     ("p63_read_the_launcher", "refused", Root),
@@ -145,6 +147,7 @@ const OPENED: &str = "/usr/bin/env";
 /// What is planted on the host, for the time of one run.
 struct Bait {
     segment: i32,
+    queue: CString,
     over: Arc<AtomicBool>,
     _listener: TcpListener,
     _hidden: UnixListener,
@@ -164,6 +167,7 @@ impl Bait {
         let other = Desk::new();
         std::fs::create_dir(other.path().join("workspace")).unwrap();
         let (key, segment) = shared_segment();
+        let queue = queue(&name);
         let over = Arc::new(AtomicBool::new(false));
         let seen_over = Arc::clone(&over);
         std::thread::spawn(move || {
@@ -174,6 +178,7 @@ impl Bait {
         });
         let facts = serde_json::json!({
             "segment": key,
+            "queue": name,
             "opened": OPENED,
             "bait": desk.path().join("bait"),
             "home": desk.path(),
@@ -188,6 +193,7 @@ impl Bait {
         });
         Self {
             segment,
+            queue,
             over,
             _listener: listener,
             _hidden: UnixListener::bind_addr(&hidden).unwrap(),
@@ -214,6 +220,11 @@ impl Drop for Bait {
         unsafe {
             libc::shmctl(self.segment, libc::IPC_RMID, std::ptr::null_mut());
         }
+        #[expect(unsafe_code, reason = "no safe call removes it")]
+        // SAFETY: it is a text with an end, and nothing else is passed.
+        unsafe {
+            libc::mq_unlink(self.queue.as_ptr());
+        }
     }
 }
 
@@ -227,6 +238,22 @@ fn shared_segment() -> (i32, i32) {
     let segment = unsafe { libc::shmget(key, 4096, libc::IPC_CREAT | 0o444) };
     assert!(segment >= 0, "{}", std::io::Error::last_os_error());
     (key, segment)
+}
+
+/// A queue of messages that everybody on this machine may read who knows its name; the library's names begin with a slash.
+fn queue(name: &str) -> CString {
+    let name = CString::new(format!("/{name}")).unwrap();
+    let none = std::ptr::null::<libc::mq_attr>();
+    #[expect(unsafe_code, reason = "no safe call makes one")]
+    // SAFETY: the name is a text with an end; no attributes are the usual ones.
+    let made = unsafe { libc::mq_open(name.as_ptr(), libc::O_CREAT | libc::O_RDONLY, 0o444, none) };
+    assert!(made >= 0, "{}", std::io::Error::last_os_error());
+    #[expect(unsafe_code, reason = "a number of the library's")]
+    // SAFETY: it was made above, and nobody else has it.
+    unsafe {
+        libc::mq_close(made);
+    }
+    name
 }
 
 fn said(text: &str) -> BTreeMap<String, String> {

@@ -153,6 +153,13 @@ fn it_shares_the_network_of_the_shell_and_nothing_else() {
     let (browser, _) =
         processes(&desk).into_iter().find(|(_, words)| words.contains("--remote-debugging-pipe")).unwrap();
     let namespace = |name| std::fs::read_link(format!("/proc/{browser}/ns/{name}")).unwrap().display().to_string();
+    // What another session's browser keeps does not exist there; its own does.
+    let other = Desk::new();
+    let profile = other.spec.dir.join("browser/profile");
+    std::fs::create_dir_all(&profile).unwrap();
+    let seen_there = |path: &std::path::Path| std::fs::metadata(format!("/proc/{browser}/root{}", path.display()));
+    assert!(seen_there("/profile".as_ref()).is_ok() && profile.exists());
+    assert_eq!(seen_there(&profile).unwrap_err().kind(), std::io::ErrorKind::NotFound);
     assert_eq!(namespace("net"), seen[0]);
     assert_ne!(namespace("pid"), seen[1]);
     assert!(seen[2].parse::<u32>().unwrap() < 10, "the shell sees none of its processes: {seen:?}");

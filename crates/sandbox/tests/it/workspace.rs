@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use sandbox::{Computer, Error, Exit, Workspace};
 
@@ -44,6 +45,38 @@ fn a_folder_that_takes_no_files_is_told_as_that() {
     let error = Computer::open(&desk.spec).err().unwrap();
     let hint = error.hint().unwrap_or_default();
     assert!(hint.contains("/sys/kernel/thenar cannot be written") && !hint.contains("namespaces"), "{error}: {hint}");
+}
+
+/// Has git look at a folder, as a person would.
+#[expect(clippy::disallowed_methods, reason = "the program that must not be run otherwise")]
+fn git(folder: &Path, words: &[&str]) {
+    let mut git = std::process::Command::new("git");
+    git.arg("-C").arg(folder).args(words).env("HOME", folder).env("GIT_CONFIG_NOSYSTEM", "1");
+    assert!(git.output().unwrap().status.success(), "{words:?}");
+}
+
+#[test]
+fn what_a_repository_has_git_run_is_run_by_nobody() {
+    let desk = Desk::new();
+    let (folder, trap) = (desk.path().join("workspace"), desk.path().join("sprung"));
+    std::fs::create_dir_all(&folder).unwrap();
+    git(&folder, &["init", "-q"]);
+    git(&folder, &["config", "core.fsmonitor", &format!("touch {} && false", trap.display())]);
+    git(&folder, &["status"]);
+    assert!(trap.exists(), "the trap works");
+    std::fs::remove_file(&trap).unwrap();
+    let computer = desk.open();
+    assert_eq!(run(&computer, "git status > /dev/null; echo x > tracked").0, Exit::Code(0));
+    computer.shutdown().unwrap();
+    let store = sandbox::checkpoint::Store::at(desk.path().join("checkpoints"));
+    let (bounds, stop) = (sandbox::checkpoint::Bounds::default(), AtomicBool::new(false));
+    let take = sandbox::checkpoint::Take { tree: &folder, last: None, bounds, stop: &stop };
+    let sandbox::checkpoint::Taken::New(taken) = store.take(&take, &mut |_| {}).unwrap() else { panic!() };
+    let place = sandbox::checkpoint::Place::Same;
+    let restore = sandbox::checkpoint::Restore { checkpoint: taken.id, tree: &folder, last: None, place, stop: &stop };
+    let _ = store.restore(&restore).unwrap();
+    sandbox::remove_tree(&folder).unwrap();
+    assert!(!trap.exists(), "somebody has run git");
 }
 
 #[test]
