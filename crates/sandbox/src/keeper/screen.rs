@@ -37,6 +37,8 @@ pub(super) struct Drawn {
     command: Option<TypedCommand>,
     /// The exit code of the last command, whoever typed it.
     last_exit: Option<i32>,
+    /// No line was read in it yet: what its shell says before the first prompt is of no command.
+    fresh: bool,
     /// It is typed, and its output has not begun.
     awaited: bool,
     /// The shell has read a line since it last showed a prompt.
@@ -79,6 +81,7 @@ impl Drawn {
             prompt: Prompt::Busy,
             command: None,
             last_exit: None,
+            fresh: true,
             awaited: false,
             has_read: false,
             continues: false,
@@ -140,7 +143,7 @@ impl Drawn {
         }
         match mark {
             Mark::Begins { from } => {
-                (self.prompt, self.has_read) = (Prompt::Busy, true);
+                (self.prompt, self.has_read, self.fresh) = (Prompt::Busy, true, false);
                 // Of several lines that are one command, the first.
                 if let Some(command) = self.command.as_mut().filter(|_| std::mem::take(&mut self.awaited)) {
                     command.from = from;
@@ -153,7 +156,7 @@ impl Drawn {
                 if let Some(command) = self.command.as_mut().filter(|_| self.awaited && !self.has_read) {
                     command.from = from;
                 }
-                self.has_read = true;
+                (self.has_read, self.fresh) = (true, false);
             }
             Mark::Reads { at, after } => self.reads = Some((at, after)),
             Mark::Over { in_prompt: true, .. } if !self.has_read => {}
@@ -166,7 +169,7 @@ impl Drawn {
     }
 
     fn over(&mut self, to: u64, exit: Option<i32>) {
-        (self.awaited, self.last_exit) = (false, exit);
+        (self.awaited, self.last_exit) = (false, exit.filter(|_| !self.fresh));
         if let Some(command) = self.command.as_mut().filter(|command| command.ended.is_none()) {
             command.ended = Some((to.max(command.from), exit));
         }
@@ -484,9 +487,10 @@ mod tests {
     #[test]
     fn the_last_exit_code_is_of_the_last_command_whoever_typed_it() {
         let mut drawn = drawn(b"\x1b]133;D;0\x07$ \x1b]133;B\x07");
+        let last = |drawn: &Drawn| drawn.terminal("c", 0).last_exit;
+        assert_eq!(last(&drawn), None, "there was none");
         drawn.keys_of("w", b"true").unwrap();
         drawn.take(b"\x1b[?2004l\r\x1b]133;C\x07\x1b]133;D;0\x07$ \x1b]133;B\x07");
-        let last = |drawn: &Drawn| drawn.terminal("c", 0).last_exit;
         assert_eq!(last(&drawn), Some(0));
         drawn.typed(b"fal");
         assert_eq!(last(&drawn), Some(0));
