@@ -111,6 +111,28 @@ time.sleep(3)
 }
 
 #[test]
+fn whoever_has_files_open_without_number_hides_no_memory_behind_them() {
+    hides_memory(
+        "files in memory behind many others",
+        r#"
+import os, time
+for child in range(20):
+    if os.fork() == 0:
+        for number in range(3000): os.dup(0)
+        time.sleep(20)
+        os._exit(0)
+time.sleep(2)
+held, kept = 0, []
+for number in range(8):
+    kept.append(os.memfd_create("x"))
+    for piece in range(64): held += os.write(kept[-1], bytes(1 << 20))
+print("held", held, flush=True)
+time.sleep(3)
+"#,
+    );
+}
+
+#[test]
 fn a_filled_memory_disk_is_refused_and_not_the_end_of_the_computer() {
     let desk = Desk::new();
     let computer = desk.open();
