@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::act::{Spot, no_element};
 use crate::keys::Press;
 use crate::limits::{ANSWER, KEYS_TYPED_MAX};
+use crate::state::DialogKind;
 use crate::view::number_or_null;
 use crate::{Browser, Error, Result};
 
@@ -66,7 +67,8 @@ impl Browser {
     /// [`Error::Cannot`] if nothing can be typed there.
     pub fn input(&self, number: Option<u32>, text: &str, add: bool, enter: bool) -> Result<String> {
         let target = self.page()?;
-        if self.answer_dialog(&target, true, Some(text))? {
+        if self.asks_for_text(&target, number)? {
+            self.answer_dialog(&target, true, Some(text))?;
             return self.after("Answered the dialog with the text.");
         }
         let place = number.map(|number| self.place_of(number)).transpose()?;
@@ -107,6 +109,17 @@ impl Browser {
                 }
                 self.finish(&target, enter, &format!("Typed {all} characters {what}."))
             }
+        }
+    }
+
+    /// Whether the page waits for a line of text and the text is for that. Text is no answer to yes or no, and text for a
+    /// field is none to any question.
+    fn asks_for_text(&self, target: &str, number: Option<u32>) -> Result<bool> {
+        let kind = self.line.state(|state| state.tab(target)?.dialog.as_ref().map(|dialog| dialog.kind));
+        match (kind, number) {
+            (None, _) => Ok(false),
+            (Some(DialogKind::Prompt), None) => Ok(true),
+            (Some(DialogKind::Prompt | DialogKind::Confirm), _) => Err(Error::Dialog),
         }
     }
 

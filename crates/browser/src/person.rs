@@ -106,8 +106,9 @@ impl Browser {
     }
 
     fn open(&self, target: &str, url: &str) -> Result<()> {
-        // A page that asks whether it may be left is not asked.
-        self.answer_dialog(target, true, None)?;
+        // A question that is left standing is answered with no: whoever goes elsewhere has not said yes to it. Whether the page
+        // may be left is no question here.
+        self.answer_dialog(target, false, None)?;
         let session = self.session(target)?;
         let (session, params) = (Some(&*session), json!({ "url": url }));
         let ask = Ask { session, method: "Page.navigate", params, within: NAVIGATE, tab: Some(target) };

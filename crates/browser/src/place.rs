@@ -107,8 +107,9 @@ impl Browser {
     }
 
     fn go(&self, target: &str, url: &str) -> Result<String> {
-        // A page that asks whether it may be left is not asked.
-        self.answer_dialog(target, true, None)?;
+        // A question that is left standing is answered with no: whoever goes elsewhere has not said yes to it. Whether the page
+        // may be left is no question here.
+        self.answer_dialog(target, false, None)?;
         let session = self.session(target)?;
         let ask = Ask {
             session: Some(&session),

@@ -166,6 +166,26 @@ fn dialogs_are_told_and_answered() {
 }
 
 #[test]
+fn a_question_that_nobody_answered_is_never_answered_with_yes() {
+    let (desk, _) =
+        Desk::at("<input aria-label=F><button onclick=\"if (confirm('Delete all?')) fetch('/deleted')\">D</button>");
+    let field = desk.number("textbox: F");
+    desk.click("button: D");
+    for element in [Some(field), None] {
+        assert_eq!(desk.browser.input(element, "x", false, false), Err(browser::Error::Dialog));
+    }
+    assert!(desk.browser.dialog().is_some_and(|question| question.contains("Delete all?")));
+    let told = desk.open("/asked");
+    assert!(told.contains("asked for: /") && !told.contains("/deleted"), "{told}");
+    // A person who goes elsewhere says as little.
+    desk.open("/");
+    desk.click("button: D");
+    desk.browser.travel(&browser::Going::Address("http://127.0.0.1:8000/asked".to_owned())).unwrap();
+    let told = desk.view();
+    assert!(told.contains("asked for: /") && !told.contains("/deleted"), "{told}");
+}
+
+#[test]
 fn tabs_open_close_and_are_gone_back_to() {
     let desk = Desk::with(&[
         ("/", "<title>First</title><a href='/two' target=_blank>open</a><a href='/three'>go</a>"),

@@ -6,6 +6,7 @@ import time
 import urllib.parse
 
 PAGES = json.load(open(sys.argv[1]))
+ASKED = []
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -27,7 +28,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
-        if url.path == "/redirect":
+        ASKED.append(url.path)
+        if url.path == "/asked":
+            self.give("asked for: " + " ".join(ASKED))
+        elif url.path == "/redirect":
             self.give("", status=302, headers=[("Location", "/redirect?n=%d" % (int(query.get("n", 0)) + 1))])
         elif url.path == "/never":
             time.sleep(600)
