@@ -12,7 +12,7 @@ use crate::{Browser, Error, Result};
 
 /// The code, as one function that does nothing the second time.
 const CODE: &str = concat!(
-    "(() => { 'use strict'; if (globalThis.thenar) return;\n",
+    "(() => { 'use strict'; if (Object.hasOwn(globalThis, 'thenar')) return;\n",
     include_str!("page/elements.js"),
     include_str!("page/walk.js"),
     include_str!("page/act.js"),
@@ -33,9 +33,7 @@ const TRIES: usize = 3;
 impl Browser {
     /// Runs one of our functions in a frame, and gives what it returns.
     pub(crate) fn run(&self, target: &str, frame: &str, call: &str, args: &[Value], within: Duration) -> Result<Value> {
-        let args: Vec<String> = args.iter().map(Value::to_string).collect();
-        let expression = format!("globalThis.thenar ? thenar.{call}({}) : {:?}", args.join(","), NONE);
-        let evaluated = self.evaluate(target, frame, &expression, true, within)?;
+        let evaluated = self.evaluate(target, frame, &called(call, args), true, within)?;
         Ok(evaluated["value"].clone())
     }
 
@@ -47,9 +45,7 @@ impl Browser {
         call: &str,
         args: &[Value],
     ) -> Result<Option<String>> {
-        let args: Vec<String> = args.iter().map(Value::to_string).collect();
-        let expression = format!("globalThis.thenar ? thenar.{call}({}) : {:?}", args.join(","), NONE);
-        let evaluated = self.evaluate(target, frame, &expression, false, ANSWER)?;
+        let evaluated = self.evaluate(target, frame, &called(call, args), false, ANSWER)?;
         Ok(evaluated["objectId"].as_str().map(str::to_owned))
     }
 
@@ -191,4 +187,11 @@ impl Browser {
         mine.places.put(&[number], target, frame);
         Ok(number)
     }
+}
+
+/// One of our functions called, or word that there is none. A page can have an element of our name, which is seen in every
+/// world under the same name; it is no property of the world's own.
+fn called(call: &str, args: &[Value]) -> String {
+    let args: Vec<String> = args.iter().map(Value::to_string).collect();
+    format!("Object.hasOwn(globalThis, 'thenar') ? thenar.{call}({}) : {NONE:?}", args.join(","))
 }
