@@ -112,6 +112,13 @@ impl Press {
         }
         let name = canonical(last.trim_matches(|c: char| c == ' ' && last.trim() != ""));
         let mut press = named(&name).or_else(|| function_key(&name)).or_else(|| letter(&name)).ok_or_else(unknown)?;
+        let is_letter = press.key.chars().count() == 1;
+        if is_letter && modifiers & (ALT | CONTROL | META) != 0 {
+            // With these a letter is the key alone, however it is written: nobody means Control+Shift+A by Control+A.
+            let shifted = modifiers & SHIFT != 0;
+            press.key = if shifted { press.key.to_uppercase() } else { press.key.to_lowercase() };
+            press.modifiers = 0;
+        }
         press.modifiers |= modifiers;
         if press.modifiers & CONTROL != 0 {
             let key = press.key.to_lowercase();
@@ -227,7 +234,9 @@ mod tests {
         check("a", "a", "a", 0);
         check("A", "A", "A", SHIFT);
         check("Shift+a", "A", "A", SHIFT);
-        check("ctrl+A", "A", "", CONTROL | SHIFT);
+        check("ctrl+A", "a", "", CONTROL);
+        check("Control+Shift+a", "A", "", CONTROL | SHIFT);
+        check("Alt+F", "f", "", ALT);
         check("Control+Shift+Tab", "Tab", "", CONTROL | SHIFT);
         check("+", "+", "+", 0);
         check("Control++", "+", "", CONTROL);
