@@ -175,12 +175,10 @@ impl State {
                     .collect();
             }
             "Inspector.targetCrashed" => {
-                let mut what = "The page";
-                if let Some(tab) = self.tab_mut(target) {
+                let mut what = "A frame of the page";
+                if let Some(tab) = self.tab_mut(target).filter(|tab| tab.session == session) {
                     tab.crashed = true;
-                    if tab.session != session {
-                        what = "A frame of the page";
-                    }
+                    what = "The page";
                 }
                 self.note(format!("{what} crashed: {CRASHED}"));
             }
@@ -216,7 +214,6 @@ impl State {
                 ];
             }
             self.opened(&session, &target, info);
-            posts.push(Post::new(Some(&session), "Page.setInterceptFileChooserDialog", json!({ "enabled": true })));
             posts.push(Post::new(Some(&session), "Inspector.enable", json!({})));
             if self.active.as_deref() == Some(&*target) {
                 // One that is not in front has slow clocks.
@@ -231,6 +228,7 @@ impl State {
         posts.push(Post::new(Some(&session), "Runtime.enable", json!({})));
         posts.push(Post::new(Some(&session), "Network.enable", quiet));
         posts.push(Post::new(Some(&session), "Target.setAutoAttach", auto_attach(true)));
+        posts.push(Post::new(Some(&session), "Page.setInterceptFileChooserDialog", json!({ "enabled": true })));
         posts.push(Post::new(Some(&session), "Input.setInterceptDrags", json!({ "enabled": true })));
         let tree = Post::new(Some(&session), "Page.getFrameTree", json!({}));
         posts.push(Post { frames_wanted: true, ..tree });

@@ -95,6 +95,21 @@ fn frames_come_and_go_and_move_to_other_processes() {
 }
 
 #[test]
+fn a_frame_of_another_process_asks_for_files_and_crashes_by_itself() {
+    let mut state = State::default();
+    opened(&mut state, "a", None);
+    let info = json!({ "targetId": "f", "type": "iframe" });
+    let frame = json!({ "sessionId": "s-f", "targetInfo": info });
+    let posts = state.apply(Some("s-a"), "Target.attachedToTarget", &frame);
+    assert!(methods(&posts).contains(&"Page.setInterceptFileChooserDialog"), "{posts:?}");
+    state.apply(Some("s-f"), "Inspector.targetCrashed", &json!({}));
+    assert!(!state.tab("a").unwrap().crashed);
+    assert!(state.take_news()[0].starts_with("A frame of the page crashed"));
+    state.apply(Some("s-a"), "Inspector.targetCrashed", &json!({}));
+    assert!(state.tab("a").unwrap().crashed);
+}
+
+#[test]
 fn a_download_over_the_limit_is_stopped() {
     let mut state = State::default();
     let begin = json!({ "guid": "g", "suggestedFilename": "../x", "url": "http://a.b/" });
