@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::keys::Press;
 use crate::limits::ANSWER;
+use crate::patience::Patience;
 use crate::view::number_or_null;
 use crate::{Browser, Error, Result};
 
@@ -270,8 +271,9 @@ impl Browser {
             return Ok(place);
         }
         let target = self.page()?;
+        let mut patience = Patience::of(ANSWER);
         for frame in self.frames(&target) {
-            let has = self.run(&target, &frame, "has", &[number.into()], ANSWER);
+            let has = self.run_patiently(&mut patience, (&target, &frame), "has", &[number.into()], ANSWER);
             if matches!(has, Ok(Value::Bool(true))) {
                 self.mine().places.put(&[number], &target, &frame);
                 return Ok((target, frame));

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::act::mouse;
 use crate::limits::ACT;
+use crate::patience::Patience;
 use crate::state::{Event, Hand, Point};
 use crate::{Browser, Error, Result};
 
@@ -14,9 +15,10 @@ const STEPS: u32 = 8;
 impl Browser {
     /// Presses at one point, moves, and lets go at the other.
     pub(crate) fn drag(&self, target: &str, from: Point, to: Point) -> Result<()> {
+        let mut patience = Patience::of(ACT);
         for frame in self.frames(target) {
             // A frame that is just going has nothing to drag.
-            self.run(target, &frame, "watchDrag", &[], ACT).or_else(unless_over)?;
+            self.run_patiently(&mut patience, (target, &frame), "watchDrag", &[], ACT).or_else(unless_over)?;
         }
         let hand = |does: &dyn Fn(&mut Hand) -> Vec<Event>| {
             self.line.state(|state| state.tab_mut(target).map_or_else(Vec::new, |tab| does(&mut tab.hand)))
@@ -41,8 +43,10 @@ impl Browser {
 
     /// Whether the page has begun to drag something of it.
     fn is_dragged(&self, target: &str) -> Result<bool> {
+        let mut patience = Patience::of(ACT);
         for frame in self.frames(target) {
-            let answer = self.run(target, &frame, "dragged", &[], ACT).or_else(unless_over)?;
+            let answer =
+                self.run_patiently(&mut patience, (target, &frame), "dragged", &[], ACT).or_else(unless_over)?;
             if answer == Value::Bool(true) {
                 return Ok(true);
             }

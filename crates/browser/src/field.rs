@@ -10,6 +10,9 @@ use crate::state::DialogKind;
 use crate::view::number_or_null;
 use crate::{Browser, Error, Result};
 
+/// Keys that a page is given at once: it has one time for all of them.
+const KEYS_AT_ONCE: usize = 8;
+
 /// What our code says of a field.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -228,7 +231,7 @@ impl Browser {
         }
         let mut typed = pasted.chars().count();
         let keys: Vec<_> = text.chars().skip(letters.saturating_sub(KEYS_TYPED_MAX)).collect();
-        for some in keys.chunks(32) {
+        for some in keys.chunks(KEYS_AT_ONCE) {
             let events: Vec<_> = some.iter().flat_map(|key| Press::of(*key).events()).collect();
             if !self.act_page(target, &events)? {
                 break;

@@ -17,6 +17,7 @@ mod files;
 mod keys;
 mod limits;
 mod line;
+mod patience;
 mod person;
 mod picture;
 mod place;

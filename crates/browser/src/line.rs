@@ -93,21 +93,23 @@ impl Line {
     /// Asks and waits for the answer.
     pub(crate) fn ask(&self, ask: Ask<'_>) -> Result<Value, Error> {
         let id = self.send(ask.session, ask.method, &ask.params)?;
-        self.answer(id, &ask)
+        self.answer(id, &ask, Instant::now() + ask.within)
     }
 
-    /// Asks several things at once, and waits for all answers in turn.
+    /// Asks several things at once, and waits for all answers: each has its time from now on, not from the one before it.
     pub(crate) fn ask_all(&self, asks: &[Ask<'_>]) -> Result<Vec<Value>, Error> {
         let mut ids = Vec::with_capacity(asks.len());
         for ask in asks {
             ids.push(self.send(ask.session, ask.method, &ask.params)?);
         }
-        let answers: Vec<_> = ids.into_iter().zip(asks).map(|(id, ask)| self.answer(id, ask)).collect();
+        let asked = Instant::now();
+        let answer = |(id, ask): (u32, &Ask<'_>)| self.answer(id, ask, asked + ask.within);
+        let answers: Vec<_> = ids.into_iter().zip(asks).map(answer).collect();
         answers.into_iter().collect()
     }
 
-    fn answer(&self, id: u32, ask: &Ask<'_>) -> Result<Value, Error> {
-        let found = self.wait_until(ask.within, |shared| {
+    fn answer(&self, id: u32, ask: &Ask<'_>, until: Instant) -> Result<Value, Error> {
+        let found = self.wait_until(until, |shared| {
             let answered = matches!(shared.answers.get(&id), Some(Waiting::Asked(Some(_))));
             let dialog = !answered && ask.tab.is_some_and(|tab| shared.state.has_dialog(tab));
             if dialog {
@@ -138,15 +140,14 @@ impl Line {
         within: Duration,
         mut found: impl FnMut(&mut State) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        self.wait_until(within, |shared| found(&mut shared.state))
+        self.wait_until(Instant::now() + within, |shared| found(&mut shared.state))
     }
 
     fn wait_until<T>(
         &self,
-        within: Duration,
+        until: Instant,
         mut found: impl FnMut(&mut Shared) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let until = Instant::now() + within;
         let mut shared = self.lock();
         loop {
             if let Some(found) = found(&mut shared) {
@@ -379,6 +380,25 @@ mod tests {
         });
         assert_eq!(ask(&line), Ok(json!("it")));
         answering.join().unwrap();
+    }
+
+    #[test]
+    fn a_line_that_answers_nothing_keeps_several_waiting_no_longer_than_one() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let line = line(ours.try_clone().unwrap(), ours);
+        let ask = || {
+            let (session, method, params) = (None, "Browser.getVersion", json!({}));
+            Ask { session, method, params, within: Duration::from_millis(100), tab: None }
+        };
+        let waited = |with: &dyn Fn()| {
+            let begun = Instant::now();
+            with();
+            begun.elapsed()
+        };
+        let one = waited(&|| assert!(matches!(line.ask(ask()), Err(Error::Silent { .. }))));
+        let asks: Vec<_> = (0..30).map(|_| ask()).collect();
+        let all = waited(&|| assert!(matches!(line.ask_all(&asks), Err(Error::Silent { .. }))));
+        assert!(all < one * 10, "{all:?} for all, {one:?} for one");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::limits::{ANSWER, BOXES_MAX, FRAMES_MAX, PICTURE_QUALITY};
 use crate::line::Ask;
+use crate::patience::Patience;
 use crate::state::State;
 use crate::{Browser, Error, Result};
 
@@ -46,13 +47,21 @@ impl Browser {
         }
         let view = self.look(&target, None)?;
         let mut boxes = Vec::new();
+        let mut patience = Patience::of(ANSWER);
         for (frame, seen) in view.seen.iter().take(FRAMES_MAX) {
             if seen.is_empty() {
                 continue;
             }
             // What a frame shows outside of its own element is not seen, but drawn at its edge at worst.
-            let Ok((x, y, scale)) = self.offset(&target, frame) else { continue };
-            let answer = self.run(&target, frame, "boxes", &[json!(seen)], ANSWER)?;
+            let at = (&*target, &**frame);
+            let offset = self.patiently(&mut patience, at, |_| self.offset(&target, frame));
+            let Ok((x, y, scale)) = offset else { continue };
+            let answer = match self.run_patiently(&mut patience, at, "boxes", &[json!(seen)], ANSWER) {
+                Ok(answer) => answer,
+                Err(error) if *frame == target => return Err(error),
+                Err(error @ (Error::Gone(_) | Error::Cancelled)) => return Err(error),
+                Err(_) => continue,
+            };
             let list: Vec<[f64; 5]> = serde_json::from_value(answer).unwrap_or_default();
             let placed = |[number, left, top, right, bottom]: [f64; 5]| {
                 let (across, down) = (|value: f64| x + value * scale, |value: f64| y + value * scale);
@@ -152,8 +161,9 @@ impl Browser {
         let mut whole = String::new();
         let mut head = String::new();
         let mut more = false;
+        let mut patience = Patience::of(ANSWER);
         for frame in self.frames(&target).into_iter().take(FRAMES_MAX) {
-            let answer = match self.run(&target, &frame, "markdown", &[], ANSWER) {
+            let answer = match self.run_patiently(&mut patience, (&target, &frame), "markdown", &[], ANSWER) {
                 Ok(answer) => answer,
                 Err(error) if frame == target => return Err(error),
                 Err(error @ (Error::Gone(_) | Error::Cancelled)) => return Err(error),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::limits::{ANSWER, CLOSED_TREES_MAX, FRAMES_MAX, LINES_MAX};
+use crate::patience::Patience;
 use crate::settle::Rest;
 use crate::{Browser, Error, Result};
 
@@ -17,6 +18,8 @@ const QUOTE: &str = "| ";
 const ABOVE: f64 = -8.0;
 /// How long a page may take to be looked through.
 const WALK: Duration = Duration::from_secs(8);
+/// How long all frames of a page together may take for that, with all that has to be asked of them.
+const LOOK: Duration = Duration::from_secs(16);
 /// Looks at a page whose document goes under the look.
 const LOOKS_MAX: usize = 4;
 /// Frames within frames.
@@ -94,6 +97,7 @@ struct Look<'a> {
     seen: Vec<(String, Vec<u32>)>,
     more: bool,
     frames: usize,
+    patience: Patience,
 }
 
 impl Browser {
@@ -213,7 +217,8 @@ impl Browser {
     }
 
     pub(crate) fn look(&self, target: &str, from: Option<usize>) -> Result<View> {
-        let mut look = Look { browser: self, target, lines: Vec::new(), seen: Vec::new(), more: false, frames: 0 };
+        let (lines, seen, patience) = (Vec::new(), Vec::new(), Patience::of(LOOK));
+        let mut look = Look { browser: self, target, lines, seen, more: false, frames: 0, patience };
         let above = if from.is_some() { -1e9 } else { ABOVE };
         let walked = look.frame(target, above, 0)?;
         let (lines, seen, more) = (look.lines, look.seen, look.more);
@@ -260,7 +265,8 @@ impl Look<'_> {
                 self.frames += 1;
                 // A frame that does not answer is a frame that shows nothing.
                 match self.frame(child, -1e9, depth + 1) {
-                    Ok(_) | Err(Error::Silent { .. } | Error::Refused { .. } | Error::Cannot(_)) => {}
+                    Ok(_) | Err(Error::Refused { .. } | Error::Cannot(_)) => {}
+                    Err(Error::Silent { .. }) => self.more = true,
                     Err(error) => return Err(error),
                 }
             }
@@ -268,10 +274,11 @@ impl Look<'_> {
         Ok(walked)
     }
 
-    fn walk(&self, frame: &str, above: f64) -> Result<Walked> {
+    fn walk(&mut self, frame: &str, above: f64) -> Result<Walked> {
         let next = self.browser.mine().next;
         let options = json!({ "next": next, "above": above, "lines": LINES_MAX });
-        let answer = self.browser.run(self.target, frame, "walk", &[options], WALK)?;
+        let at = (self.target, frame);
+        let answer = self.browser.run_patiently(&mut self.patience, at, "walk", &[options], WALK)?;
         let walked: Walked = serde_json::from_value(answer).map_err(|error| Error::Refused {
             what: "look through the page".to_owned(),
             reason: format!("what it gave makes no sense: {error}"),
@@ -283,7 +290,7 @@ impl Look<'_> {
     }
 
     /// The frames directly in one, by the number of the element that holds each.
-    fn children(&self, frame: &str) -> Result<HashMap<u32, String>> {
+    fn children(&mut self, frame: &str) -> Result<HashMap<u32, String>> {
         let children: Vec<String> = self.browser.line.state(|state| {
             let frames = state.tab(self.target).map(|tab| &tab.frames);
             let below = frames.into_iter().flatten().filter(|(_, other)| other.parent.as_deref() == Some(frame));
@@ -291,7 +298,9 @@ impl Look<'_> {
         });
         let mut numbered = HashMap::new();
         for child in children {
-            match self.browser.owner(self.target, frame, &child) {
+            let browser = self.browser;
+            let owner = |_| browser.owner(self.target, frame, &child);
+            match browser.patiently(&mut self.patience, (self.target, frame), owner) {
                 Ok(number) => drop(numbered.insert(number, child)),
                 // It went meanwhile.
                 Err(Error::Refused { .. } | Error::Cannot(_)) => {}

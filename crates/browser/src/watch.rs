@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::keys::{Held, Press};
 use crate::limits::ACT;
 use crate::line::Ask;
+use crate::patience::Patience;
 use crate::state::{DialogKind, Event, Hand, Post, State, Tab};
 use crate::{Browser, Error, Result};
 
@@ -156,9 +157,11 @@ impl Browser {
         let target = self.page()?;
         self.no_dialog(&target)?;
         self.caught_up(&target)?;
+        let mut patience = Patience::of(ACT);
         for frame in self.frames(&target) {
+            let (at, most) = ((&*target, &*frame), [TEXT_CHARS_MAX.into()]);
             // A frame that is just going has nothing selected.
-            let Ok(answer) = self.run(&target, &frame, "selection", &[TEXT_CHARS_MAX.into()], ACT) else { continue };
+            let Ok(answer) = self.run_patiently(&mut patience, at, "selection", &most, ACT) else { continue };
             if let Some(text) = answer.as_str().filter(|text| !text.is_empty()) {
                 return Ok(text.to_owned());
             }

@@ -1,7 +1,7 @@
 //! Our own code in a page: a world in each frame that the page can neither see nor change, made when it is first needed. The
 //! code itself is in `page/`; it looks and points, and changes a page only where a tool says so.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -51,12 +51,14 @@ impl Browser {
 
     fn evaluate(&self, target: &str, frame: &str, expression: &str, by_value: bool, within: Duration) -> Result<Value> {
         let mut tries = 0;
+        let until = Instant::now() + within;
+        let left = || until.saturating_duration_since(Instant::now());
         loop {
-            let answer = self.evaluate_once(target, frame, expression, by_value, within);
+            let answer = self.evaluate_once(target, frame, expression, by_value, left());
             tries += 1;
             match answer {
                 Ok(Ok(value)) if value["value"] == NONE => {
-                    if let Err(reason) = self.evaluate_once(target, frame, CODE, true, ANSWER)? {
+                    if let Err(reason) = self.evaluate_once(target, frame, CODE, true, left())? {
                         return Err(Error::Refused { what: LOOK.to_owned(), reason });
                     }
                 }
@@ -84,7 +86,7 @@ impl Browser {
         by_value: bool,
         within: Duration,
     ) -> Result<Result<Value, String>> {
-        let (session, world) = self.our_world(target, frame)?;
+        let (session, world) = self.our_world_within(target, frame, within)?;
         let mut params = json!({ "expression": expression, "returnByValue": by_value, "awaitPromise": true });
         if world.unique.is_empty() {
             params["contextId"] = world.id.into();
@@ -102,6 +104,10 @@ impl Browser {
 
     /// Our world in a frame, and the session that it is in.
     pub(crate) fn our_world(&self, target: &str, frame: &str) -> Result<(String, World)> {
+        self.our_world_within(target, frame, ANSWER)
+    }
+
+    fn our_world_within(&self, target: &str, frame: &str, within: Duration) -> Result<(String, World)> {
         let known = |browser: &Self| {
             browser.line.state(|state| {
                 let frame = state.tab(target)?.frames.get(frame)?;
@@ -114,13 +120,8 @@ impl Browser {
             return Ok((session, world));
         }
         let params = json!({ "frameId": frame, "worldName": WORLD });
-        let ask = Ask {
-            session: Some(&session),
-            method: "Page.createIsolatedWorld",
-            params,
-            within: ANSWER,
-            tab: Some(target),
-        };
+        let ask =
+            Ask { session: Some(&session), method: "Page.createIsolatedWorld", params, within, tab: Some(target) };
         let answer = self.line.ask(ask)?;
         // The event that tells of it comes before the answer; there is none for a world that was there already.
         let (session, world) = known(self).ok_or_else(gone)?;
