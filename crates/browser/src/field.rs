@@ -1,11 +1,12 @@
 //! Typing into fields and choosing from lists. What stood in a field is replaced, unless the caller wants to add to it.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::act::{Spot, no_element};
 use crate::keys::Press;
 use crate::limits::{ANSWER, KEYS_TYPED_MAX};
+use crate::patience::Patience;
 use crate::state::DialogKind;
 use crate::view::number_or_null;
 use crate::{Browser, Error, Result};
@@ -24,6 +25,10 @@ struct Field {
     /// It has a picker of its own: dates, colours.
     special: bool,
     editable: bool,
+    /// It is a frame, and whatever has the focus is in that.
+    frame: bool,
+    /// Its document has the focus.
+    has_focus: bool,
     file: bool,
     many: bool,
     empty: bool,
@@ -170,7 +175,7 @@ impl Browser {
             if field.gone {
                 return Err(Error::Cannot("the page is not ready for typing: say which element".to_owned()));
             }
-            return Ok(field);
+            return if field.frame { self.field_in_frame(target, field) } else { Ok(field) };
         };
         let refusal = if field.gone {
             return Err(no_element(number));
@@ -188,6 +193,20 @@ impl Browser {
             return Ok(field);
         };
         Err(Error::Cannot(format!("nothing can be typed into element {number}: {refusal}")))
+    }
+
+    /// What has the focus in the frames of a page; the frame itself, if none of them says.
+    fn field_in_frame(&self, target: &str, outside: Field) -> Result<Field> {
+        let mut patience = Patience::of(ANSWER);
+        for frame in self.frames(target).into_iter().skip(1) {
+            let at = (target, &*frame);
+            let Ok(answer) = self.run_patiently(&mut patience, at, "field", &[Value::Null], ANSWER) else { continue };
+            let field: Field = serde_json::from_value(answer).unwrap_or_default();
+            if !field.gone && !field.frame && field.has_focus {
+                return Ok(field);
+            }
+        }
+        Ok(outside)
     }
 
     /// Puts the cursor into a field by a click, and selects what is to be replaced.
@@ -210,6 +229,10 @@ impl Browser {
             if active(self)? != true {
                 self.run(&place, &frame, "focus", &[number.into()], ANSWER)?;
             }
+        }
+        if !field.editable && !field.special {
+            // A canvas, a row of a list: the keys of editing would do there whatever the page makes of them.
+            return Ok(());
         }
         let end = if add { "Control+End" } else { "Control+a" };
         if !field.empty || add {

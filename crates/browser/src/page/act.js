@@ -119,6 +119,7 @@ thenar.field = (number) => {
   const editable = element.isContentEditable || typed;
   return {
     tag, type, special, editable, file: type === 'file', many: element.multiple === true, empty: editable && (typed ? element.value : element.textContent) === '',
+    has_focus: document.hasFocus(), frame: tag === 'iframe' || tag === 'frame',
     disabled: element.matches(':disabled'), read_only: element.readOnly === true, select: tag === 'select',
   };
 };

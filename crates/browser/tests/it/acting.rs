@@ -50,6 +50,24 @@ fn what_is_covered_disabled_or_gone_is_not_clicked() {
 }
 
 #[test]
+fn what_is_no_field_gets_the_keys_of_the_text_and_no_others() {
+    let desk = Desk::with(&[
+        ("/", "<div tabindex=0 id=d onkeydown='document.title += event.key'>row</div><script>d.focus()</script>"),
+        (
+            "/frame",
+            "<iframe id=f srcdoc='<input value=old autofocus>'></iframe><script>f.onload = () => f.contentDocument.querySelector('input').focus()</script>",
+        ),
+    ]);
+    desk.open("/");
+    desk.browser.input(None, "a", false, false).unwrap();
+    assert_eq!(desk.script("document.title"), "a");
+    // A field in a frame is a field: what it holds gives way.
+    desk.open("/frame");
+    desk.browser.input(None, "new", false, false).unwrap();
+    assert_eq!(desk.script("f.contentDocument.querySelector('input').value"), "new");
+}
+
+#[test]
 fn the_mouse_clicks_twice_drags_and_scrolls_what_it_is_over() {
     let (desk, _) = Desk::at(
         "<style>body{margin:0}</style><div id=box style='width:50px;height:50px;position:absolute;left:20px;top:20px;background:#00f' tabindex=0>box</div>\
