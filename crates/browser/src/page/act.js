@@ -133,12 +133,6 @@ const activeOf = () => {
 thenar.isActive = (number) => activeOf() === thenar.element(number);
 thenar.focus = (number) => { thenar.element(number)?.focus(); };
 
-thenar.held = (number) => {
-  const element = number === null ? activeOf() : thenar.element(number);
-  if (!element) return null;
-  return 'value' in element ? String(element.value) : element.textContent;
-};
-
 // Whether a field has taken anything since it was listened to: a page may keep keys from it.
 let heard = false;
 thenar.listen = (number) => {
@@ -162,14 +156,21 @@ const announce = (element) => {
   element.dispatchEvent(new Event('change', { bubbles: true }));
 };
 
-// Fields with a picker of their own: the value is set and announced as the picker would.
-thenar.setValue = (number, value) => {
+// Fields with a picker of their own, and those whose page keeps keys from them: the value is set and announced as the picker
+// would. A value that the field does not take leaves the one that it had, and nothing is announced. What a password is stays
+// in the page, also where it is added to: a person may have typed it.
+thenar.setValue = (number, text, add) => {
   const element = thenar.element(number);
   if (!element) return { gone: true };
+  const plain = (value) => element.type === 'color' ? value.toLowerCase() : value.replace(/\r\n?/g, '\n');
+  const held = element.value;
+  const wanted = add ? held + text : text;
   element.focus();
-  element.value = value;
-  announce(element);
-  return { value: element.value };
+  element.value = wanted;
+  const took = plain(element.value) === plain(wanted);
+  if (took) announce(element);
+  else element.value = held;
+  return { took, value: element.type === 'password' ? null : element.value };
 };
 
 // Chooses options by label, value or place; says what there is if one is not there.

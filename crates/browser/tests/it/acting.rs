@@ -68,6 +68,20 @@ fn what_is_no_field_gets_the_keys_of_the_text_and_no_others() {
 }
 
 #[test]
+fn a_password_that_a_person_typed_is_never_told() {
+    let (desk, _) = Desk::at(
+        "<input type=password aria-label=P onkeydown='event.preventDefault()'><input id=m type=password maxlength=8 aria-label=M onkeydown='event.preventDefault()'>\
+         <script>document.querySelector('input').value = 'hunter2'; m.value = 'hunter2'</script>",
+    );
+    let told = desk.browser.input(Some(desk.number("password: P")), "x", true, false).unwrap();
+    assert!(told.contains("keeps keys from element") && !told.contains("hunter2"), "{told}");
+    assert_eq!(desk.script("document.querySelector('input').value"), "hunter2x");
+    // One that takes no line is not told with what it holds.
+    let refused = desk.browser.input(Some(desk.number("password: M")), "a\nb", true, false);
+    assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
+}
+
+#[test]
 fn the_mouse_clicks_twice_drags_and_scrolls_what_it_is_over() {
     let (desk, _) = Desk::at(
         "<style>body{margin:0}</style><div id=box style='width:50px;height:50px;position:absolute;left:20px;top:20px;background:#00f' tabindex=0>box</div>\
