@@ -63,6 +63,8 @@ struct Chosen {
     not_select: bool,
     disabled: bool,
     single: bool,
+    /// Options that cannot be chosen now.
+    closed: Vec<String>,
     missing: Vec<String>,
     options: Vec<String>,
     chosen: Vec<String>,
@@ -279,6 +281,8 @@ impl Browser {
             "it is disabled".to_owned()
         } else if chosen.single {
             "only one of its options can be chosen".to_owned()
+        } else if !chosen.closed.is_empty() {
+            format!("its option {} is disabled", quoted(&chosen.closed, " + "))
         } else if !chosen.missing.is_empty() {
             format!("it has no option {:?}. Its options: {}", chosen.missing.join(", "), quoted(&chosen.options, " | "))
         } else {

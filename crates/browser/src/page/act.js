@@ -183,15 +183,19 @@ thenar.choose = (number, wanted) => {
   const find = (text) => {
     const plain = squeeze(text);
     const label = (option) => squeeze(option.label || option.text);
-    return all.find((option) => label(option) === plain) ?? all.find((option) => option.value === text) ??
+    return all.find((option) => label(option) === plain && !option.matches(':disabled')) ?? all.find((option) => label(option) === plain) ?? all.find((option) => option.value === text) ??
       all.find((option) => label(option).toLowerCase() === plain.toLowerCase());
   };
   const found = wanted.map(find);
   const missing = wanted.filter((_, index) => !found[index]);
   if (missing.length > 0) return { missing, options: all.slice(0, 60).map((option) => plainName(option.label || option.text, 60)) };
   if (found.length > 1 && !element.multiple) return { single: true };
+  const closed = found.filter((option) => option.matches(':disabled'));
+  if (closed.length > 0) return { closed: closed.map((option) => plainName(option.label || option.text, 60)) };
   element.focus();
   for (const option of all) {
+    // Nobody could choose it or take it back.
+    if (element.multiple && option.matches(':disabled')) continue;
     const chosen = found.includes(option);
     if (option.selected !== chosen) option.selected = chosen;
   }

@@ -170,7 +170,7 @@ const statesOf = (element, role) => {
   let value = null;
   if (tag === 'select') {
     const all = Array.from(element.options);
-    const label = (option) => plainName(option.label || option.text, 40);
+    const label = (option) => plainName(option.label || option.text, 40) + (option.matches(':disabled') ? ' (disabled)' : '');
     const chosen = all.filter((option) => option.selected).map(label);
     value = chosen.join(' + ') || '(none)';
     const names = all.slice(0, OPTIONS_SHOWN).map(label).join(' | ') + (all.length > OPTIONS_SHOWN ? ' | …' : '');

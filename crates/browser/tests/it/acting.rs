@@ -82,6 +82,29 @@ fn a_password_that_a_person_typed_is_never_told() {
 }
 
 #[test]
+fn a_value_that_a_field_does_not_take_leaves_the_one_it_had() {
+    let (desk, _) = Desk::at(
+        "<input type=date value=2026-01-02 aria-label=D oninput='document.title += \"!\"' onchange='document.title += \"!\"'>\
+         <input type=color aria-label=C><input type=number value=7 aria-label=N onkeydown='event.preventDefault()'>\
+         <select id=s aria-label=S><option>A<option disabled>B<optgroup disabled label=G><option>C</optgroup></select>",
+    );
+    let odd = desk.browser.input(Some(desk.number("date: D")), "2 January", false, false).unwrap_err();
+    assert!(odd.nothing_was_done(), "{odd}");
+    assert_eq!(desk.script("[document.querySelector('input').value, document.title]"), r#"["2026-01-02",""]"#);
+    desk.browser.input(Some(desk.number("color: C")), "#FF8000", false, false).unwrap();
+    assert!(desk.view().contains("color: C = #ff8000"));
+    let odd = desk.browser.input(Some(desk.number("number: N")), "seven", false, false).unwrap_err();
+    assert!(odd.nothing_was_done() && odd.to_string().contains("it holds \"7\""), "{odd}");
+    let list = desk.number("select: S");
+    assert!(desk.view().contains("A | B (disabled) | C (disabled)"), "{}", desk.view());
+    for option in ["B", "C"] {
+        let closed = desk.browser.select(list, &[option.to_owned()]).unwrap_err();
+        assert!(closed.nothing_was_done() && closed.to_string().contains("is disabled"), "{closed}");
+    }
+    assert_eq!(desk.script("s.value"), "A");
+}
+
+#[test]
 fn the_mouse_clicks_twice_drags_and_scrolls_what_it_is_over() {
     let (desk, _) = Desk::at(
         "<style>body{margin:0}</style><div id=box style='width:50px;height:50px;position:absolute;left:20px;top:20px;background:#00f' tabindex=0>box</div>\
