@@ -3,6 +3,10 @@
 const NODES_MAX = 30000;
 const WALK_MS_MAX = 1500;
 const LINE_CHARS_MAX = 1200;
+// Letters taken of one piece of text, and of what makes up a line: most may be spaces, of which one is left.
+const PIECE_CHARS_MAX = 20000;
+// Elements that are looked at in what has been scrolled past, for those that stay.
+const PASSED_MAX = 20000;
 const SKIPPED = new Set(['script', 'style', 'noscript', 'template', 'head', 'meta', 'link', 'title', 'source', 'track', 'param']);
 
 const isInline = (display) => display.startsWith('inline') || display === 'contents' || display === 'ruby';
@@ -22,6 +26,7 @@ class Walk {
     this.nodes = 0;
     this.more = false;
     this.skippedAbove = false;
+    this.passed = 0;
     this.until = performance.now() + WALK_MS_MAX;
   }
 
@@ -90,6 +95,7 @@ class Walk {
     if (isAbove && style.position !== 'fixed' && style.display !== 'contents') {
       this.flush();
       this.skippedAbove = true;
+      this.past(element);
       return;
     }
     const context = { hidden, pre: style.whiteSpace.startsWith('pre') && style.whiteSpace !== 'pre-line', top, labelled: inside.labelled };
@@ -97,6 +103,21 @@ class Walk {
     if (!hidden) this.own(element, tag, style, rect, context);
     else this.children(element, context);
     if (!inline) this.flush();
+  }
+
+  // What stays in the window although that which holds it has been scrolled past: bars that are fixed, or stick.
+  past(element) {
+    for (const child of childrenOf(element)) {
+      if (!(child instanceof Element) || SKIPPED.has(child.localName)) continue;
+      this.passed += 1;
+      if (this.passed > PASSED_MAX) return;
+      const style = getComputedStyle(child);
+      if (style.display === 'none') continue;
+      const stays = style.position === 'fixed' || style.position === 'sticky';
+      const rect = stays ? child.getBoundingClientRect() : null;
+      if (rect && rect.bottom >= this.above) this.node(child, { hidden: false, pre: false, top: rect.top, labelled: false });
+      else try { this.past(child); } catch { /* A form whose fields are called like its own parts has nothing that stays. */ }
+    }
   }
 
   // Nothing of it can be seen, and nothing below it sticks out.

@@ -48,6 +48,19 @@ lines</textarea><button disabled>Send</button><input type=submit value=Go></form
 }
 
 #[test]
+fn what_stays_in_the_window_is_told_although_what_holds_it_is_scrolled_past() {
+    let (desk, _) = Desk::at(
+        "<body style='margin:0'><header style='height:80px'><p>Banner</p><nav style='position:fixed;top:0'><a href='#'>Menu</a></nav></header>\
+         <section style='height:90px'><p>Old news</p><div style='position:fixed;bottom:0'><button>Accept cookies</button></div></section>\
+         <p style='height:1500px'>long</p><p style='height:1500px'>end</p>",
+    );
+    desk.script("scrollTo(0, 900); 1");
+    let view = desk.view();
+    assert!(view.contains("link: Menu]") && view.contains("button: Accept cookies]"), "{view}");
+    assert!(!view.contains("Banner") && !view.contains("Old news"), "{view}");
+}
+
+#[test]
 fn numbers_stay_with_their_elements_also_for_the_next_caller() {
     let (mut desk, _) = Desk::at("<button id=a>A</button><button id=b>B</button><div id=d></div>");
     let (a, b) = (desk.number("button: A"), desk.number("button: B"));
