@@ -22,7 +22,8 @@ class Markdown {
   node(node, inside) {
     if (this.more) return;
     if (node.nodeType === Node.TEXT_NODE) {
-      this.line += node.data.replace(/\s+/g, ' ');
+      if (this.line.length > MARKDOWN_CHARS_MAX) { this.more = true; return; }
+      this.line += node.data.slice(0, MARKDOWN_CHARS_MAX).replace(/\s+/g, ' ');
       return;
     }
     if (!(node instanceof Element)) return;
@@ -63,8 +64,11 @@ class Markdown {
     else if (tag === 'hr') { this.end(true); this.line = '---'; this.end(true); }
     else if (tag === 'pre') {
       this.end(true);
-      this.out.push('```', ...element.textContent.replace(/\n$/, '').split('\n'), '```', '');
-      this.size += element.textContent.length;
+      const text = element.textContent;
+      const some = text.slice(0, Math.max(0, MARKDOWN_CHARS_MAX - this.size));
+      this.out.push('```', some.replace(/\n$/, ''), '```', '');
+      this.size += some.length;
+      if (some.length < text.length) this.more = true;
     } else if (tag === 'code') this.around('`', element, inside);
     else if (tag === 'strong' || tag === 'b') this.around('**', element, inside);
     else if (tag === 'em' || tag === 'i') this.around('*', element, inside);
@@ -116,6 +120,7 @@ class Markdown {
     const nested = element.querySelector('table,ul,ol,pre') !== null || rows.length < 2;
     if (nested) { this.children(element, inside); this.end(true); return; }
     rows.forEach((row, index) => {
+      if (this.size > MARKDOWN_CHARS_MAX) { this.more = true; return; }
       const cells = Array.from(row.cells).map((cell) => textOf(cell, 400).replace(/\|/g, '\\|'));
       this.out.push('| ' + cells.join(' | ') + ' |');
       this.size += cells.join('').length;
@@ -130,7 +135,8 @@ thenar.markdown = () => {
   const body = document.body ?? document.documentElement;
   if (body) page.children(body, { depth: 0, article: false });
   page.end(false);
-  return { text: page.out.join('\n').replace(/\n{3,}/g, '\n\n').trim(), more: page.more, title: cut(squeeze(document.title), 200), url: location.href };
+  const text = page.out.join('\n').replace(/\n{3,}/g, '\n\n').trim();
+  return { text: text.slice(0, 2 * MARKDOWN_CHARS_MAX).toWellFormed(), more: page.more, title: cut(squeeze(document.title), 200), url: location.href };
 };
 
 // What a person has selected, in a field or in the page.

@@ -40,7 +40,7 @@ class Walk {
 
   put(text, top) {
     if (this.top === null && text.trim()) this.top = top;
-    this.text += text;
+    if (this.text.length < PIECE_CHARS_MAX) this.text += text;
   }
 
   full() {
@@ -56,7 +56,7 @@ class Walk {
     if (node.nodeType === Node.TEXT_NODE) {
       if (inside.hidden || inside.labelled) return;
       if (inside.pre) this.preformatted(node.data, inside.top);
-      else if (node.data.trim()) this.put(plainText(node.data), inside.top);
+      else if (node.data.trim()) this.put(plainText(node.data.slice(0, PIECE_CHARS_MAX)), inside.top);
       else this.text += ' ';
     } else if (node instanceof Element) {
       try {
@@ -69,14 +69,15 @@ class Walk {
   }
 
   preformatted(text, top) {
-    const lines = text.split('\n');
-    lines.forEach((line, index) => {
-      if (line.trim()) {
-        if (this.top === null) this.top = top;
-        this.text += plainText(line);
-      }
-      if (index < lines.length - 1) this.flush();
-    });
+    for (let from = 0; from <= text.length;) {
+      const found = text.indexOf('\n', from);
+      const end = found < 0 ? text.length : found;
+      const line = text.slice(from, Math.min(end, from + PIECE_CHARS_MAX));
+      if (line.trim()) this.put(plainText(line), top);
+      if (found >= 0) this.flush();
+      from = end + 1;
+      if (found >= 0 && this.full()) return;
+    }
   }
 
   element(element, inside) {

@@ -113,6 +113,22 @@ fn a_huge_page_is_told_in_part_and_in_time() {
 }
 
 #[test]
+fn text_without_end_in_one_piece_is_told_in_part() {
+    for (script, begins) in
+        [("'line\\n'.repeat(200000)", "line"), ("'x'.repeat(3000000)", "xxx"), ("'y\\n'.repeat(300000)", "y")]
+    {
+        let (desk, _) = Desk::at(&format!("<h1>Long</h1><pre id=p></pre><script>p.textContent = {script}</script>"));
+        let view = desk.view();
+        assert!(view.chars().count() <= CHARS && view.contains(&format!("| {begins}")), "{script}: {view}");
+        let text = desk.browser.text(0, CHARS).unwrap();
+        assert!(text.chars().count() <= CHARS && text.contains(&format!("| {begins}")), "{script}: {text}");
+        // Most of it does not even leave the page.
+        let all: usize = text.rsplit_once(" of ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+        assert!(all <= 1_000_000, "{script}: {all}");
+    }
+}
+
+#[test]
 fn pages_that_open_pages_or_alerts_without_end_do_not_win() {
     let desk = Desk::with(&[(
         "/",
