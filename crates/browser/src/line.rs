@@ -252,6 +252,8 @@ impl Inner {
 
     fn hear(&self, mut reader: impl Read) -> io::Result<()> {
         let mut heard = Vec::new();
+        // A message that is longer than any is passed over: a page can have one said again to whoever comes next.
+        let mut too_long = false;
         let mut chunk = vec![0; CHUNK];
         loop {
             let bytes = match reader.read(&mut chunk) {
@@ -264,22 +266,28 @@ impl Inner {
             while let Some(end) = rest.iter().position(|byte| *byte == 0) {
                 heard.extend_from_slice(&rest[..end]);
                 rest = &rest[end + 1..];
-                self.take(&heard);
+                if !std::mem::take(&mut too_long) {
+                    self.take(&heard);
+                }
                 heard.clear();
                 if heard.capacity() > 4 * CHUNK {
                     heard = Vec::new();
                 }
             }
-            heard.extend_from_slice(rest);
+            if !too_long {
+                heard.extend_from_slice(rest);
+            }
             if heard.len() > MESSAGE_BYTES_MAX {
-                return Err(io::Error::other("it said more in one message than is taken"));
+                too_long = true;
+                heard = Vec::new();
             }
         }
     }
 
     fn take(&self, message: &[u8]) {
+        let read = serde_json::from_slice::<Value>(message).or_else(|_| serde_json::from_str(&mended(message)));
         // What is no object of JSON tells nothing; the protocol has no other form.
-        let Some(mut message) = serde_json::from_slice::<Value>(message).ok().filter(Value::is_object) else { return };
+        let Some(mut message) = read.ok().filter(Value::is_object) else { return };
         let id = message.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
         let posts = match id {
             Some(id) => self.take_answer(id, &mut message),
@@ -317,6 +325,33 @@ impl Inner {
         }
         Vec::new()
     }
+}
+
+/// The same message without halves of letters: a page can have those in its text, and the browser passes them on, but they are
+/// no JSON. Each becomes the sign for what cannot be read.
+fn mended(message: &[u8]) -> String {
+    const UNREADABLE: &str = "\\ufffd";
+    let text = String::from_utf8_lossy(message);
+    let unit = |rest: &str| u16::from_str_radix(rest.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = &*text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escaped) = rest.split_at(at);
+        whole.push_str(before);
+        // An escape of JSON has two letters, or six where it is a unit of UTF-16.
+        let taken = match unit(escaped) {
+            Some(0xd800..=0xdbff) if matches!(escaped.get(6..).and_then(unit), Some(0xdc00..=0xdfff)) => 12,
+            Some(0xd800..=0xdfff) => {
+                whole.push_str(UNREADABLE);
+                rest = &escaped[6..];
+                continue;
+            }
+            _ => 1 + escaped[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        whole.push_str(&escaped[..taken]);
+        rest = &escaped[taken..];
+    }
+    whole + rest
 }
 
 /// A method's name as words: `Page.captureScreenshot` is "capture screenshot".
@@ -399,6 +434,33 @@ mod tests {
         let asks: Vec<_> = (0..30).map(|_| ask()).collect();
         let all = waited(&|| assert!(matches!(line.ask_all(&asks), Err(Error::Silent { .. }))));
         assert!(all < one * 10, "{all:?} for all, {one:?} for one");
+    }
+
+    #[test]
+    fn a_message_longer_than_any_is_passed_over_and_what_follows_is_heard() {
+        let page = json!({ "targetId": "t", "type": "page", "title": "", "url": "" });
+        let event = json!({ "method": "Target.attachedToTarget", "params": { "sessionId": "s", "targetInfo": page } });
+        let long = io::repeat(b'x').take(u64::try_from(MESSAGE_BYTES_MAX).unwrap() + 1);
+        let after = std::io::Cursor::new(format!("\0{event}\0"));
+        let line = line(long.chain(after), io::sink());
+        let found = line.wait_for(Duration::from_secs(60), |state| state.tab("t").map(drop));
+        assert_eq!(found, Ok(Some(())));
+    }
+
+    #[test]
+    fn halves_of_letters_are_taken_for_unreadable_and_all_else_stays() {
+        for (said, read) in [
+            (r#"{"a":"x\ud83dy"}"#, "x\u{fffd}y"),
+            (r#"{"a":"\udc00"}"#, "\u{fffd}"),
+            (r#"{"a":"\ud83d\ud83d\ude00"}"#, "\u{fffd}\u{1f600}"),
+            (r#"{"a":"\\ud83d\n\"\ud83d"}"#, "\\ud83d\n\"\u{fffd}"),
+            (r#"{"a":"\ud83d\ude00 ü"}"#, "\u{1f600} ü"),
+        ] {
+            assert_eq!(serde_json::from_str::<Value>(&mended(said.as_bytes())).unwrap()["a"], read, "{said}");
+        }
+        for odd in ["\\", "{\"a\":\"\\u12", "\\uD83D\\u", "\\ü"] {
+            assert!(!mended(odd.as_bytes()).is_empty(), "{odd}");
+        }
     }
 
     #[test]

@@ -129,6 +129,15 @@ fn text_without_end_in_one_piece_is_told_in_part() {
 }
 
 #[test]
+fn letters_that_are_half_of_one_hide_no_page() {
+    let (desk, told) =
+        Desk::at("<h1 id=h>Well</h1><p id=p></p><script>document.title = p.textContent = 'odd \\ud83d here'</script>");
+    assert!(told.contains("| # Well") && told.contains("odd"), "{told}");
+    assert!(desk.view().contains("here"));
+    assert!(desk.browser.text(0, CHARS).unwrap().contains("here"));
+}
+
+#[test]
 fn pages_that_open_pages_or_alerts_without_end_do_not_win() {
     let desk = Desk::with(&[(
         "/",
