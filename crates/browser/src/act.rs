@@ -201,7 +201,7 @@ impl Browser {
             }
             Spot::Element(number) => number,
         };
-        let (aim, offset, what) = self.point_at(target, number)?;
+        let (aim, what) = self.point_at(target, number)?;
         if strict {
             if aim.tag == "select" || aim.tag == "option" {
                 return Err(Error::Cannot(format!("{what} is chosen from with browser_select_option, not by clicks")));
@@ -216,11 +216,11 @@ impl Browser {
                 return Err(Error::Cannot(text));
             }
         }
-        Ok((offset.0 + aim.x * offset.2, offset.1 + aim.y * offset.2, what))
+        Ok((aim.x, aim.y, what))
     }
 
-    /// Brings an element into the window and says where it is in its frame, where its frame is, and what it is.
-    fn point_at(&self, target: &str, number: u32) -> Result<(Aim, (f64, f64, f64), String)> {
+    /// Brings an element into the window and says where it is there, and what it is.
+    fn point_at(&self, target: &str, number: u32) -> Result<(Aim, String)> {
         let (place, frame) = self.place_of(number)?;
         if place != target {
             let tab = self.line.state(|state| state.tab(&place).map(|tab| tab.number));
@@ -239,12 +239,30 @@ impl Browser {
         if aim.invisible {
             return Err(Error::Cannot(format!("element {number} is not visible now")));
         }
-        let offset = self.offset(target, &frame)?;
-        Ok((aim, offset, format!("element {number}")))
+        let aim = self.out_of_frames(target, &frame, aim)?;
+        Ok((aim, format!("element {number}")))
     }
 
-    /// Where a frame's own corner is in the window, and how much it is scaled.
-    pub(crate) fn offset(&self, target: &str, frame: &str) -> Result<(f64, f64, f64)> {
+    /// From a point in a frame to that of the window, through all that is around the frame: each in turn is scrolled to where
+    /// the point can be seen, and may lie under something.
+    fn out_of_frames(&self, target: &str, frame: &str, mut aim: Aim) -> Result<Aim> {
+        let mut chain = self.chain(target, frame)?;
+        chain.reverse();
+        for (parent, child) in chain {
+            let owner = self.owner(target, &parent, &child)?;
+            let answer = self.run(target, &parent, "through", &[owner.into(), aim.x.into(), aim.y.into()], ANSWER)?;
+            let through: Aim = serde_json::from_value(answer).unwrap_or_default();
+            if through.gone {
+                return Err(Error::Cannot("that part of the page is gone".to_owned()));
+            }
+            (aim.x, aim.y) = (through.x, through.y);
+            aim.cover = aim.cover.or(through.cover);
+        }
+        Ok(aim)
+    }
+
+    /// The frames around one, each with the one directly in it; the page's own first.
+    fn chain(&self, target: &str, frame: &str) -> Result<Vec<(String, String)>> {
         let mut chain = Vec::new();
         let mut at = frame.to_owned();
         while at != target && chain.len() < DEPTH_MAX {
@@ -253,8 +271,14 @@ impl Browser {
             chain.push((parent.clone(), at));
             at = parent;
         }
+        chain.reverse();
+        Ok(chain)
+    }
+
+    /// Where a frame's own corner is in the window, and how much it is scaled.
+    pub(crate) fn offset(&self, target: &str, frame: &str) -> Result<(f64, f64, f64)> {
         let (mut x, mut y, mut scale) = (0.0, 0.0, 1.0);
-        for (parent, child) in chain.into_iter().rev() {
+        for (parent, child) in self.chain(target, frame)? {
             let owner = self.owner(target, &parent, &child)?;
             let frame_box = self.run(target, &parent, "box", &[owner.into()], ANSWER)?;
             let part = |key: &str| frame_box[key].as_f64().unwrap_or(0.0);

@@ -30,8 +30,12 @@ const deepestAt = (x, y) => {
   return hit;
 };
 
+// What has a page of its own in it, which takes the click for itself.
+const HOLDS_A_PAGE = new Set(['iframe', 'frame', 'object', 'embed']);
+
 const reaches = (element, hit) => {
   if (!hit) return false;
+  if (HOLDS_A_PAGE.has(hit.localName)) return hit === element;
   if (isWithin(hit, element)) return true;
   const label = hit.closest?.('label');
   if (label && label.control === element) return true;
@@ -51,6 +55,8 @@ const inWindow = (box) => {
   const right = Math.min(box.x + box.width, innerWidth), bottom = Math.min(box.y + box.height, innerHeight);
   return right - left >= 1 && bottom - top >= 1 ? { left, top, right, bottom } : null;
 };
+
+const coverName = (cover) => cover ? plainName(cover.localName + ' ' + (nameOf(cover) || textOf(cover, 60)), 80) : 'nothing that can be hit';
 
 // Where to point at an element, once it is in the window and stands still; or what is in the way.
 thenar.point = async (number) => {
@@ -81,7 +87,7 @@ thenar.point = async (number) => {
     if (reaches(element, hit)) return { ...about, ...point };
     cover ??= hit;
   }
-  return { ...about, ...at(0.5, 0.5), cover: cover ? plainName(cover.localName + ' ' + (nameOf(cover) || textOf(cover, 60)), 80) : 'nothing that can be hit' };
+  return { ...about, ...at(0.5, 0.5), cover: coverName(cover) };
 };
 
 // Where an element stands in the window of its own frame, and how much a frame in it is scaled.
@@ -97,6 +103,36 @@ thenar.box = (number) => {
     inner_x: rect.x + (pixels('borderLeftWidth') + pixels('paddingLeft')) * scale,
     inner_y: rect.y + (pixels('borderTopWidth') + pixels('paddingTop')) * scale,
   };
+};
+
+// Scrolls everything around an element so that a point of it can be seen; `at` says where the point is now.
+const bring = (element, at) => {
+  const page = document.scrollingElement ?? document.documentElement;
+  for (let box = parentOf(element); box instanceof Element; box = parentOf(box)) {
+    const whole = box === page;
+    if (!whole && (box === document.body || box === document.documentElement || getComputedStyle(box).overflow === 'visible')) continue;
+    const rect = whole ? { left: 0, top: 0, right: innerWidth, bottom: innerHeight } : box.getBoundingClientRect();
+    const { x, y } = at();
+    const across = x < rect.left || x >= rect.right ? x - (rect.left + rect.right) / 2 : 0;
+    const down = y < rect.top || y >= rect.bottom ? y - (rect.top + rect.bottom) / 2 : 0;
+    if (across || down) box.scrollBy({ left: across, top: down, behavior: 'instant' });
+  }
+};
+
+// Where a point of the frame that an element holds is in our window, once it can be seen there; and what is in the way: a click
+// is taken by whatever lies over the frame, however free its target is inside.
+thenar.through = async (number, x, y) => {
+  const owner = thenar.element(number);
+  if (!owner) return { gone: true };
+  const at = () => {
+    const box = thenar.box(number);
+    return { x: box.inner_x + x * box.scale, y: box.inner_y + y * box.scale };
+  };
+  bring(owner, at);
+  await nextFrame();
+  const point = at();
+  const hit = deepestAt(point.x, point.y);
+  return { ...point, cover: hit === owner ? null : coverName(hit) };
 };
 
 // Boxes of numbered elements that can be seen now, for drawing.

@@ -50,6 +50,37 @@ fn what_is_covered_disabled_or_gone_is_not_clicked() {
 }
 
 #[test]
+fn what_is_in_a_frame_is_clicked_there_or_not_at_all() {
+    let inside = "<body style='margin:0'><p style='height:700px'>long</p><button onclick=\"parent.document.title = 'inside'\">In</button>";
+    let desk = Desk::with(&[
+        ("/in", inside),
+        // Below the window, and in something of its own that scrolls.
+        (
+            "/below",
+            "<p style='height:3000px'>far</p><div style='height:300px;overflow:auto'><p style='height:900px'>x</p><iframe src=/in width=300 height=900></iframe></div><p style='height:900px'>x",
+        ),
+        (
+            "/under",
+            "<title>u</title><iframe src=/in width=300 height=900></iframe><div style='position:fixed;inset:0' onclick=\"document.title='over'\">Cookies?</div>",
+        ),
+        (
+            "/over",
+            "<title>o</title><a href='#' onclick=\"document.title='link'\" style='position:relative;display:block'>Next<iframe src=/in style='opacity:0;inset:0;position:absolute;width:100%;height:100%'></iframe></a>",
+        ),
+    ]);
+    desk.open("/below");
+    desk.click("button: In");
+    assert_eq!(desk.script("document.title"), "inside");
+    desk.open("/under");
+    let covered = desk.browser.click(Spot::Element(desk.number("button: In")), Click::Once).unwrap_err();
+    assert!(covered.nothing_was_done() && covered.to_string().contains("covered by \"div Cookies?\""), "{covered}");
+    desk.open("/over");
+    let covered = desk.browser.click(Spot::Element(desk.number("link: Next")), Click::Once).unwrap_err();
+    assert!(covered.to_string().contains("covered by \"iframe"), "{covered}");
+    assert_eq!(desk.script("document.title"), "o");
+}
+
+#[test]
 fn what_is_no_field_gets_the_keys_of_the_text_and_no_others() {
     let desk = Desk::with(&[
         ("/", "<div tabindex=0 id=d onkeydown='document.title += event.key'>row</div><script>d.focus()</script>"),
