@@ -73,7 +73,7 @@ impl Browser {
             }
             if let Takes::Files { many } = takes {
                 let (place, frame) = self.place_of(number)?;
-                let handle = self.run_for_handle(&place, &frame, "element", &[number.into()])?;
+                let handle = self.run_for_handle(&place, &frame, "fileField", &[number.into()])?;
                 let handle = handle.ok_or_else(|| crate::act::no_element(number))?;
                 let (session, _) = self.our_world(&place, &frame)?;
                 return Ok(Some(Upload { session, node: Node::Handle(handle), many }));

@@ -76,7 +76,7 @@ thenar.point = async (number) => {
     if (Math.abs(now.x - box.x) < 0.5 && Math.abs(now.y - box.y) < 0.5) break;
   }
   box = boxOf(element);
-  const about = { tag: element.localName, type: element.type ?? '', disabled: element.matches(':disabled') };
+  const about = { tag: element.localName, type: element.type ?? '', disabled: workedBy(element).matches(':disabled') };
   const window = inWindow(box);
   if (!window) return { ...about, invisible: true };
   const at = (right, down) => ({ x: window.left + (window.right - window.left) * right, y: window.top + (window.bottom - window.top) * down });
@@ -144,9 +144,18 @@ thenar.boxes = (list) => list.flatMap((number) => {
   return hit && (isWithin(hit, element) || isWithin(element, hit)) ? [[number, window.left, window.top, window.right, window.bottom]] : [];
 });
 
+// What a click on an element works: a label works its control.
+const workedBy = (element) => (element?.localName === 'label' ? element.control : null) ?? element;
+
+// The field for files that an element is, or that its label stands for.
+thenar.fileField = (number) => {
+  const field = workedBy(thenar.element(number));
+  return field?.localName === 'input' && field.type === 'file' ? field : null;
+};
+
 // What typing into an element means.
 thenar.field = (number) => {
-  const element = number === null ? activeOf() : thenar.element(number);
+  const element = number === null ? activeOf() : thenar.fileField(number) ?? thenar.element(number);
   if (!element) return { gone: true };
   const tag = element.localName;
   const type = tag === 'input' ? element.type : '';

@@ -210,9 +210,10 @@ const statesOf = (element, role) => {
   return text;
 };
 
-const tokenOf = (element, role, next) => {
-  const name = plainName(nameOf(element), NAME_CHARS);
-  return `[${numberOf(element, next)} ${role}${name ? ': ' + name : ''}${statesOf(element, role)}]`;
+// An element as it is told; `stands` is what holds the value, where that is another.
+const tokenOf = (element, role, next, called = nameOf(element), stands = element) => {
+  const name = plainName(called, NAME_CHARS);
+  return `[${numberOf(element, next)} ${role}${name ? ': ' + name : ''}${statesOf(stands, role)}]`;
 };
 
 // One element in words, numbered: for results of scripts and for errors.

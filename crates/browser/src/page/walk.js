@@ -11,6 +11,11 @@ const SKIPPED = new Set(['script', 'style', 'noscript', 'template', 'head', 'met
 
 const isInline = (display) => display.startsWith('inline') || display === 'contents' || display === 'ruby';
 
+const isHidden = (style) => style.visibility !== 'visible' || (style.opacity === '0' && style.pointerEvents === 'none');
+const isField = (tag, role) => ['input', 'select', 'textarea'].includes(tag) || role === 'editor' || role === 'textbox';
+// Controls that do by a click on their label all that they do.
+const LABEL_WORKS = new Set(['checkbox', 'radio', 'file']);
+
 class Walk {
   constructor(options) {
     this.next = options.next;
@@ -87,7 +92,7 @@ class Walk {
     const style = getComputedStyle(element);
     if (style.display === 'none') return;
     const rect = style.display === 'contents' ? null : element.getBoundingClientRect();
-    const hidden = style.visibility !== 'visible' || (style.opacity === '0' && style.pointerEvents === 'none');
+    const hidden = isHidden(style);
     if (rect && this.outOfSight(element, rect, style)) return;
     const top = rect ? rect.top : inside.top;
     const inline = isInline(style.display) || element instanceof SVGElement;
@@ -139,13 +144,18 @@ class Walk {
       this.lines.push({ text: `[${number} frame${name ? ': ' + name : ''}]`, top: Math.round(rect.top), frame: number });
       return;
     }
-    const role = roleOf(element, style);
+    const behind = tag === 'label' ? element.control : null;
+    // A control that its page hides is worked by its label.
+    const standIn = behind !== null && LABEL_WORKS.has(behind.type) && !this.shows(behind);
+    const role = standIn ? roleOf(behind, getComputedStyle(behind)) : roleOf(element, style);
     if (role) {
-      const token = tokenOf(element, role, this.next);
+      const name = standIn ? textOf(element, NAME_CHARS) || nameOf(element) : nameOf(element);
+      const token = tokenOf(element, role, this.next, name, standIn ? behind : element);
       this.take(numbers.get(element));
       this.put(' ' + token + ' ', context.top);
-      if (this.isWhole(element, tag, role)) return;
-      context.labelled = true;
+      const said = this.isSaid(element, tag, role, name);
+      if (said && this.isWhole(element, tag, role)) return;
+      if (said) context.labelled = true;
     }
     if (tag === 'img' || (tag === 'svg' && !role)) {
       const name = plainName(tag === 'img' ? element.alt : element.querySelector('title')?.textContent || element.getAttribute('aria-label'), NAME_CHARS);
@@ -158,7 +168,8 @@ class Walk {
     if (tag === 'canvas' || tag === 'video' || tag === 'audio') this.put(` (${tag}${tag === 'canvas' ? '' : element.paused ? ', paused' : ', playing'}) `, context.top);
     if (tag === 'details' && !element.open) { for (const child of element.children) if (child.localName === 'summary') this.node(child, context); return; }
     if (style.contentVisibility === 'hidden') return;
-    if (tag === 'label' && element.control && element.control.type !== 'hidden') context.labelled = true;
+    // What names a control that is told by itself is told with that.
+    if (behind !== null && !standIn && behind.type !== 'hidden' && this.shows(behind) && this.isSaid(element, tag, role, nameOf(behind))) context.labelled = true;
     if (/^h[1-6]$/.test(tag)) this.prefix = '#'.repeat(Number(tag[1])) + ' ';
     if (tag === 'li') this.prefix = '- ';
     if (tag === 'tr') { this.row(element, context); return; }
@@ -170,11 +181,31 @@ class Walk {
     this.children(element, context);
   }
 
-  // Whether an element's name says all that is in it.
+  // Whether an element's name says all the words that are in it: a name of another origin, or one that is cut, does not.
+  isSaid(element, tag, role, name) {
+    if (isField(tag, role)) return true;
+    const text = textOf(element, NAME_CHARS);
+    if (text.length > NAME_CHARS) return false;
+    const words = text.toLowerCase().split(' ').filter((word) => /[\p{L}\p{N}]/u.test(word));
+    const told = cut(name, NAME_CHARS).toLowerCase();
+    return words.every((word) => told.includes(word));
+  }
+
+  // Whether there is nothing in an element but words.
   isWhole(element, tag, role) {
-    if (['input', 'select', 'textarea'].includes(tag) || role === 'editor' || role === 'textbox') return true;
-    if (rootOf(element)) return false;
-    return element.querySelector(WIDGETS) === null && textOf(element, NAME_CHARS).length <= NAME_CHARS && element.querySelector('iframe') === null;
+    if (isField(tag, role)) return true;
+    return !rootOf(element) && element.querySelector(WIDGETS) === null && element.querySelector('iframe') === null;
+  }
+
+  // Whether a control is told by itself.
+  shows(control) {
+    if (isHidden(getComputedStyle(control))) return false;
+    for (let at = control; at instanceof Element; at = parentOf(at)) {
+      const style = getComputedStyle(at);
+      if (style.display === 'none') return false;
+      if (style.display !== 'contents' && this.outOfSight(at, at.getBoundingClientRect(), style)) return false;
+    }
+    return true;
   }
 
   children(element, context) {

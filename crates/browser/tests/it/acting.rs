@@ -136,6 +136,42 @@ fn a_value_that_a_field_does_not_take_leaves_the_one_it_had() {
 }
 
 #[test]
+fn a_control_that_its_page_hides_is_worked_by_its_label() {
+    let (desk, _) = Desk::at(
+        "<style>.gone{position:absolute;opacity:0;width:0;height:0}.clip{position:absolute;width:1px;height:1px;overflow:hidden;clip:rect(0 0 0 0)}</style>\
+         <label><input type=checkbox class=gone id=c><span>I agree</span></label>\
+         <input type=radio name=r id=r hidden><label for=r>Red</label>\
+         <label for=f>Attach</label><input type=file id=f style='display:none' onchange='document.title = this.files[0].name'>\
+         <label for=t>Size</label><select id=t hidden><option>L</select><label class=x>Name <input></label>\
+         <label><input type=checkbox class=clip disabled> Later</label>",
+    );
+    let view = desk.view();
+    for told in [
+        "checkbox: I agree, not checked]",
+        "radio: Red, not checked]",
+        "file: Attach]",
+        "] Size ",
+        "Later, not checked, disabled]",
+    ] {
+        assert!(view.contains(told), "{told}: {view}");
+    }
+    assert!(view.contains("textbox: Name]") && !view.contains("Name ["), "{view}");
+    let told = desk.click("checkbox: I agree");
+    assert!(told.contains("checkbox: I agree, checked"), "{told}");
+    desk.click("radio: Red");
+    assert_eq!(desk.script("[c.checked, r.checked]"), "[true,true]");
+    let later = desk.browser.click(Spot::Element(desk.number("checkbox: Later")), Click::Once).unwrap_err();
+    assert!(later.to_string().contains("disabled"), "{later}");
+    // Files go to the field itself, with or without a click.
+    std::fs::write(desk.computer.browser_folders().uploads.join("a.txt"), "content").unwrap();
+    let field = desk.browser.upload_field(Some(desk.number("file: Attach"))).unwrap().unwrap();
+    desk.browser.upload(&field, &["/uploads/a.txt".to_owned()]).unwrap();
+    assert_eq!(desk.script("document.title"), "a.txt");
+    desk.click("file: Attach");
+    assert!(desk.browser.wants_files());
+}
+
+#[test]
 fn the_mouse_clicks_twice_drags_and_scrolls_what_it_is_over() {
     let (desk, _) = Desk::at(
         "<style>body{margin:0}</style><div id=box style='width:50px;height:50px;position:absolute;left:20px;top:20px;background:#00f' tabindex=0>box</div>\

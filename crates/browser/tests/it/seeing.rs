@@ -48,6 +48,27 @@ lines</textarea><button disabled>Send</button><input type=submit value=Go></form
 }
 
 #[test]
+fn what_can_be_clicked_hides_none_of_the_words_in_it() {
+    let filler = "word ".repeat(30);
+    for (page, wanted) in [
+        (format!("<a href='#'><h3>Lamp</h3><p>{filler}</p><p>Price $499</p></a>"), "Price $499"),
+        (format!("<div style='cursor:pointer'><p>{filler}</p><p>In stock</p></div>"), "In stock"),
+        (
+            format!("<div onclick='1'><h1>App</h1><p>{filler}</p><button>Save</button><p>Saved at noon</p></div>"),
+            "Saved at noon",
+        ),
+        ("<a href='#' aria-label=Widget><span>Widget</span> <b>$12.99</b></a>".to_owned(), "$12.99"),
+    ] {
+        let (desk, _) = Desk::at(&page);
+        let view = desk.view();
+        assert!(view.contains(wanted), "{wanted}: {view}");
+    }
+    // What the name says is not said twice.
+    let (desk, _) = Desk::at("<button aria-label='Close the window'>Close ×</button><a href='#'>all <b>offers</b></a>");
+    assert_eq!(quoted(&desk.view()), ["[1 button: Close the window] [2 link: all offers]"]);
+}
+
+#[test]
 fn what_stays_in_the_window_is_told_although_what_holds_it_is_scrolled_past() {
     let (desk, _) = Desk::at(
         "<body style='margin:0'><header style='height:80px'><p>Banner</p><nav style='position:fixed;top:0'><a href='#'>Menu</a></nav></header>\
