@@ -11,10 +11,14 @@ use serde_json::{Value, json};
 
 use crate::limits::{ACT, ANSWER, START};
 use crate::line::{Ask, Line};
+use crate::patience::Patience;
 use crate::places::Places;
 use crate::state::{DialogKind, Post, State, auto_attach};
 use crate::view::Shown;
 use crate::{Error, Result};
+
+/// How long pages that said nothing of their numbers may take to say it when they are asked again.
+const RECOVER_AGAIN: Duration = Duration::from_secs(2);
 
 /// What a caller brings beside the stream.
 #[derive(Debug, Clone)]
@@ -84,7 +88,7 @@ impl Browser {
             browser.line.ask_all(&[attach, keep])?;
         }
         browser.page()?;
-        browser.recover()?;
+        browser.recover(ANSWER)?;
         if !start.fresh {
             let words = if start.standing.is_empty() {
                 // The browser answers for the caller that is gone.
@@ -114,20 +118,30 @@ impl Browser {
         shown(self, START)?.ok_or_else(|| Error::Gone("it opens no page".to_owned()))
     }
 
-    /// Finds out what a caller before this one had numbered, so that no number is given twice.
-    fn recover(&self) -> Result<()> {
+    /// Asks again where a page could not say yet what is numbered in it.
+    pub(crate) fn recover_the_rest(&self) -> Result<()> {
+        if self.mine().unrecovered { self.recover(RECOVER_AGAIN) } else { Ok(()) }
+    }
+
+    /// Finds out what a caller before this one had numbered, so that no number is given twice. All pages have one time for it;
+    /// of what one does not say by then, a number may come twice until it does.
+    fn recover(&self, within: Duration) -> Result<()> {
+        self.mine().unrecovered = false;
         let targets: Vec<String> = self.line.state(|state| state.tabs().iter().map(|tab| tab.target.clone()).collect());
         let mut numbered = 0;
+        let mut patience = Patience::of(within);
         for target in targets {
             // What was known of it when its pages were attached to may be long over.
-            self.name(&target, ANSWER)?;
+            self.name(&target, within)?;
             if self.line.state(|state| state.has_dialog(&target)) {
                 // It says nothing until it is answered.
                 self.mine().unrecovered = true;
                 continue;
             }
             // Answers come in order: with this one all is known that was asked for when the page was found.
-            if self.ask_page(&target, "Page.getFrameTree", json!({}), ANSWER).is_err() {
+            let tree = |left| self.ask_page(&target, "Page.getFrameTree", json!({}), left);
+            if let Err(error) = self.patiently(&mut patience, (&target, &target), tree) {
+                self.not_recovered(error)?;
                 continue;
             }
             for frame in self.frames(&target) {
@@ -137,14 +151,29 @@ impl Browser {
                 }) {
                     continue;
                 }
-                if let Ok(answer) = self.run(&target, &frame, "numbered", &[], ANSWER) {
-                    numbered = numbered.max(answer.as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0));
+                match self.run_patiently(&mut patience, (&target, &frame), "numbered", &[], within) {
+                    Ok(answer) => {
+                        numbered = numbered.max(answer.as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0));
+                    }
+                    Err(error) => self.not_recovered(error)?,
                 }
             }
         }
         let mut mine = self.mine();
         mine.next = mine.next.max(numbered.saturating_add(1));
         Ok(())
+    }
+
+    fn not_recovered(&self, error: Error) -> Result<()> {
+        match error {
+            Error::Gone(_) | Error::Cancelled => Err(error),
+            // A page that is gone by now has no numbers.
+            Error::Cannot(_) => Ok(()),
+            Error::Silent { .. } | Error::Refused { .. } | Error::Dialog => {
+                self.mine().unrecovered = true;
+                Ok(())
+            }
+        }
     }
 
     pub(crate) fn mine(&self) -> MutexGuard<'_, Mine> {
@@ -239,9 +268,7 @@ impl Browser {
             Ok(_) | Err(Error::Refused { .. }) => {}
             Err(error) => return Err(error),
         }
-        if std::mem::take(&mut self.mine().unrecovered) {
-            self.recover()?;
-        }
+        self.recover_the_rest()?;
         Ok(true)
     }
 

@@ -217,6 +217,7 @@ impl Browser {
     }
 
     pub(crate) fn look(&self, target: &str, from: Option<usize>) -> Result<View> {
+        self.recover_the_rest()?;
         let (lines, seen, patience) = (Vec::new(), Vec::new(), Patience::of(LOOK));
         let mut look = Look { browser: self, target, lines, seen, more: false, frames: 0, patience };
         let above = if from.is_some() { -1e9 } else { ABOVE };

@@ -14,11 +14,11 @@ let numbered = 0;
 
 thenar.numbered = () => numbered;
 
-// The number of an element; a new one gets `next`.
+// The number of an element; a new one gets `next`, or a later one: whoever asks may not know all that were given here.
 const numberOf = (element, next) => {
   let number = numbers.get(element);
   if (number === undefined) {
-    number = next;
+    number = Math.max(next, numbered + 1);
     numbers.set(element, number);
     elements.set(number, new WeakRef(element));
     numbered = Math.max(numbered, number);

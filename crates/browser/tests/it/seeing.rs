@@ -99,6 +99,23 @@ fn numbers_stay_with_their_elements_also_for_the_next_caller() {
 }
 
 #[test]
+fn numbers_of_a_page_that_was_busy_when_its_line_was_taken_up_are_given_to_nothing_else() {
+    let (mut desk, _) = Desk::at(
+        "<div id=d></div><button>A</button><button>B</button><script>addEventListener('message', () => { const end = Date.now() + 27000; while (Date.now() < end); })</script>",
+    );
+    let (a, b) = (desk.number("button: A"), desk.number("button: B"));
+    desk.script("d.innerHTML = '<button>C</button>'; postMessage(1); 1");
+    desk.restarted();
+    let mut numbers = Vec::new();
+    while numbers.is_empty() {
+        let view = desk.browser.view(None, CHARS).unwrap_or_default();
+        numbers.extend(["button: A", "button: B", "button: C"].iter().filter_map(|name| find(&view, name)));
+    }
+    assert_eq!(numbers[..2], [a, b]);
+    assert!(numbers[2] > b, "{numbers:?}");
+}
+
+#[test]
 fn frames_of_other_sites_and_trees_in_elements_are_seen_and_worked() {
     let desk = Desk::with(&[
         (
