@@ -126,6 +126,9 @@ impl Browser {
         if press.is("Escape") && self.answer_dialog(&target, false, None)? {
             return self.after("Answered the dialog: no.");
         }
+        if press.is("Escape") && self.close_chooser(&target) {
+            return self.after("Closed the file chooser: the page was given no files.");
+        }
         self.no_dialog(&target)?;
         self.act_page(&target, &press.events())?;
         self.after(&format!("Pressed {}.", key.trim()))

@@ -58,6 +58,11 @@ impl Browser {
         self.line.state(|state| state.active().is_some_and(|tab| tab.chooser.is_some()))
     }
 
+    /// Forgets that the page asks for files, as if there were none to give. True if it did.
+    pub(crate) fn close_chooser(&self, target: &str) -> bool {
+        self.line.state(|state| state.tab_mut(target).and_then(|tab| tab.chooser.take()).is_some())
+    }
+
     /// The field that files go to: an element if it takes any, else the one whose chooser the page has opened. None if the
     /// element is another kind of field.
     ///
@@ -112,7 +117,7 @@ impl Browser {
             Ok(_) | Err(Error::Dialog) => {}
             Err(error) => return Err(error),
         }
-        self.line.state(|state| state.tab_mut(&target).and_then(|tab| tab.chooser.take()));
+        self.close_chooser(&target);
         self.after(&format!("Gave the page {} {}.", paths.len(), if paths.len() == 1 { "file" } else { "files" }))
     }
 }

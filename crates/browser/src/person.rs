@@ -74,7 +74,9 @@ impl Browser {
     pub fn give_files(&self, paths: &[String]) -> Result<()> {
         let target = self.page()?;
         let chooser = self.chooser(&target, paths.len())?;
-        let forget = || self.line.state(|state| drop(state.tab_mut(&target).and_then(|tab| tab.chooser.take())));
+        let forget = || {
+            self.close_chooser(&target);
+        };
         if paths.is_empty() {
             forget();
             return Ok(());
@@ -109,6 +111,7 @@ impl Browser {
         // A question that is left standing is answered with no: whoever goes elsewhere has not said yes to it. Whether the page
         // may be left is no question here.
         self.answer_dialog(target, false, None)?;
+        self.close_chooser(target);
         let session = self.session(target)?;
         let (session, params) = (Some(&*session), json!({ "url": url }));
         let ask = Ask { session, method: "Page.navigate", params, within: NAVIGATE, tab: Some(target) };

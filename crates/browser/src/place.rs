@@ -110,6 +110,7 @@ impl Browser {
         // A question that is left standing is answered with no: whoever goes elsewhere has not said yes to it. Whether the page
         // may be left is no question here.
         self.answer_dialog(target, false, None)?;
+        self.close_chooser(target);
         let session = self.session(target)?;
         let ask = Ask {
             session: Some(&session),

@@ -28,6 +28,9 @@ const DEPTH_MAX: usize = 6;
 const CHANGE_CHARS_MAX: usize = 2_500;
 const ARRIVAL_CHARS_MAX: usize = 5_000;
 
+/// What is told as long as a page asks for files: text for where the cursor is goes to it.
+const CHOOSER: &str = "The page asks for files and waits: give it some with browser_input without `element`, or none with browser_press_key Escape.";
+
 /// A page looked through.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
@@ -212,7 +215,10 @@ impl Browser {
     }
 
     pub(crate) fn with_news(&self, text: String) -> String {
-        let news = self.line.state(crate::state::State::take_news);
+        let mut news = self.line.state(crate::state::State::take_news);
+        if self.wants_files() {
+            news.push(CHOOSER.to_owned());
+        }
         if news.is_empty() { text } else { format!("{}\n{text}", news.join("\n")) }
     }
 

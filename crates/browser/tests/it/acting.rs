@@ -356,6 +356,15 @@ fn files_are_asked_for_and_given() {
     );
     let told = desk.click("button: Choose");
     assert!(desk.browser.wants_files(), "{told}");
+    // It takes what is typed, until it is closed.
+    assert!(desk.browser.upload_field(None).unwrap().is_some() && desk.view().contains("asks for files and waits"));
+    let told = desk.browser.press("Escape").unwrap();
+    assert!(told.contains("Closed the file chooser") && !told.contains("asks for files"), "{told}");
+    assert!(desk.browser.upload_field(None).unwrap().is_none());
+    desk.click("button: Choose");
+    desk.open("/");
+    assert!(!desk.browser.wants_files());
+    desk.click("button: Choose");
     let uploads = desk.computer.browser_folders().uploads;
     std::fs::write(uploads.join("a.txt"), "content").unwrap();
     let field = desk.browser.upload_field(None).unwrap().unwrap();
