@@ -9,6 +9,9 @@ use crate::line::Ask;
 use crate::state::Download;
 use crate::{Browser, Error, Result};
 
+/// Downloads under way that are told one by one.
+const RUNNING_TOLD_MAX: usize = 5;
+
 /// A field that files can be given to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
@@ -40,7 +43,10 @@ impl Browser {
                 Some(all) => format!("{:?} ({} of {all} bytes)", download.suggested, download.bytes),
                 None => format!("{:?} ({} bytes)", download.suggested, download.bytes),
             };
-            (!running.is_empty()).then(|| running.iter().map(one).collect::<Vec<_>>().join(", "))
+            let more = running.len().saturating_sub(RUNNING_TOLD_MAX);
+            let more = (more > 0).then(|| format!("{more} more"));
+            let few = running.iter().take(RUNNING_TOLD_MAX).map(one).chain(more);
+            (!running.is_empty()).then(|| few.collect::<Vec<_>>().join(", "))
         })
     }
 

@@ -199,12 +199,20 @@ fn tell_page(call: &Call<'_>, taken: &Taken, what: &str, came: browser::Result<S
         Err(error @ Error::Silent { .. }) => return Err(with_page(call, taken, failed(place, taken, what, error))),
         Err(error) => return Err(failed(place, taken, what, error)),
     };
-    let mut lines = Vec::new();
     let note = taken.held.note.lock().unwrap_or_else(PoisonError::into_inner).take();
-    lines.extend(note.map(str::to_owned));
-    lines.extend(downloads::bring_in(taken, place));
-    lines.push(text);
-    Ok(with_page(call, taken, Outcome::shown(capped(&shown::plain(&lines.join("\n"))))))
+    let page = note.into_iter().chain([&*text]).collect::<Vec<_>>().join("\n");
+    let files = downloads::bring_in(taken, place).join("\n");
+    Ok(with_page(call, taken, Outcome::shown(with_files(&shown::plain(&page), &shown::plain(&files)))))
+}
+
+/// A page with what is told of files, which has its place whatever the page takes: a page that makes many files must not push
+/// itself out of what is told, nor them.
+fn with_files(page: &str, files: &str) -> String {
+    if files.is_empty() {
+        return capped(page);
+    }
+    let room = OBSERVATION_CHARS_MAX.saturating_sub(files.chars().count() + 1);
+    capped(&format!("{}\n{files}", capped_to(page, room)))
 }
 
 /// The outcome with the page as it stands, for the person who looks back.
@@ -239,11 +247,14 @@ fn failed(place: &Place, taken: &Taken, what: &str, error: Error) -> Outcome {
 
 /// No longer than an observation may be.
 pub(crate) fn capped(text: &str) -> String {
+    capped_to(text, OBSERVATION_CHARS_MAX)
+}
+
+fn capped_to(text: &str, chars_max: usize) -> String {
     const CUT: &str = "\n[cut here: browser_view shows the page]";
-    let most = OBSERVATION_CHARS_MAX - CUT.len();
-    match text.char_indices().nth(OBSERVATION_CHARS_MAX) {
+    match text.char_indices().nth(chars_max) {
         None => text.to_owned(),
-        Some(_) => text.chars().take(most).collect::<String>() + CUT,
+        Some(_) => text.chars().take(chars_max.saturating_sub(CUT.len())).collect::<String>() + CUT,
     }
 }
 
@@ -270,4 +281,18 @@ pub(crate) fn destination(url: &str) -> Result<Destination, Outcome> {
 
 pub(crate) fn not_so(text: &str) -> Outcome {
     Outcome { words: Words::Arguments, ..Outcome::invalid(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_files_stands_after_the_page_and_is_not_pushed_out_by_it() {
+        assert_eq!(with_files("page", ""), "page");
+        assert_eq!(with_files("page", "file"), "page\nfile");
+        let told = with_files(&"x".repeat(2 * OBSERVATION_CHARS_MAX), "file");
+        assert_eq!(told.chars().count(), OBSERVATION_CHARS_MAX);
+        assert!(told.starts_with("xxx") && told.ends_with("[cut here: browser_view shows the page]\nfile"));
+    }
 }

@@ -20,8 +20,11 @@ const UNFINISHED: &str = ".crdownload";
 /// How old a file is of which the browser cannot be about to tell.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(10);
 
-/// Brings what was downloaded into the workspace, and says where each file is. One that is under way is waited for a
-/// little.
+/// Downloads that are told one by one: a page can make a great many.
+const TOLD_MAX: usize = 5;
+
+/// Brings what was downloaded into the workspace, and says where the first files are and how many more there are. One that
+/// is under way is waited for a little.
 pub(crate) fn bring_in(taken: &Taken, place: &Place) -> Vec<String> {
     let mut lines = Vec::new();
     if taken.downloads_under_way().is_some() {
@@ -31,9 +34,22 @@ pub(crate) fn bring_in(taken: &Taken, place: &Place) -> Vec<String> {
     for download in taken.take_downloads() {
         lines.push(settle(taken, place, &download));
     }
-    match taken.downloads_under_way() {
-        Some(running) => lines.push(format!("Downloads under way: {running}. A later look tells when they are there.")),
-        None => lines.extend(left_behind(taken, place)),
+    let running = taken.downloads_under_way();
+    if running.is_none() {
+        lines.extend(left_behind(taken, place));
+    }
+    let mut lines = first_few(lines);
+    lines.extend(
+        running.map(|running| format!("Downloads under way: {running}. A later look tells when they are there.")),
+    );
+    lines
+}
+
+fn first_few(mut lines: Vec<String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(TOLD_MAX);
+    if more > 0 {
+        lines.truncate(TOLD_MAX);
+        lines.push(format!("{more} more downloads ended: what came whole is in /workspace/downloads too."));
     }
     lines
 }
@@ -49,7 +65,7 @@ fn settle(taken: &Taken, place: &Place, download: &Download) -> String {
     }
     let folders = taken.computer.browser_folders();
     match sandbox::bring_in(place.workspace(), &folders, &download.file, &download.suggested) {
-        Ok(file) => format!("Downloaded {name} ({} bytes) to /workspace/{}.", file.bytes, file.path),
+        Ok(file) => format!("Downloaded {name} ({} bytes) to {}.", file.bytes, inside(&file.path)),
         Err(error) => format!("The page gave {name}, but it could not be put into the workspace: {error}."),
     }
 }
@@ -71,7 +87,7 @@ fn left_behind(taken: &Taken, place: &Place) -> Vec<String> {
         let named = name.map(|name| format!(" of {}", quoted(&name))).unwrap_or_default();
         brought
             .ok()
-            .map(|file| format!("An earlier download{named} ({} bytes) is at /workspace/{}.", file.bytes, file.path))
+            .map(|file| format!("An earlier download{named} ({} bytes) is at {}.", file.bytes, inside(&file.path)))
     };
     whole.filter_map(one).collect()
 }
@@ -99,7 +115,26 @@ pub(crate) fn hand_out(call: &Call<'_>, taken: &Taken, text: &str) -> Result<Vec
     Ok(inside)
 }
 
+/// Where a file is whose name is a page's word, in quotation marks too.
+fn inside(path: &str) -> String {
+    format!("{:?}", format!("/workspace/{path}"))
+}
+
 /// A page's word on one line, in quotation marks.
 fn quoted(text: &str) -> String {
     format!("{:?}", shown::plain(text).chars().take(120).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_great_many_downloads_a_few_are_told_and_the_rest_are_counted() {
+        let lines = |count: usize| (0..count).map(|nth| format!("Downloaded {nth}.")).collect::<Vec<_>>();
+        assert_eq!(first_few(lines(5)), lines(5));
+        let told = first_few(lines(100));
+        assert_eq!(told[..5], lines(5));
+        assert_eq!(told[5..], ["95 more downloads ended: what came whole is in /workspace/downloads too."]);
+    }
 }

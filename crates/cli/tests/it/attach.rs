@@ -174,7 +174,7 @@ fn a_download_that_ends_while_nobody_listens_keeps_its_name() {
     run.end().code(0);
     let told = &desk.results("t-one")[5];
     assert!(
-        told.contains("An earlier download of \"list of May.csv\" (8 bytes) is at /workspace/downloads/"),
+        told.contains("An earlier download of \"list of May.csv\" (8 bytes) is at \"/workspace/downloads/"),
         "{told}"
     );
     assert_eq!(fs::read_to_string(workspace.join("downloads/list of May.csv")).unwrap(), "a,b\n1,2\n");

@@ -210,8 +210,8 @@ fn files_pass_between_pages_and_the_workspace() {
         // It began a moment after the click was told.
         told = task.text("browser_view", json!({}));
     }
-    let downloaded = "Downloaded \"data.csv\" (8 bytes) to /workspace/downloads/data.csv.\n";
-    assert!(told.starts_with(downloaded), "{told}");
+    let downloaded = "\nDownloaded \"data.csv\" (8 bytes) to \"/workspace/downloads/data.csv\".";
+    assert!(told.ends_with(downloaded), "{told}");
     assert_eq!(task.text("file_read", json!({"path": "downloads/data.csv"})), "a,b\n1,2\n");
     // The agent can do with it what it likes.
     assert!(task.text("shell_exec", json!({"command": "rm -r downloads && echo gone"})).contains("gone"));
@@ -259,7 +259,7 @@ fn no_page_reads_the_machines_files_and_no_download_leaves_its_folder() {
         if !told.contains("Downloaded") {
             told = task.text("browser_view", json!({}));
         }
-        assert!(told.contains("to /workspace/downloads/"), "{told}");
+        assert!(told.contains("to \"/workspace/downloads/"), "{told}");
     }
     let list = "find . -newer server.py -type f ! -name pages.json ! -name server.py -printf '%p %m\\n' | sort";
     let files = task.text("shell_exec", json!({"command": list}));
