@@ -152,13 +152,6 @@ impl Folders {
         &self.all
     }
 
-    /// Removes what a browser that has ended kept. What cannot be removed is in the way of the next one, which says so.
-    pub(crate) fn clear(&self) {
-        for folder in [&self.profile, &self.downloads, &self.uploads] {
-            let _ = crate::checkpoint::remove_tree(folder);
-        }
-    }
-
     /// What the page called a file among the downloads, whoever listened when it came.
     pub fn name_of(&self, file: &str) -> Option<String> {
         let lines = BufReader::new(File::open(&self.names).ok()?.take(NAMES_BYTES_MAX)).lines();

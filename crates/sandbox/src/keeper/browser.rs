@@ -2,6 +2,8 @@
 //! (each ends with a zero byte), so that a caller can go in mid-word and another come. It understands few of them: the
 //! names of downloads, and what the next caller has to know.
 
+mod clearing;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, WaitOptions};
+
+use clearing::{Clearing, profile_may_stay};
 
 use super::connection::Connection;
 use super::overheard::Overheard;
@@ -62,6 +66,7 @@ pub(super) struct Browsers {
     box_limits: Limits,
     /// What those that have ended met and nobody was told.
     met: Vec<Met>,
+    clearing: Clearing,
 }
 
 impl Browsers {
@@ -71,6 +76,7 @@ impl Browsers {
             limits: spec.limits.clone(),
             box_limits: launch::browser::limits(spec.limits.browser_memory_bytes),
             met: Vec::new(),
+            clearing: Clearing::of(&spec.dir),
             shared,
             line: None,
             generation: 0,
@@ -113,7 +119,12 @@ impl Browsers {
         }
     }
 
-    fn start(&self, which: Browser) -> Result<Line, String> {
+    fn start(&mut self, which: Browser) -> Result<Line, String> {
+        // Copies of files for pages of the one before: no page has them open any more.
+        let uploads = Folders::of(&self.dir).uploads;
+        if std::fs::read_dir(&uploads).is_ok_and(|mut copies| copies.next().is_some()) {
+            self.clearing.away(&[&uploads]);
+        }
         let shared = self.shared.as_ref().ok_or(NO_BROWSER)?;
         let program = launch::own_program().map_err(|error| format!("open the keeper's own program: {error}"))?;
         let mut group = Group::make_for_browser(&self.box_limits);
@@ -142,6 +153,7 @@ impl Browsers {
 
     /// Moves what can be moved, and lets go of a browser that is over. True if the caller said something.
     pub(super) fn pump(&mut self) -> bool {
+        self.clearing.take_leave();
         let Some(line) = &mut self.line else { return false };
         let spoke = line.pump();
         if line.over {
@@ -150,7 +162,8 @@ impl Browsers {
         spoke
     }
 
-    /// Ends the browser if there is one. One that kept too much is parted from what it kept: the next would have no room either.
+    /// Ends the browser if there is one. One that kept too much is parted from what it kept, from its profile last: the next
+    /// would have no room either.
     pub(super) fn end(&mut self) {
         let Some(mut line) = self.line.take() else { return };
         let full = line.full.take();
@@ -158,8 +171,13 @@ impl Browsers {
         self.met.extend(line.met());
         line.end();
         if let Some(met) = full {
+            let folders = Folders::of(&self.dir);
+            let stays = profile_may_stay(&folders, &met);
+            self.clearing.away(&[&folders.downloads, &folders.uploads]);
+            if !stays {
+                self.clearing.away(&[&folders.profile]);
+            }
             self.met.push(met);
-            Folders::of(&self.dir).clear();
         }
         self.met.truncate(MET_MAX);
     }

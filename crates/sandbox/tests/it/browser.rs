@@ -183,6 +183,21 @@ fn it_ends_with_its_computer_and_when_asked() {
 }
 
 #[test]
+fn copies_for_pages_go_before_the_next_browser_and_its_profile_stays() {
+    let desk = Desk::new();
+    let computer = desk.open();
+    drop(line(&computer));
+    let folders = computer.browser_folders();
+    let copy = folders.uploads.join("call-0");
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::write(copy.join("a.txt"), "content").unwrap();
+    std::fs::write(folders.profile.join("mark"), "kept").unwrap();
+    computer.end_browser().unwrap();
+    assert!(copy.exists() && line(&computer).fresh);
+    assert!(!copy.exists() && folders.profile.join("mark").exists());
+}
+
+#[test]
 fn pages_that_keep_more_than_there_is_room_for_end_the_browser_and_keep_nothing() {
     let mut desk = Desk::new();
     desk.spec.limits.browser_bytes = 96 << 20;
