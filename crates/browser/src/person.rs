@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::limits::{ANSWER, NAVIGATE};
+use crate::limits::{ADDRESS_CHARS_MAX, ANSWER};
 use crate::line::Ask;
-use crate::place::{Destination, network_error};
+use crate::place::{Destination, Opened};
 use crate::state::{Chooser, Post};
 use crate::{Browser, Error, Result};
 
@@ -34,15 +34,22 @@ impl Browser {
         let shown = self.page()?;
         match to {
             Going::Address(word) => match Destination::read(word)? {
-                Destination::Address(url) => self.open(&shown, &url),
+                Destination::Address(url) => match self.open(&shown, &url)? {
+                    Opened::Failed(reason) => Err(Error::Cannot(format!(
+                        "{} cannot be opened: {reason}",
+                        url.chars().take(ADDRESS_CHARS_MAX).collect::<String>()
+                    ))),
+                    // What is slow is still waited for, and what comes of it is seen.
+                    Opened::Page | Opened::File | Opened::Nothing | Opened::Slow { .. } => Ok(()),
+                },
                 _ => Err(Error::Cannot(format!("{word:?} is no address: write one like example.org"))),
             },
             Going::Back => self.turn_back(&shown, -1),
             Going::Forward => self.turn_back(&shown, 1),
             Going::Reload => self.tell_page(&shown, "Page.reload", json!({})),
-            Going::Tab(number) => self.show(&self.numbered(*number)?),
+            Going::Tab(number) => self.show(&self.tab_numbered(*number)?),
             Going::Close(number) => {
-                let target = self.numbered(*number)?;
+                let target = self.tab_numbered(*number)?;
                 self.ask_browser("Target.closeTarget", json!({ "targetId": target }), ANSWER)?;
                 self.line.wait_for(ANSWER, |state| state.tab(&target).is_none().then_some(()))?;
                 // Where it was the last one, another is opened.
@@ -107,31 +114,6 @@ impl Browser {
         }
     }
 
-    fn open(&self, target: &str, url: &str) -> Result<()> {
-        // A question that is left standing is answered with no: whoever goes elsewhere has not said yes to it. Whether the page
-        // may be left is no question here.
-        self.answer_dialog(target, false, None)?;
-        self.close_chooser(target);
-        let session = self.session(target)?;
-        let (session, params) = (Some(&*session), json!({ "url": url }));
-        let ask = Ask { session, method: "Page.navigate", params, within: NAVIGATE, tab: Some(target) };
-        let cannot = |why: &str| {
-            let shown: String = url.chars().take(200).collect();
-            Err(Error::Cannot(format!("{shown} cannot be opened: {why}")))
-        };
-        match self.line.ask(ask) {
-            Ok(answer) => match answer["errorText"].as_str() {
-                // What is to be downloaded ends its navigation like this.
-                None | Some("net::ERR_ABORTED") => Ok(()),
-                Some(error) => cannot(&network_error(error)),
-            },
-            // It is still waited for, and what comes of it is seen.
-            Err(Error::Dialog | Error::Silent { .. }) => Ok(()),
-            Err(Error::Refused { reason, .. }) => cannot(&reason),
-            Err(error) => Err(error),
-        }
-    }
-
     fn turn_back(&self, target: &str, by: i64) -> Result<()> {
         self.no_dialog(target)?;
         let entry = self.in_history(target, by)?;
@@ -141,11 +123,5 @@ impl Browser {
     fn tell_page(&self, target: &str, method: &'static str, params: Value) -> Result<()> {
         let session = self.session(target)?;
         self.line.post(&Post::new(Some(&session), method, params))
-    }
-
-    fn numbered(&self, number: u32) -> Result<String> {
-        let found =
-            self.line.state(|state| state.tabs().iter().find(|tab| tab.number == number).map(|tab| tab.target.clone()));
-        found.ok_or_else(|| Error::Cannot(format!("tab {number} is closed")))
     }
 }

@@ -27,6 +27,21 @@ pub enum Destination {
     CloseTab,
 }
 
+/// What came of opening an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// A page, which loads now, or asks something before.
+    Page,
+    /// A file to be downloaded.
+    File,
+    /// No new page.
+    Nothing,
+    /// Its server has not begun to answer.
+    Slow { seconds: u64 },
+    /// It cannot be reached, in words.
+    Failed(String),
+}
+
 impl Destination {
     /// What a caller's word means: an address, or one of `back`, `forward`, `reload`, `tab N`, `close`.
     ///
@@ -107,39 +122,44 @@ impl Browser {
     }
 
     fn go(&self, target: &str, url: &str) -> Result<String> {
-        // A question that is left standing is answered with no: whoever goes elsewhere has not said yes to it. Whether the page
-        // may be left is no question here.
-        self.answer_dialog(target, false, None)?;
-        self.close_chooser(target);
-        let session = self.session(target)?;
-        let ask = Ask {
-            session: Some(&session),
-            method: "Page.navigate",
-            params: json!({ "url": url }),
-            within: NAVIGATE,
-            tab: Some(target),
-        };
         let shown: String = url.chars().take(ADDRESS_CHARS_MAX).collect();
-        match self.line.ask(ask) {
-            Ok(answer) => {
-                if answer["isDownload"] == true {
-                    return self.arrived(target, "The address is a file to be kept; its page is not shown.");
-                }
-                match answer["errorText"].as_str() {
-                    // What is to be downloaded ends its navigation like this.
-                    Some("net::ERR_ABORTED") => self.arrived(target, "The navigation ended without a new page."),
-                    Some(error) => Ok(self.with_news(format!("{shown} cannot be opened: {}", network_error(error)))),
-                    None => self.arrived(target, "Opened."),
-                }
-            }
-            Err(Error::Dialog) => self.arrived(target, "Opened."),
-            Err(Error::Silent { seconds, .. }) => {
+        match self.open(target, url)? {
+            Opened::Page => self.arrived(target, "Opened."),
+            Opened::File => self.arrived(target, "The address is a file to be kept; its page is not shown."),
+            Opened::Nothing => self.arrived(target, "The navigation ended without a new page."),
+            Opened::Failed(reason) => Ok(self.with_news(format!("{shown} cannot be opened: {reason}"))),
+            Opened::Slow { seconds } => {
                 let text = format!(
                     "{shown} has not begun to answer within {seconds} s; it is still waited for. Look again with browser_view."
                 );
                 Ok(self.with_news(text))
             }
-            Err(Error::Refused { reason, .. }) => Err(Error::Cannot(format!("{shown} cannot be opened: {reason}"))),
+        }
+    }
+
+    /// Opens an address in a tab, for whomever, and waits until its server begins to answer.
+    pub(crate) fn open(&self, target: &str, url: &str) -> Result<Opened> {
+        // A question that is left standing is answered with no: whoever goes elsewhere has not said yes to it. Whether the page
+        // may be left is no question here.
+        self.answer_dialog(target, false, None)?;
+        self.close_chooser(target);
+        let session = self.session(target)?;
+        let (session, params) = (Some(&*session), json!({ "url": url }));
+        let ask = Ask { session, method: "Page.navigate", params, within: NAVIGATE, tab: Some(target) };
+        match self.line.ask(ask) {
+            Ok(answer) if answer["isDownload"] == true => Ok(Opened::File),
+            Ok(answer) => Ok(match answer["errorText"].as_str() {
+                None => Opened::Page,
+                // What is to be downloaded ends its navigation like this.
+                Some("net::ERR_ABORTED") => Opened::Nothing,
+                Some(error) => Opened::Failed(network_error(error)),
+            }),
+            Err(Error::Dialog) => Ok(Opened::Page),
+            Err(Error::Silent { seconds, .. }) => Ok(Opened::Slow { seconds }),
+            Err(Error::Refused { reason, .. }) => {
+                let shown: String = url.chars().take(ADDRESS_CHARS_MAX).collect();
+                Err(Error::Cannot(format!("{shown} cannot be opened: {reason}")))
+            }
             Err(error) => Err(error),
         }
     }
@@ -173,18 +193,19 @@ impl Browser {
     }
 
     fn to_tab(&self, number: u32) -> Result<String> {
+        let target = self.tab_numbered(number)?;
+        self.show(&target)?;
+        self.arrived(&target, &format!("Tab {number} is shown."))
+    }
+
+    /// The tab of a number.
+    pub(crate) fn tab_numbered(&self, number: u32) -> Result<String> {
         let found = self.line.state(|state| {
             let tab = state.tabs().iter().find(|tab| tab.number == number);
             tab.map(|tab| tab.target.clone())
                 .ok_or_else(|| state.tabs().iter().map(|tab| tab.number.to_string()).collect::<Vec<_>>())
         });
-        match found {
-            Ok(target) => {
-                self.show(&target)?;
-                self.arrived(&target, &format!("Tab {number} is shown."))
-            }
-            Err(open) => Err(Error::Cannot(format!("there is no tab {number}; open: {}", open.join(", ")))),
-        }
+        found.map_err(|open| Error::Cannot(format!("there is no tab {number}; open: {}", open.join(", "))))
     }
 
     /// A new page is told whole, not by what changed.

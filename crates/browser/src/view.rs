@@ -118,7 +118,7 @@ impl Browser {
         let (mut text, told) = view.render(chars_max);
         text = rest_words(rest).map(|words| format!("{words}\n{text}")).unwrap_or(text);
         let told = view.lines[..told].to_vec();
-        self.mine().shown.insert(target, Shown { loader: view.loader, lines: view.lines, told });
+        self.remember(&target, Shown { loader: view.loader, lines: view.lines, told });
         Ok(self.with_news(text))
     }
 
@@ -183,7 +183,7 @@ impl Browser {
         let Some(mut before) = before else {
             let (text, told) = view.render(ARRIVAL_CHARS_MAX);
             let told = view.lines[..told].to_vec();
-            self.mine().shown.insert(target.to_owned(), Shown { loader: view.loader, lines: view.lines, told });
+            self.remember(target, Shown { loader: view.loader, lines: view.lines, told });
             return text;
         };
         let known = match tell {
@@ -210,8 +210,17 @@ impl Browser {
         let still: HashSet<&String> = view.lines.iter().collect();
         before.told.retain(|line| still.contains(line));
         before.lines = view.lines;
-        self.mine().shown.insert(target.to_owned(), before);
+        self.remember(target, before);
         format!("{text}{rest}")
+    }
+
+    /// Remembers what was told of a page, and forgets pages that are closed.
+    fn remember(&self, target: &str, shown: Shown) {
+        let open: HashSet<String> =
+            self.line.state(|state| state.tabs().iter().map(|tab| tab.target.clone()).collect());
+        let mut mine = self.mine();
+        mine.shown.retain(|page, _| open.contains(page));
+        mine.shown.insert(target.to_owned(), shown);
     }
 
     pub(crate) fn with_news(&self, text: String) -> String {
