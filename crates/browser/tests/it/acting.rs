@@ -377,6 +377,24 @@ fn files_are_asked_for_and_given() {
 }
 
 #[test]
+fn a_frame_of_another_site_is_given_files_too() {
+    let desk = Desk::with(&[
+        ("/", "<iframe src='http://localhost:8000/in' width=400 height=200></iframe>"),
+        (
+            "/in",
+            "<input type=file id=f hidden onchange=\"b.textContent = 'got ' + this.files[0].name\"><button id=b onclick='f.click()'>Choose</button>",
+        ),
+    ]);
+    desk.open("/");
+    let told = desk.click("button: Choose");
+    assert!(told.contains("asks for files and waits"), "{told}");
+    std::fs::write(desk.computer.browser_folders().uploads.join("a.txt"), "content").unwrap();
+    let field = desk.browser.upload_field(None).unwrap().unwrap();
+    let told = desk.browser.upload(&field, &["/uploads/a.txt".to_owned()]).unwrap();
+    assert!(told.contains("button: got a.txt"), "{told}");
+}
+
+#[test]
 fn what_is_downloaded_is_told_with_the_name_the_page_gave() {
     let (desk, _) =
         Desk::at("<a href='/file?name=report.csv'>get</a><a href='/file?bytes=200000&name=b.bin' download>big</a>");
