@@ -13,6 +13,8 @@ export interface KeyPressed {
   shiftKey: boolean
   isComposing: boolean
   altGraph: boolean
+  /** The keyboard is a Mac's. */
+  mac: boolean
 }
 
 /** The name, or null where it is none or comes as text. */
@@ -21,7 +23,9 @@ export function keyName(pressed: KeyPressed): string | null {
   if (pressed.isComposing || MODIFIERS.has(key) || UNSETTLED.has(key)) return null
   const letter = [...key].length === 1
   if (!letter && !NAMED.test(key)) return null
-  if (letter && pressed.altGraph) return null
+  // Option is what AltGraph is elsewhere, and no browser of a Mac says so.
+  const option = pressed.mac && pressed.altKey && !pressed.ctrlKey && !pressed.metaKey
+  if (letter && (pressed.altGraph || option)) return null
   // On a Mac, the command key does what Control does in the task's computer.
   const control = pressed.ctrlKey || pressed.metaKey
   const alt = pressed.altKey

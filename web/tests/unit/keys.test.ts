@@ -3,7 +3,7 @@
 import { expect, it } from 'vitest'
 import { keyName, type KeyPressed } from '../../src/view/keys'
 
-const pressed = (key: string, more: Partial<KeyPressed> = {}) => keyName({ key, ctrlKey: false, altKey: false, metaKey: false, shiftKey: false, isComposing: false, altGraph: false, ...more })
+const pressed = (key: string, more: Partial<KeyPressed> = {}) => keyName({ key, ctrlKey: false, altKey: false, metaKey: false, shiftKey: false, isComposing: false, altGraph: false, mac: false, ...more })
 
 it.each([
   [pressed('a'), 'a'],
@@ -19,5 +19,12 @@ it.each([
   [pressed('n', { isComposing: true }), null],
   [pressed('Dead'), null],
   [pressed('@', { ctrlKey: true, altKey: true, altGraph: true }), null],
+  // Option makes letters on a Mac, and its browsers do not call it AltGraph.
+  [pressed('@', { altKey: true, mac: true }), null],
+  [pressed('\\', { altKey: true, shiftKey: true, mac: true }), null],
+  [pressed('ArrowLeft', { altKey: true, mac: true }), 'Alt+ArrowLeft'],
+  [pressed('a', { altKey: true, metaKey: true, mac: true }), 'Control+Alt+a'],
+  [pressed('a', { altKey: true, ctrlKey: true, mac: true }), 'Control+Alt+a'],
+  [pressed('a', { altKey: true }), 'Alt+a'],
   [pressed('AudioVolumeUp'), null]
 ])('%s is %s', (name, wanted) => expect(name).toBe(wanted))
