@@ -2,7 +2,7 @@
 // the same again from the last number seen, waiting longer each time. It is not EventSource, which would not say why it was
 // refused nor wait its turn.
 
-import { refusal } from './client'
+import { refusal, type Refusal } from './client'
 import type { Recorded } from './events'
 
 export type Connection =
@@ -33,13 +33,9 @@ const SILENCE_MAX_MS = 40_000
 const HIDDEN_MAX_MS = 30_000
 
 export class EventStream {
-  #abort: AbortController | null = null
-  #stopped = false
+  readonly #stop = new AbortController()
   #failures = 0
   #lostSince = 0
-  #wake: (() => void) | null = null
-  #hiddenTimer: ReturnType<typeof setTimeout> | undefined
-  #resting = false
 
   constructor(
     readonly url: string,
@@ -48,78 +44,43 @@ export class EventStream {
     /** Whether there is a stream, or pages only. */
     private readonly streams = true
   ) {
-    document.addEventListener('visibilitychange', this.#visibility)
-    window.addEventListener('online', this.#hurry)
-    void this.#run()
+    listener.connection({ state: 'connecting' })
+    void follow(SILENCE_MAX_MS, this.#stop.signal, (line) => this.#listen(line), () => this.#broke())
   }
 
   stop(): void {
-    this.#stopped = true
-    document.removeEventListener('visibilitychange', this.#visibility)
-    window.removeEventListener('online', this.#hurry)
-    clearTimeout(this.#hiddenTimer)
-    this.#abort?.abort()
-    this.#wake?.()
+    this.#stop.abort()
   }
 
-  #hurry = (): void => this.#wake?.()
-
-  #visibility = (): void => {
-    clearTimeout(this.#hiddenTimer)
-    if (document.hidden) {
-      this.#hiddenTimer = setTimeout(() => {
-        this.#resting = true
-        this.#abort?.abort()
-      }, HIDDEN_MAX_MS)
-    } else {
-      this.#resting = false
-      this.#wake?.()
-    }
+  async #broke(): Promise<void> {
+    this.#lostSince ||= Date.now()
+    if (this.#failures > 0) this.listener.connection({ state: 'lost', sinceMs: this.#lostSince })
+    const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures)
+    this.#failures += 1
+    await pause(wait * (0.75 + Math.random() / 2), this.#stop.signal)
   }
 
-  async #run(): Promise<void> {
-    this.listener.connection({ state: 'connecting' })
-    while (!this.#stopped) {
-      try {
-        if (await this.#listen()) return
-      } catch {
-        // Broken off, or never reached: the loop asks again.
-      }
-      if (this.#stopped) return
-      if (this.#resting) {
-        await this.#pause(Number.POSITIVE_INFINITY)
-        continue
-      }
-      this.#lostSince ||= Date.now()
-      if (this.#failures > 0) this.listener.connection({ state: 'lost', sinceMs: this.#lostSince })
-      const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures)
-      this.#failures += 1
-      await this.#pause(wait * (0.75 + Math.random() / 2))
-    }
-  }
-
-  /** Listens once. True where there is no use in asking again. */
-  async #listen(): Promise<boolean> {
-    const abort = new AbortController()
-    this.#abort = abort
-    while (!abort.signal.aborted) {
-      if (!(await this.#pages(abort.signal))) return true
-      if (this.streams) return await this.#hear(abort)
+  async #listen(line: Line): Promise<boolean> {
+    while (!line.signal.aborted) {
+      if (!(await this.#pages(line))) return true
+      if (this.streams) return await hear(this.url, line, this.#watched, this.after)
       this.#connected()
-      await this.#pause(POLL_MS)
+      await pause(POLL_MS, line.signal)
     }
     return false
   }
 
   /** What there is, a page at a time. False where there is no use in asking again. */
-  async #pages(signal: AbortSignal): Promise<boolean> {
+  async #pages(line: Line): Promise<boolean> {
     for (let more = true; more; ) {
-      const response = await fetch(`${this.url}?after=${this.after}&limit=${PAGE_EVENTS}`, { signal, cache: 'no-store' })
-      if (!response.ok) {
-        if (await this.#isRefused(response)) return false
+      const response = await line.ask(`${this.url}?after=${this.after}&limit=${PAGE_EVENTS}`)
+      if (!response.ok || !response.body) {
+        if (await isRefused(response, line, this.#watched)) return false
         throw new Error('no page')
       }
-      const page = (await response.json()) as { events: Recorded[]; next: number | null; last_seq: number }
+      let text = ''
+      for await (const chunk of line.chunks(response.body)) text += chunk
+      const page = JSON.parse(text) as { events: Recorded[]; next: number | null; last_seq: number }
       const fresh = page.events.filter((recorded) => recorded.seq > this.after)
       more = page.next !== null
       this.after = Math.max(this.after, page.next ?? page.last_seq)
@@ -128,65 +89,28 @@ export class EventStream {
     return true
   }
 
-  async #isRefused(response: Response): Promise<boolean> {
-    const { status, detail, hint } = await refusal(response)
-    const final = status === 401 || status === 403 || status === 404 || status === 410
-    if (final) this.listener.connection({ state: 'refused', status, detail, hint })
-    return final
-  }
-
   #connected(): void {
     this.#failures = 0
     this.#lostSince = 0
     this.listener.connection({ state: 'live' })
   }
 
-  async #hear(abort: AbortController): Promise<boolean> {
-    const headers: Record<string, string> = { accept: 'text/event-stream' }
-    if (this.after > 0) headers['last-event-id'] = String(this.after)
-    const response = await fetch(this.url, { headers, signal: abort.signal, cache: 'no-store' })
-    if (!response.ok || !response.body) return await this.#isRefused(response)
-    this.#connected()
-    let silence = setTimeout(() => abort.abort(), SILENCE_MAX_MS)
-    try {
-      const lines = new Frames()
-      for await (const chunk of chunks(response.body)) {
-        clearTimeout(silence)
-        silence = setTimeout(() => abort.abort(), SILENCE_MAX_MS)
-        this.#take(lines.push(chunk))
-      }
-    } finally {
-      clearTimeout(silence)
-    }
-    return false
+  readonly #watched: Watched = {
+    frame: (frame) => (this.#take(frame), false),
+    line: () => this.#connected(),
+    refused: ({ status, detail, hint }) => this.listener.connection({ state: 'refused', status, detail, hint })
   }
 
-  #take(frames: Frame[]): void {
-    const batch: Recorded[] = []
-    for (const frame of frames) {
-      if (frame.kind === 'words') {
-        const told = JSON.parse(frame.data) as { effect: number; text: string | null }
-        this.listener.words(told.effect, told.text)
-      } else if (frame.data && frame.id) {
-        const recorded = JSON.parse(frame.data) as Recorded
-        if (recorded.seq > this.after) {
-          this.after = recorded.seq
-          batch.push(recorded)
-        }
-      }
+  #take(frame: Frame): void {
+    if (frame.kind === 'words') {
+      const told = JSON.parse(frame.data) as { effect: number; text: string | null }
+      this.listener.words(told.effect, told.text)
+    } else if (frame.data && frame.id) {
+      const recorded = JSON.parse(frame.data) as Recorded
+      if (recorded.seq <= this.after) return
+      this.after = recorded.seq
+      this.listener.events([recorded])
     }
-    if (batch.length > 0) this.listener.events(batch)
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = Number.isFinite(ms) ? setTimeout(resolve, ms) : undefined
-      this.#wake = () => {
-        clearTimeout(timer)
-        this.#wake = null
-        resolve()
-      }
-    })
   }
 }
 
@@ -196,7 +120,7 @@ export interface Watched {
   frame(frame: Frame): boolean
   line(state: 'live' | 'lost'): void
   /** The server will not give it. */
-  refused?(status: number): void
+  refused?(why: Refusal): void
 }
 
 const RETRY_MS = 1_000
@@ -205,24 +129,27 @@ const RETRY_MS = 1_000
  *  asked for anew. A page that nobody looks at lets it go, too, until somebody does. Gives what stops it. */
 export function watch(url: string, silenceMaxMs: number, watched: Watched): () => void {
   const stop = new AbortController()
-  void follow(url, silenceMaxMs, watched, stop.signal)
+  const broke = async () => {
+    watched.line('lost')
+    await pause(RETRY_MS, stop.signal)
+  }
+  void follow(silenceMaxMs, stop.signal, (line) => hear(url, line, watched), broke)
   return () => stop.abort()
 }
 
-async function follow(url: string, silenceMaxMs: number, watched: Watched, stop: AbortSignal): Promise<void> {
+/** Listens again and again, until there is no use in it. What ends while nobody looks begins anew when somebody does. */
+async function follow(silenceMaxMs: number, stop: AbortSignal, listen: (line: Line) => Promise<boolean>, broke: () => Promise<void>): Promise<void> {
   while (!stop.aborted) {
+    const line = new Line(silenceMaxMs, stop)
     try {
-      if (await listen(url, silenceMaxMs, watched, stop)) return
+      if (await listen(line)) return
     } catch {
       // Broken off, or never reached.
+    } finally {
+      line.end()
     }
-    if (stop.aborted) return
-    if (document.hidden) {
-      await seen(stop)
-      continue
-    }
-    watched.line('lost')
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    if (!stop.aborted && !document.hidden) await broke()
+    if (!stop.aborted && document.hidden) await seen(stop)
   }
 }
 
@@ -240,51 +167,103 @@ function seen(stop: AbortSignal): Promise<void> {
   })
 }
 
-/** Listens once. True where there is no use in asking again. */
-async function listen(url: string, silenceMaxMs: number, watched: Watched, stop: AbortSignal): Promise<boolean> {
-  const abort = new AbortController()
-  const give = () => abort.abort()
-  stop.addEventListener('abort', give, { once: true })
-  let silence = setTimeout(give, silenceMaxMs)
-  let unseen: ReturnType<typeof setTimeout> | undefined
-  const look = () => {
-    clearTimeout(unseen)
-    if (document.hidden) unseen = setTimeout(give, HIDDEN_MAX_MS)
+/** Comes after so long; earlier where the network is there again, somebody looks, or nothing more is wanted. */
+function pause(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const over = () => {
+      clearTimeout(timer)
+      window.removeEventListener('online', over)
+      document.removeEventListener('visibilitychange', look)
+      stop.removeEventListener('abort', over)
+      resolve()
+    }
+    const look = () => document.hidden || over()
+    const timer = setTimeout(over, ms)
+    window.addEventListener('online', over)
+    document.addEventListener('visibilitychange', look)
+    stop.addEventListener('abort', over)
+    if (stop.aborted) over()
+  })
+}
+
+/** One line to the server: it is let go where nothing comes of it for too long, where nobody looks, and where nothing more is
+ *  wanted. */
+class Line {
+  readonly #abort = new AbortController()
+  readonly signal = this.#abort.signal
+  #silence: ReturnType<typeof setTimeout> | undefined
+  #unseen: ReturnType<typeof setTimeout> | undefined
+
+  constructor(
+    private readonly silenceMaxMs: number,
+    readonly stop: AbortSignal
+  ) {
+    stop.addEventListener('abort', this.#letGo)
+    document.addEventListener('visibilitychange', this.#look)
+    this.#look()
+    this.#heard()
   }
-  document.addEventListener('visibilitychange', look)
-  look()
-  try {
-    const response = await fetch(url, { headers: { accept: 'text/event-stream' }, signal: abort.signal, cache: 'no-store' })
-    if (!response.ok || !response.body) {
-      const { status } = await refusal(response)
-      const final = status === 401 || status === 403 || status === 404
-      if (final && !stop.aborted) watched.refused?.(status)
-      return final
+
+  async ask(url: string, headers: Record<string, string> = {}): Promise<Response> {
+    const response = await fetch(url, { headers, signal: this.signal, cache: 'no-store' })
+    this.#heard()
+    return response
+  }
+
+  /** The text of an answer, in the pieces it comes in. */
+  async *chunks(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+    for (;;) {
+      const { value, done } = await reader.read()
+      if (done) return
+      this.#heard()
+      yield value
     }
-    watched.line('live')
-    const frames = new Frames()
-    for await (const chunk of chunks(response.body)) {
-      clearTimeout(silence)
-      silence = setTimeout(give, silenceMaxMs)
-      for (const frame of frames.push(chunk)) if (stop.aborted || watched.frame(frame)) return true
-    }
-    return false
-  } finally {
-    clearTimeout(silence)
-    clearTimeout(unseen)
-    document.removeEventListener('visibilitychange', look)
-    stop.removeEventListener('abort', give)
+  }
+
+  end(): void {
+    this.#letGo()
+    clearTimeout(this.#silence)
+    clearTimeout(this.#unseen)
+    document.removeEventListener('visibilitychange', this.#look)
+    this.stop.removeEventListener('abort', this.#letGo)
+  }
+
+  #letGo = (): void => this.#abort.abort()
+
+  #heard(): void {
+    clearTimeout(this.#silence)
+    this.#silence = setTimeout(this.#letGo, this.silenceMaxMs)
+  }
+
+  #look = (): void => {
+    clearTimeout(this.#unseen)
+    if (document.hidden) this.#unseen = setTimeout(this.#letGo, HIDDEN_MAX_MS)
   }
 }
 
-/** The text of an answer, in the pieces it comes in. */
-async function* chunks(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
-  for (;;) {
-    const { value, done } = await reader.read()
-    if (done) return
-    yield value
+/** Listens once. True where there is no use in asking again. */
+async function hear(url: string, line: Line, watched: Watched, after = 0): Promise<boolean> {
+  const headers: Record<string, string> = { accept: 'text/event-stream' }
+  if (after > 0) headers['last-event-id'] = String(after)
+  const response = await line.ask(url, headers)
+  if (!response.ok || !response.body) return await isRefused(response, line, watched)
+  watched.line('live')
+  const frames = new Frames()
+  for await (const chunk of line.chunks(response.body)) {
+    for (const frame of frames.push(chunk)) if (line.stop.aborted || watched.frame(frame)) return true
   }
+  return false
+}
+
+const FINAL: ReadonlySet<number> = new Set([401, 403, 404, 410])
+
+/** Whether it is no use to ask again, which is told. */
+async function isRefused(response: Response, line: Line, watched: Watched): Promise<boolean> {
+  const why = await refusal(response)
+  const final = FINAL.has(why.status)
+  if (final && !line.stop.aborted) watched.refused?.(why)
+  return final
 }
 
 export interface Frame {

@@ -28,7 +28,7 @@ export function watchTerminal(task: string, name: string, watcher: TerminalWatch
       return kind === 'end'
     },
     line: (state) => watcher.line(state),
-    refused: (status) => status === 404 && watcher.end()
+    refused: ({ status }) => status === 404 && watcher.end()
   })
 }
 
