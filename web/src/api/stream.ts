@@ -45,16 +45,17 @@ export class EventStream {
     private readonly streams = true
   ) {
     listener.connection({ state: 'connecting' })
-    void follow(SILENCE_MAX_MS, this.#stop.signal, (line) => this.#listen(line), () => this.#broke())
+    void follow(SILENCE_MAX_MS, this.#stop.signal, (line) => this.#listen(line), (line) => this.#broke(line))
   }
 
   stop(): void {
     this.#stop.abort()
   }
 
-  async #broke(): Promise<void> {
+  /** A short break is not told; a silence was long already. */
+  async #broke({ silent }: Line): Promise<void> {
     this.#lostSince ||= Date.now()
-    if (this.#failures > 0) this.listener.connection({ state: 'lost', sinceMs: this.#lostSince })
+    if (silent || this.#failures > 0) this.listener.connection({ state: 'lost', sinceMs: this.#lostSince })
     const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures)
     this.#failures += 1
     await pause(wait * (0.75 + Math.random() / 2), this.#stop.signal)
@@ -138,7 +139,7 @@ export function watch(url: string, silenceMaxMs: number, watched: Watched): () =
 }
 
 /** Listens again and again, until there is no use in it. What ends while nobody looks begins anew when somebody does. */
-async function follow(silenceMaxMs: number, stop: AbortSignal, listen: (line: Line) => Promise<boolean>, broke: () => Promise<void>): Promise<void> {
+async function follow(silenceMaxMs: number, stop: AbortSignal, listen: (line: Line) => Promise<boolean>, broke: (line: Line) => Promise<void>): Promise<void> {
   while (!stop.aborted) {
     const line = new Line(silenceMaxMs, stop)
     try {
@@ -148,7 +149,7 @@ async function follow(silenceMaxMs: number, stop: AbortSignal, listen: (line: Li
     } finally {
       line.end()
     }
-    if (!stop.aborted && !document.hidden) await broke()
+    if (!stop.aborted && !document.hidden) await broke(line)
     if (!stop.aborted && document.hidden) await seen(stop)
   }
 }
@@ -191,6 +192,8 @@ function pause(ms: number, stop: AbortSignal): Promise<void> {
 class Line {
   readonly #abort = new AbortController()
   readonly signal = this.#abort.signal
+  /** Nothing came of it for too long. */
+  silent = false
   #silence: ReturnType<typeof setTimeout> | undefined
   #unseen: ReturnType<typeof setTimeout> | undefined
 
@@ -233,7 +236,10 @@ class Line {
 
   #heard(): void {
     clearTimeout(this.#silence)
-    this.#silence = setTimeout(this.#letGo, this.silenceMaxMs)
+    this.#silence = setTimeout(() => {
+      this.silent = true
+      this.#letGo()
+    }, this.silenceMaxMs)
   }
 
   #look = (): void => {

@@ -83,6 +83,7 @@ function events(hidden: boolean, answer: (url: string) => BodyInit | Error | nul
     asked.push({ url, signal })
     const given = answer(url)
     if (given instanceof Error) return Promise.reject(given)
+    if (given === 'never') return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
     const body = given ?? (url.includes('?') ? '{"events":[],"next":null,"last_seq":0}' : silent(signal))
     return Promise.resolve(new Response(body))
   })
@@ -118,5 +119,26 @@ it('a task whose line breaks is not asked for while nobody looks', async () => {
   page.turn(false)
   await later(0)
   expect(asked.length).toBe(tries + 1)
+  stream.stop()
+})
+
+it.each([
+  ['from the first page on', true],
+  ['in the stream', false]
+])('silence %s is a lost line, told as soon as it is known', async (_what, atOnce) => {
+  let dead = atOnce
+  const { lines, asked, stream } = events(false, () => (dead ? 'never' : null))
+  await later(30_000)
+  dead = true
+  await later(9_000)
+  expect(lines).toEqual(atOnce ? ['connecting'] : ['connecting', 'live'])
+  await later(1_500)
+  expect([lines.at(-1), asked.at(-1)?.url]).toEqual(['lost', '/v1/x?after=0&limit=2000'])
+  const tries = asked.length
+  await later(41_000)
+  expect([asked.length, lines.at(-1)]).toEqual([tries + 1, 'lost'])
+  dead = false
+  await later(60_000)
+  expect(lines.at(-1)).toBe('live')
   stream.stop()
 })
