@@ -84,7 +84,13 @@ export async function refusal(response: Response): Promise<Refusal> {
 
 async function json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<T> {
   const response = await request(method, path, body, headers, signal)
-  return (response.status === 204 ? undefined : await response.json()) as T
+  if (response.status === 204) return undefined as T
+  try {
+    return (await response.json()) as T
+  } catch {
+    // Cut off, or of something that stands before the server.
+    throw new Refusal(0, '', '')
+  }
 }
 
 /** A path of a file inside an address: each part by itself, so that the slashes stay. */

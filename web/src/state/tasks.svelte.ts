@@ -72,15 +72,18 @@ export const tasks = {
 
 async function ask(): Promise<void> {
   clearTimeout(timer)
-  await answered(async () => {
-    const before = all.loaded ? all.list : null
-    await Promise.all([all.refresh(), wanted?.refresh()])
-    if (before) announce(before, all.list)
-    found = wanted
-  })
-  const busy = problem !== null || all.list.some((task) => task.state === 'running' || task.state === 'queued')
-  clearTimeout(timer)
-  timer = setTimeout(() => void tasks.refresh(), document.hidden ? HIDDEN_MS : busy ? BUSY_MS : CALM_MS)
+  try {
+    await answered(async () => {
+      const before = all.loaded ? all.list : null
+      await Promise.all([all.refresh(), wanted?.refresh()])
+      found = wanted
+      if (before) announce(before, all.list)
+    })
+  } finally {
+    const busy = problem !== null || all.list.some((task) => task.state === 'running' || task.state === 'queued')
+    clearTimeout(timer)
+    timer = setTimeout(() => void tasks.refresh(), document.hidden ? HIDDEN_MS : busy ? BUSY_MS : CALM_MS)
+  }
 }
 
 /** A refusal, or that there was no answer, is kept for the page to tell; the next refresh heals it. */
@@ -109,10 +112,20 @@ function announce(before: TaskSummary[], after: TaskSummary[]): void {
     const was = states.get(task.id)
     const key = TELLING[task.state]
     if (!key || was === undefined || was === task.state) continue
-    const notice = new Notification(t(key), { body: task.question ?? task.task.slice(0, 160), tag: task.id, icon: '/icon.svg' })
-    notice.onclick = () => {
-      window.focus()
-      route.go(taskPath(task.id))
-    }
+    tell(task, t(key))
+  }
+}
+
+function tell(task: TaskSummary, what: string): void {
+  let notice: Notification
+  try {
+    notice = new Notification(what, { body: task.question ?? task.task.slice(0, 160), tag: task.id, icon: '/icon.svg' })
+  } catch {
+    // Chrome on a phone has them, and lets no page make one.
+    return
+  }
+  notice.onclick = () => {
+    window.focus()
+    route.go(taskPath(task.id))
   }
 }

@@ -25,3 +25,11 @@ it.each([
   await expect(sent).rejects.toEqual(noAnswer)
   await expect(sent).rejects.toBeInstanceOf(Refusal)
 })
+
+it.each([
+  ['cut off', () => new ReadableStream({ start: (body) => (body.enqueue(new TextEncoder().encode('{"tasks":[')), body.error(new Error('gone'))) })],
+  ['of something in between', () => '<html>Sign in</html>']
+])('an answer %s is none', async (_what, body) => {
+  vi.stubGlobal('fetch', () => Promise.resolve(new Response(body())))
+  await expect(api.tasks({})).rejects.toEqual(noAnswer)
+})
