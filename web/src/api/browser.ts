@@ -3,6 +3,7 @@
 
 import { api, Refusal } from './client'
 import type { components } from './openapi'
+import { pieces } from './pieces'
 import { watch } from './stream'
 
 export type Act = components['schemas']['BrowserAct']
@@ -58,8 +59,9 @@ export function watchBrowser(task: string, watcher: BrowserWatcher): () => void 
   })
 }
 
-/** Acts sent at one time, and those that wait. */
+/** Acts sent at one time, the characters of their texts together, and acts that wait. */
 const ACTS_MAX = 64
+const CHARS_MAX = 20_000
 const WAITING_MAX = 1_000
 
 /** The person's hand on its way into the page. */
@@ -74,6 +76,10 @@ export class Hand {
   ) {}
 
   act(act: Act): void {
+    if (act.act === 'text' && act.text.length > CHARS_MAX) {
+      for (const text of pieces(act.text, CHARS_MAX)) this.act({ act: 'text', text })
+      return
+    }
     const last = this.#waiting.at(-1)
     if (act.act === 'move' && last?.act === 'move') this.#waiting.pop()
     if (act.act === 'wheel' && last?.act === 'wheel') {
@@ -91,16 +97,26 @@ export class Hand {
 
   async #send(): Promise<void> {
     this.#sending = true
-    while (this.#waiting.length > 0) {
-      try {
-        await api.browserInput(this.task, this.#waiting.splice(0, ACTS_MAX))
-      } catch (problem) {
-        // It is not known whether it was done: what follows would be done to another page than was meant.
-        this.#waiting = []
-        if (problem instanceof Refusal) this.onfailure(problem)
-        else throw problem
-      }
+    try {
+      while (this.#waiting.length > 0) await api.browserInput(this.task, this.#next())
+    } catch (problem) {
+      // It is not known whether it was done: what follows would be done to another page than was meant.
+      this.#waiting = []
+      if (problem instanceof Refusal) this.onfailure(problem)
+      else throw problem
+    } finally {
+      this.#sending = false
     }
-    this.#sending = false
+  }
+
+  /** As much of what waits as goes at one time. */
+  #next(): Act[] {
+    let [acts, chars] = [0, 0]
+    for (const act of this.#waiting) {
+      chars += act.act === 'text' ? act.text.length : 0
+      if (acts === ACTS_MAX || (acts > 0 && chars > CHARS_MAX)) break
+      acts += 1
+    }
+    return this.#waiting.splice(0, acts)
   }
 }

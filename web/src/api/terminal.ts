@@ -2,6 +2,7 @@
 // asked for anew, and drawn anew. Keys go the other way one request at a time, in order, and none twice.
 
 import { api, Refusal } from './client'
+import { pieces } from './pieces'
 import { randomName } from './random'
 import { watch } from './stream'
 
@@ -56,8 +57,8 @@ export class Keyboard {
   async #send(): Promise<void> {
     this.#sending = true
     while (this.#waiting !== '') {
-      const text = this.#waiting.slice(0, KEYS_MAX)
-      this.#waiting = this.#waiting.slice(KEYS_MAX)
+      const [text = ''] = pieces(this.#waiting, KEYS_MAX)
+      this.#waiting = this.#waiting.slice(text.length)
       try {
         await this.#sendOnce(text)
       } catch (problem) {
