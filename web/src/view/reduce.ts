@@ -99,6 +99,9 @@ export function apply(view: TaskView, recorded: Recorded): boolean {
       view.spent = 0
       view.unpriced = 0
       view.usage = { input_tokens: 0, cached_input_tokens: 0, output_tokens: 0 }
+      view.takenOver = null
+      view.stopping = false
+      view.unread = false
       return mark({ mark: 'forked', task: view.forkedFrom?.task ?? '', checkpoint: view.forkedFrom?.checkpoint ?? 0 })
     case 'computer_slept':
       return mark({ mark: 'slept', waitedMs: event.waited_ms })

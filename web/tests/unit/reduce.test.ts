@@ -234,3 +234,17 @@ it('the page of every step is known at its moment, and in an older record those 
   )
   expect(view.pages.map(({ title, picture }) => [title, picture?.[0] ?? null])).toEqual([['One', 'a'], ['Two', null], ['', 'b']])
 })
+
+it('what the other task was in the midst of is not the copy\'s', () => {
+  const past: Event[] = [
+    created,
+    { event: 'taken_over', what: { part: 'browser' } },
+    { event: 'stop_requested', by: 'person' },
+    { event: 'task_ended', state: 'stopped', cause: 'person', reason: 'you stopped it', text: '' },
+    message('Go on'),
+    { event: 'resumed', engine: '', boot: '', previous_lived_ms: null }
+  ]
+  const forked: Event = { event: 'forked', options: { max_steps: null, max_cost: null, max_time_ms: null, out: null, workspace: null, yes: false } }
+  const of = ({ takenOver, stopping, unread }: ReturnType<typeof viewOf>) => [takenOver, stopping, unread]
+  for (let many = 1; many <= past.length; many++) expect(of(viewOf(...past.slice(0, many), forked)), `after ${many} events`).toEqual([null, false, false])
+})
