@@ -12,13 +12,19 @@ export function rowsOf(entries: readonly Entry[]): Row[] {
   const rows: Row[] = []
   let steps: Step[] | null = null
   let said = ''
+  let [seq, nth] = [0, 0]
   for (const entry of entries) {
+    // One event may bring several entries (a plan and a message): the place among those keeps their rows apart, whatever row
+    // stands before them.
+    nth = entry.seq === seq ? nth + 1 : 0
+    seq = entry.seq
+    const key = seq + nth / 1e6
     if (entry.kind === 'step') {
       if (!hasLine(entry)) continue
       if (steps) steps.push(entry)
       else {
         steps = [entry]
-        rows.push({ key: entry.seq, kind: 'steps', steps })
+        rows.push({ key, kind: 'steps', steps })
       }
       continue
     }
@@ -27,9 +33,8 @@ export function rowsOf(entries: readonly Entry[]): Row[] {
       if (!entry.reasoning && (!entry.text || entry.text === said)) continue
       said = entry.text
     }
-    // One entry may bring several rows of the same event (a plan and a message): the place keeps them apart.
     steps = null
-    rows.push({ key: entry.seq + rows.length / 1e6, kind: 'entry', entry })
+    rows.push({ key, kind: 'entry', entry })
   }
   return rows
 }

@@ -248,3 +248,13 @@ it('what the other task was in the midst of is not the copy\'s', () => {
   const of = ({ takenOver, stopping, unread }: ReturnType<typeof viewOf>) => [takenOver, stopping, unread]
   for (let many = 1; many <= past.length; many++) expect(of(viewOf(...past.slice(0, many), forked)), `after ${many} events`).toEqual([null, false, false])
 })
+
+it('a row is the same one when one before it goes', () => {
+  const asked = [created, call(1, 'deliver', { files: [{ path: 'a.pdf' }] }), started(1), reach(5, 'one.test'), ...asks(5)]
+  const shown = (...events: Event[]) => rowsOf(viewOf(...events).entries).map((row) => [row.kind === 'entry' ? row.entry.kind : 'steps', row.key])
+  const before = shown(...asked)
+  const after = shown(...asked, result(1, '', [{ fact: 'delivered', files: [] }]))
+  expect(before.map(([kind]) => kind)).toEqual(['said', 'steps', 'approval'])
+  expect(after.map(([kind]) => kind)).toEqual(['said', 'approval', 'delivery'])
+  expect(after[1]).toEqual(before[2])
+})
