@@ -44,13 +44,22 @@ export class Refusal extends Error {
 
 let ownName: string | null = null
 
+/** Null in a browser that keeps nothing for the page: there a page that is loaded anew is another window. */
+function kept<T>(what: () => T): T | null {
+  try {
+    return what()
+  } catch {
+    return null
+  }
+}
+
 /** A name for this window: what it has taken over is refused to others. It is put away only while nobody looks, which is so when the
  *  page is loaded anew: a copy of the tab is given all that is stored, and is another window. */
 function windowName(): string {
   if (ownName !== null) return ownName
   const KEPT = 'thenar.window'
-  const name = (ownName = sessionStorage.getItem(KEPT) ?? [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, '0')).join(''))
-  const put = (away: boolean) => (away ? sessionStorage.setItem(KEPT, name) : sessionStorage.removeItem(KEPT))
+  const name = (ownName = kept(() => sessionStorage.getItem(KEPT)) ?? [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, '0')).join(''))
+  const put = (away: boolean) => kept(() => (away ? sessionStorage.setItem(KEPT, name) : sessionStorage.removeItem(KEPT)))
   document.addEventListener('visibilitychange', () => put(document.hidden))
   window.addEventListener('pagehide', () => put(true))
   window.addEventListener('pageshow', () => put(false))

@@ -1,6 +1,7 @@
 // What the app says, in the person's language: by their choice, else by their browser's. A text that is missing in a language
 // fails a test; it never falls back silently.
 
+import { keep, kept } from '../state/kept'
 import en from './en.json'
 
 export type Key = keyof typeof en
@@ -12,7 +13,6 @@ export const LANGUAGES: { code: Language; name: string }[] = [
   { code: 'zh', name: '简体中文' }
 ]
 
-const STORED = 'thenar.language'
 const texts: Partial<Record<Language, Record<string, string>>> = { en }
 let current = $state<Language>('en')
 
@@ -25,7 +25,7 @@ export const language = {
   },
   async set(code: Language): Promise<void> {
     texts[code] ??= (await import('./zh.json')).default
-    localStorage.setItem(STORED, code)
+    keep('language', code)
     use(code)
   }
 }
@@ -37,8 +37,7 @@ function use(code: Language): void {
 
 /** Chooses the language before anything is drawn. */
 export async function startLanguage(): Promise<void> {
-  const stored = localStorage.getItem(STORED)
-  const wanted = stored ?? (navigator.languages.find((tag) => /^(en|zh)/.test(tag)) ?? 'en').slice(0, 2)
+  const wanted = kept('language') ?? (navigator.languages.find((tag) => /^(en|zh)/.test(tag)) ?? 'en').slice(0, 2)
   if (wanted === 'zh') texts.zh ??= (await import('./zh.json')).default
   use(wanted === 'zh' ? 'zh' : 'en')
 }

@@ -1,29 +1,22 @@
 // What the person chose for this browser: look, panes, what a new task begins with, what was read. Kept in the browser alone.
 
+import { keep, kept, keptTable } from './kept'
+
 export type Theme = 'system' | 'light' | 'dark'
 
-const stored = (key: string): string | null => localStorage.getItem(`thenar.${key}`)
-const keep = (key: string, value: string): void => {
-  try {
-    localStorage.setItem(`thenar.${key}`, value)
-  } catch {
-    // A full or forbidden store only means that the choice is not remembered.
-  }
-}
-
-let theme = $state<Theme>((stored('theme') as Theme | null) ?? 'system')
-let sidebar = $state(stored('sidebar') !== 'closed')
-let split = $state(Math.min(70, Math.max(30, Number(stored('split')) || 50)))
-let notify = $state(stored('notify') === 'yes')
-let seen = $state.raw<Record<string, number>>(JSON.parse(stored('seen') ?? '{}') as Record<string, number>)
+let theme = $state<Theme>((kept('theme') as Theme | null) ?? 'system')
+let sidebar = $state(kept('sidebar') !== 'closed')
+let split = $state(Math.min(70, Math.max(30, Number(kept('split')) || 50)))
+let notify = $state(kept('notify') === 'yes')
+let seen = $state.raw<Record<string, number>>(keptTable('seen') as Record<string, number>)
 
 export interface BudgetText {
   cost: string
   time: string
   steps: string
 }
-let model = $state(stored('model') ?? '')
-let budget = $state.raw<BudgetText>({ cost: '', time: '', steps: '', ...(JSON.parse(stored('budget') ?? '{}') as Partial<BudgetText>) })
+let model = $state(kept('model') ?? '')
+let budget = $state.raw<BudgetText>({ cost: '', time: '', steps: '', ...(keptTable('budget') as Partial<BudgetText>) })
 
 /** Tasks whose last reading is remembered. */
 const SEEN_MAX = 500

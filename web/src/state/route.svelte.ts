@@ -9,7 +9,13 @@ export type Route =
   | { screen: 'nowhere' }
 
 function read(location: Location): Route {
-  const parts = location.pathname.split('/').filter(Boolean).map(decodeURIComponent)
+  let parts: string[]
+  try {
+    parts = location.pathname.split('/').filter(Boolean).map(decodeURIComponent)
+  } catch {
+    // Cut off within a letter.
+    return { screen: 'nowhere' }
+  }
   const number = Number(new URLSearchParams(location.search).get('at'))
   const at = Number.isSafeInteger(number) && number > 0 ? number : null
   const [first, second, third] = parts
