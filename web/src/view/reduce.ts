@@ -302,7 +302,7 @@ function planned(view: TaskView, seq: number, atMs: number, steps: TaskView['pla
 
 /** What a step that wrote a file made of it, as far as the record tells. */
 function fileChange(view: TaskView, seq: number, step: Step): void {
-  const path = normal(step.arguments['path'])
+  const path = workspacePath(step.arguments['path'])
   if (path === null) return
   const before = view.files.get(path)?.after ?? null
   const version = (after: string | null): FileVersion => ({ seq, effect: step.effect, before, after })
@@ -318,7 +318,7 @@ function fileChange(view: TaskView, seq: number, step: Step): void {
 }
 
 /** A path as the list of files has it: relative to the workspace. */
-function normal(path: unknown): string | null {
+export function workspacePath(path: unknown): string | null {
   if (typeof path !== 'string' || !path) return null
   return path.replace(/^\/workspace\//, '').replace(/^(\.\/)+/, '')
 }
