@@ -1,6 +1,7 @@
 // Requests to the server, and its refusals as it words them. It keeps nothing and repeats nothing.
 
 import type { Act, Going } from './browser'
+import { clock } from './clock'
 import type { ComputerPart, Digest, EffectId } from './events'
 import type { components } from './openapi'
 
@@ -93,6 +94,7 @@ export async function refusal(response: Response): Promise<Refusal> {
 
 async function json<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<T> {
   const response = await request(method, path, body, headers, signal)
+  clock.hear(response)
   if (response.status === 204) return undefined as T
   try {
     return (await response.json()) as T

@@ -2,6 +2,7 @@
 // the same again from the last number seen, waiting longer each time. It is not EventSource, which would not say why it was
 // refused nor wait its turn.
 
+import { clock } from './clock'
 import { refusal, type Refusal } from './client'
 import type { Recorded } from './events'
 
@@ -209,6 +210,7 @@ class Line {
 
   async ask(url: string, headers: Record<string, string> = {}): Promise<Response> {
     const response = await fetch(url, { headers, signal: this.signal, cache: 'no-store' })
+    clock.hear(response)
     this.#heard()
     return response
   }
