@@ -3,6 +3,9 @@
 export const ROWS_MAX = 500
 export const COLUMNS_MAX = 60
 
+/** Stands at the right of its column. */
+export const isFigure = (cell: string): boolean => /^[$€£¥]?\s*[-+]?[\d.,]+\s*%?$/.test(cell)
+
 export interface Sheet {
   name: string
   rows: string[][]
