@@ -84,6 +84,7 @@ enum End {
 
 fn keep() -> io::Result<()> {
     sys::close_from(3)?;
+    sys::one_heap();
     rustix::thread::set_name(c"thenar-keeper")?;
     rustix::process::umask(Mode::from_raw_mode(0o077));
     // A record that may not grow is an error to be dealt with, not the end.

@@ -384,6 +384,16 @@ pub(crate) fn trim_memory() {
     }
 }
 
+/// Lets all threads of this process share one heap. Each thread would otherwise take one of 64 MB of addresses, to be taken apart
+/// at the end of the process.
+pub(crate) fn one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes two integers only and changes how later memory is handed out.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// Puts a copy of a descriptor at a number, kept open when this process becomes another program.
 pub(crate) fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     if fd.as_raw_fd() == number {

@@ -21,9 +21,6 @@ pub(crate) const CONTROL_FD: i32 = 3;
 pub(super) const HOST_NAME: &str = "computer";
 /// Where the new root hangs until it is the root: any folder that every host has.
 const STAGE: &str = "/usr";
-/// Room for the folders, links and small files of the root itself.
-const ROOT_BYTES: &str = "4m";
-const ROOT_FILES: &str = "2048";
 /// Terminals of one computer; the machine has some thousand for everybody.
 const PTYS_MAX: &str = "256";
 
@@ -165,8 +162,8 @@ fn make_root(parts: &Parts<'_>) -> Step<OwnedFd> {
 /// Builds the file tree that every box has, attached to nothing that matters yet.
 pub(super) fn make_tree(plan: &Plan, limits: &Limits) -> Step<OwnedFd> {
     let plain = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let options = [("size", ROOT_BYTES), ("nr_inodes", ROOT_FILES), ("mode", "0755")];
-    let root = mounts::make("tmpfs", &options, plain).map_err(at("make the root"))?;
+    // The simplest that there is, and so the soonest made and taken apart: nobody but this launcher ever writes to it.
+    let root = mounts::make("ramfs", &[("mode", "0755")], plain).map_err(at("make the root"))?;
     // The kernel's own view of processes must be made while the host's is still in sight.
     let proc = mounts::make("proc", &[], plain | MountAttrFlags::MOUNT_ATTR_NOEXEC).map_err(at("make /proc"))?;
     rustix::mount::move_mount(&root, "", CWD, STAGE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
