@@ -108,9 +108,9 @@ fn a_person_at_a_terminal_answers_there_and_reads_nothing_twice() {
       │ the person wants to see each command first
       │ shell_exec
       │   command: python3 - <<'END'
-      │ print('counted')
-      │ END
-      │ echo x > x.txt
+      │       print('counted')
+      │       END
+      │       echo x > x.txt
     ? Allow this? [y/N] y
       you allowed it
       ✓ run         python3 - <<'END' … (+3 lines)
