@@ -94,27 +94,18 @@ time.sleep(3)
     );
 }
 
-#[test]
-fn files_in_memory_without_a_name_count() {
-    hides_memory(
-        "files in memory",
-        r#"
-import os, time
+/// Memory in files that have no name, told and held for a while.
+const HELD_WITHOUT_A_NAME: &str = r#"
 held, kept = 0, []
 for number in range(8):
     kept.append(os.memfd_create("x"))
     for piece in range(64): held += os.write(kept[-1], bytes(1 << 20))
 print("held", held, flush=True)
 time.sleep(3)
-"#,
-    );
-}
+"#;
 
-#[test]
-fn whoever_has_files_open_without_number_hides_no_memory_behind_them() {
-    hides_memory(
-        "files in memory behind many others",
-        r#"
+/// Processes that have as many files open as they may.
+const MANY_OPEN: &str = r#"
 import os, time
 for child in range(20):
     if os.fork() == 0:
@@ -122,14 +113,16 @@ for child in range(20):
         time.sleep(20)
         os._exit(0)
 time.sleep(2)
-held, kept = 0, []
-for number in range(8):
-    kept.append(os.memfd_create("x"))
-    for piece in range(64): held += os.write(kept[-1], bytes(1 << 20))
-print("held", held, flush=True)
-time.sleep(3)
-"#,
-    );
+"#;
+
+#[test]
+fn files_in_memory_without_a_name_count() {
+    hides_memory("files in memory", &format!("import os, time\n{HELD_WITHOUT_A_NAME}"));
+}
+
+#[test]
+fn whoever_has_files_open_without_number_hides_no_memory_behind_them() {
+    hides_memory("files in memory behind many others", &format!("{MANY_OPEN}{HELD_WITHOUT_A_NAME}"));
 }
 
 #[test]
