@@ -292,16 +292,17 @@ def ours():
                     found.append(pid)
         except OSError:
             pass
-    return found
+    # Outside, where the bait is, others' come and go while this looks: whoever started this stays as long as this does.
+    return found + ([str(os.getppid())] if "THENAR_BAIT" in os.environ else [])
 
 
 @probe
 def p10_doors_of_our_processes():
-    seen = {}
+    loud = {}
     for pid in ours() or ["1"]:
         for door in ["root", "cwd", "exe", "fd", "mem", "map_files", "environ", "ns/mnt", "fdinfo", "auxv", "maps", "syscall", "stack"]:
-            seen[door] = opened(f"/proc/{pid}/{door}")
-    loud = {door: said for door, said in seen.items() if said == "opened"}
+            if opened(f"/proc/{pid}/{door}") == "opened":
+                loud[f"{pid}/{door}"] = "opened"
     return listed(loud) if loud else "closed"
 
 
@@ -975,8 +976,7 @@ def p63_programs_of_the_computer():
 
 @probe
 def p63_read_the_launcher():
-    # Outside, where none of them need be, whoever runs this.
-    seen = {opened(f"/proc/{pid}/exe") for pid in ours() or ["1", str(os.getppid())]}
+    seen = {opened(f"/proc/{pid}/exe") for pid in ours() or ["1"]}
     return "refused" if "opened" not in seen else "opened"
 
 
