@@ -116,7 +116,7 @@ pub struct Instance {
     pub(crate) setup: Setup,
     pub(crate) policy: policy::Engine,
     /// The tasks that this process has in hand, for whoever watches.
-    pub(crate) places: Mutex<HashMap<TaskId, Weak<tools::Place>>>,
+    pub(crate) places: Mutex<HashMap<TaskId, Arc<Mutex<Weak<tools::Place>>>>>,
 }
 
 impl std::fmt::Debug for Instance {

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use browser::{Browser, Going, Input, Sight, Start};
@@ -62,17 +62,16 @@ impl Instance {
 
     /// Looks along the agent's line to a task's browser; nothing while it has none, or while another process runs the task.
     pub fn look_at_browser(&self, id: &TaskId) -> Option<Viewer> {
-        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = places.get(id)?.upgrade()?.browser()?;
+        let held = self.in_hand(id).lock().unwrap_or_else(PoisonError::into_inner).upgrade()?.browser()?;
         held.browser().is_alive().then_some(Viewer(Line::Agents(held)))
     }
 
     /// Takes the line to the browser of a task that no process of ours has in hand, if one lives: to look at it.
     pub fn view_idle_browser(&self, id: &TaskId) -> Result<Option<Viewer>, Error> {
+        let place = self.in_hand(id);
         // Held until the line is taken, so that an engine that begins meanwhile takes it after us.
-        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let in_hand = places.get(id).is_some_and(|place| place.strong_count() > 0);
-        if in_hand { Ok(None) } else { self.view_living_browser(id) }
+        let held = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.strong_count() > 0 { Ok(None) } else { self.view_living_browser(id) }
     }
 
     /// The page that is shown, its picture kept among the task's blobs: to be put on the record by a command.
@@ -87,10 +86,20 @@ impl Instance {
 
     /// Lets whoever asks look at what this process runs.
     pub(crate) fn shows(&self, id: &TaskId, place: &Arc<tools::Place>) {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.retain(|_, place| place.strong_count() > 0);
-        places.insert(id.clone(), Arc::downgrade(place));
+        *self.in_hand(id).lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(place);
     }
+
+    /// What this process runs of a task, if anything. Each has a lock of its own: a browser that hangs holds up its task alone.
+    fn in_hand(&self, id: &TaskId) -> Arc<Mutex<Weak<tools::Place>>> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|_, place| Arc::strong_count(place) > 1 || runs(place));
+        Arc::clone(places.entry(id.clone()).or_default())
+    }
+}
+
+/// Whether a task is run there. Only for one that nobody else holds.
+fn runs(place: &Mutex<Weak<tools::Place>>) -> bool {
+    place.lock().unwrap_or_else(PoisonError::into_inner).strong_count() > 0
 }
 
 impl Viewer {
