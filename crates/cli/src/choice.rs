@@ -55,7 +55,10 @@ pub(crate) fn name(wanted: Option<&str>, config: &Config) -> Result<String, Prob
         (Some(model), _, _) => Ok(format!("openai:{model}")),
         (None, _, Some(base_url)) => only_model_of(&base_url, config),
         (None, Some(_), None) => Ok(format!("openai:{OPENAI_DEFAULT_MODEL}")),
-        (None, None, None) => Err(none(&local_servers()?)),
+        (None, None, None) => {
+            let ready = ready(config);
+            Err(if ready.is_empty() { none(&local_servers()?) } else { unchosen(&ready) })
+        }
     }
 }
 
@@ -83,6 +86,27 @@ fn places() -> Result<Vec<Local>, Problem> {
     text.split(',').map(|text| place(text).ok_or_else(|| wrong(text))).collect()
 }
 
+/// What can be used as soon as it is named: the configured models, and services whose key is there.
+fn ready(config: &Config) -> Vec<String> {
+    let services = [
+        (env::ANTHROPIC_API_KEY, env::ANTHROPIC_BASE_URL, "anthropic:NAME"),
+        (env::GEMINI_API_KEY, env::GEMINI_BASE_URL, "gemini:NAME"),
+    ];
+    let reached =
+        services.into_iter().filter(|(key, base_url, _)| env::var(key).or_else(|| env::var(base_url)).is_some());
+    config.models.keys().cloned().chain(reached.map(|(_, _, name)| name.to_owned())).collect()
+}
+
+fn unchosen(ready: &[String]) -> Problem {
+    let mut text = "no model is chosen yet. To use one that is configured:".to_owned();
+    for name in ready.iter().take(NAMES_TOLD_MAX) {
+        text.push_str(&format!("\n  export THENAR_MODEL={}", quoted(name)));
+    }
+    text.push_str(&more(ready.len()));
+    Problem::new(Code::Setup, text)
+        .hint("or --model, or model = \"…\" in config.toml; `thenar models` lists what there is")
+}
+
 fn none(servers: &[LocalServer]) -> Problem {
     let ways = "\
          export OPENAI_API_KEY=…                             OpenAI, or any service that speaks its API\n  \
@@ -99,12 +123,15 @@ fn none(servers: &[LocalServer]) -> Problem {
         for model in names {
             text.push_str(&format!("\n  export THENAR_MODEL={}", quoted(&format!("openai:{}", model.name))));
         }
-        let more = server.models.len().saturating_sub(NAMES_TOLD_MAX);
-        if more > 0 {
-            text.push_str(&format!("\n  … or one of {more} more"));
-        }
+        text.push_str(&more(server.models.len()));
     }
     Problem::new(Code::Setup, text).hint("`thenar models test` then says what the model can do")
+}
+
+/// That there are more names than are told.
+fn more(names: usize) -> String {
+    let more = names.saturating_sub(NAMES_TOLD_MAX);
+    if more > 0 { format!("\n  … or one of {more} more") } else { String::new() }
 }
 
 /// A model's name for a shell: who listens on a port chose it, and the person may paste it.

@@ -27,6 +27,22 @@ fn without_a_model_five_lines_say_how_to_get_one() {
 }
 
 #[test]
+fn what_is_configured_and_not_chosen_is_named() {
+    let desk = Desk::new().with("GEMINI_API_KEY", "generated-for-this-test");
+    desk.config("[models.\"openai:at home\"]\nbase_url = \"http://127.0.0.1:9/v1\"\n");
+    assert_snapshot!(desk.run(&["run", "Do something"]).seen(), @r#"
+    exit 5
+    --- out
+    --- err
+    error: no model is chosen yet. To use one that is configured:
+      export THENAR_MODEL='openai:at home'
+      export THENAR_MODEL=gemini:NAME
+    hint: or --model, or model = "…" in config.toml; `thenar models` lists what there is
+    "#);
+    assert!(!desk.path("home/tasks").exists(), "nothing was begun");
+}
+
+#[test]
 fn the_nearest_word_names_the_model() {
     let desk = Desk::new();
     let script = |name: &str| {
