@@ -42,6 +42,8 @@ pub enum Because {
     NoteTooLong,
     NothingAwaited,
     OtherAwaited,
+    /// Others hold by now than the sender had read.
+    OptionsChanged,
     AlreadyEnded,
     /// Another part of the computer is in their hands.
     HandsFull,

@@ -37,8 +37,12 @@ pub enum Command {
     Confirm { effect: Option<EffectId>, allowed: bool, note: String },
     /// Stop now.
     Stop { by: String },
-    /// Other limits.
-    Options { options: TaskOptions },
+    /// Other limits. `was`: those that the sender had read and changed some of; where others hold by now, nothing changes.
+    Options {
+        options: TaskOptions,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<Box<TaskOptions>>,
+    },
     /// Other hosts: these may be reached from now on, those no more, also where the person was asked and said yes.
     Hosts { allow: Vec<String>, deny: Vec<String> },
     /// Stand still while a copy is made, until the sender lets go: begin nothing and record nothing. What runs in the
@@ -313,7 +317,11 @@ pub(crate) fn heard(state: &State, command: Command) -> (Answer, Vec<Event>) {
             Err(Error::Refused { because, text }) => refuse(because, &text),
             Err(error) => (Answer::no(error.to_string(), None), Vec::new()),
         },
-        Command::Options { options } => (Answer::yes("the new limits hold"), crate::hosts::chosen(state, options)),
+        Command::Options { was: Some(was), .. } if state.options != *was => refuse(
+            Because::OptionsChanged,
+            "other limits or hosts were set meanwhile: look at the task, and say it again",
+        ),
+        Command::Options { options, .. } => (Answer::yes("the new limits hold"), crate::hosts::chosen(state, options)),
     }
 }
 

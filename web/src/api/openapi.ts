@@ -1274,6 +1274,9 @@ export interface components {
             code: "other_awaited";
         } | {
             /** @enum {string} */
+            code: "options_changed";
+        } | {
+            /** @enum {string} */
             code: "already_ended";
         } | {
             /** @enum {string} */

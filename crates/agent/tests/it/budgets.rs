@@ -43,7 +43,7 @@ fn steps_run_out_and_more_of_them_finish_the_work() {
     cut_short(&rig.resume(&id), LimitKind::Steps);
     assert_eq!(rig.server.seen().len(), 2);
     assert_eq!(std::fs::read_dir(rig.folder.path().join("out/unfinished")).unwrap().count(), 1);
-    rig.tell(&id, Command::Options { options: TaskOptions { out: summary.options.out, ..options(9) } });
+    rig.tell(&id, Command::Options { options: TaskOptions { out: summary.options.out, ..options(9) }, was: None });
     assert_eq!(rig.resume(&id).state, "done");
     assert_eq!(rig.workspace_file(&id, "log"), "a\nb\n");
     rig.check(&id);
@@ -112,7 +112,7 @@ fn a_cap_given_later_holds_where_no_request_bounds_the_reply() {
         rig.window = window;
         let out = rig.instance.summary(&id).unwrap().options.out;
         let options = TaskOptions { max_steps: None, out, ..options(Some(MicroUsd(60_000))) };
-        rig.tell(&id, Command::Options { options });
+        rig.tell(&id, Command::Options { options, was: None });
         let summary = rig.resume(&id);
         assert_eq!(summary.cause == Some(StopCause::Limit(LimitKind::Cost)), limit, "{window:?}: {}", summary.reason);
         rig.check(&id);
@@ -150,7 +150,7 @@ fn time_ends_a_wait_for_the_model() {
         None
     });
     cut_short(&summary, LimitKind::Time);
-    rig.tell(&id, Command::Options { options: options(9) });
+    rig.tell(&id, Command::Options { options: options(9), was: None });
     assert_eq!(rig.resume(&id).text, "at last");
     let seen = rig.server.seen();
     assert!(seen.windows(2).all(|pair| pair[0].body == pair[1].body), "the request that was cut off is asked again");
@@ -178,7 +178,7 @@ fn time_ends_the_command_under_way() {
     assert_eq!(rig.out_file("unfinished/log"), "a\n");
     let interrupted = rig.results(&id).iter().filter(|result| result.status == ToolStatus::Interrupted).count();
     assert_eq!(interrupted, 1);
-    rig.tell(&id, Command::Options { options: TaskOptions { out: summary.options.out, ..options(9) } });
+    rig.tell(&id, Command::Options { options: TaskOptions { out: summary.options.out, ..options(9) }, was: None });
     let summary = rig.go(&id, Start::Resume, &mut NoFaults).unwrap();
     assert_eq!((summary.state, summary.text.as_str()), ("done", "slept"));
     rig.check(&id);

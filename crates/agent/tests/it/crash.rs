@@ -126,7 +126,7 @@ fn a_life_of_crashes_ends_as_one_without() {
                 Ok(summary) if summary.state == "stopped" => {
                     assert_eq!(rig.out_file("unfinished/log"), "1\n2\n3\n4\n", "seed {seed}");
                     let options = TaskOptions { max_steps: None, ..summary.options };
-                    rig.tell(&id, Command::Options { options });
+                    rig.tell(&id, Command::Options { options, was: None });
                 }
                 Ok(summary) => {
                     assert_eq!(summary.state, "done", "seed {seed}: {}", summary.reason);

@@ -1,7 +1,7 @@
 //! A person changes what a task may reach: while it works, while it waits, and after they had said yes.
 
 use agent::{Command, Patience, Start};
-use event::{Event, Outcome};
+use event::{Event, Outcome, TaskOptions};
 use testkit::{ModelServer, Turn};
 
 use crate::network::{closed, reaching, rules, site};
@@ -69,9 +69,11 @@ fn it_is_cut_off_from_the_old_address(by_options: bool) {
     let id = rig.create(named(old));
     let mut said = false;
     let summary = rig.go_saying(&id, Start::Fresh, Patience::Leave, |seen| match seen {
-        Seen::Event(Event::ConnectionOpened { .. }) if !std::mem::replace(&mut said, true) => {
-            Some(if by_options { Command::Options { options: named(new) } } else { hosts(&[&place(new)], &[]) })
-        }
+        Seen::Event(Event::ConnectionOpened { .. }) if !std::mem::replace(&mut said, true) => Some(if by_options {
+            Command::Options { options: named(new), was: None }
+        } else {
+            hosts(&[&place(new)], &[])
+        }),
         _ => None,
     });
     assert_eq!(summary.state, "done");
@@ -147,12 +149,31 @@ fn options_that_name_a_host_answer_the_question_about_it() {
     let rig = Rig::new(ModelServer::playing(turns).unwrap());
     let id = rig.create(reaching(&[]));
     assert_eq!(rig.run(&id).state, "waiting");
-    rig.tell(&id, Command::Options { options: reaching(&["other.test".to_owned()]) });
+    rig.tell(&id, Command::Options { options: reaching(&["other.test".to_owned()]), was: None });
     assert!(rig.instance.summary(&id).unwrap().approval.is_some(), "they say nothing of it");
-    rig.tell(&id, Command::Options { options: reaching(&[format!("shop.test:80={address}")]) });
+    rig.tell(&id, Command::Options { options: reaching(&[format!("shop.test:80={address}")]), was: None });
     assert!(rig.instance.summary(&id).unwrap().approval.is_none());
     assert_eq!(rig.resume(&id).state, "done");
     assert!(rig.results(&id)[1].text.contains("hello"), "{:?}", rig.results(&id));
+    rig.check(&id);
+}
+
+#[test]
+fn limits_that_were_read_before_a_host_was_taken_away_do_not_bring_it_back() {
+    let rig = Rig::new(ModelServer::playing(vec![Turn::say("done")]).unwrap());
+    let id = rig.create(reaching(&["shop.test".to_owned()]));
+    let read = rig.instance.summary(&id).unwrap().options;
+    rig.tell(&id, hosts(&[], &["shop.test"]));
+    let say = |was: &TaskOptions| {
+        let options = TaskOptions { max_steps: Some(7), ..was.clone() };
+        rig.instance.command(&id, Command::Options { options, was: Some(Box::new(was.clone())) })
+    };
+    let now = || rig.instance.summary(&id).unwrap().options;
+    let (agent::Reached::Holder(answer) | agent::Reached::Recorded(answer)) = say(&read).unwrap();
+    assert_eq!((answer.accepted, answer.because), (false, Some(agent::Because::OptionsChanged)));
+    assert_eq!((now().allow_net.len(), now().max_steps), (0, None));
+    say(&now()).unwrap();
+    assert_eq!((now().allow_net.len(), now().max_steps), (0, Some(7)));
     rig.check(&id);
 }
 

@@ -166,7 +166,7 @@ fn what_was_named_can_be_taken_back() {
     let mut said = false;
     let summary = rig.go_saying(&id, Start::Fresh, Patience::Leave, |seen| match seen {
         Seen::Event(Event::ConnectionOpened { .. }) if !std::mem::replace(&mut said, true) => {
-            Some(Command::Options { options: reaching(&[]) })
+            Some(Command::Options { options: reaching(&[]), was: None })
         }
         _ => None,
     });

@@ -41,7 +41,7 @@ fn a_task_as_the_model_saw_it() {
     let stopped = rig.run(&id);
     rig.tell(&id, agent::Command::Message { text: "Write it down, too.".to_owned() });
     let options = TaskOptions { max_steps: None, ..stopped.options };
-    rig.tell(&id, agent::Command::Options { options });
+    rig.tell(&id, agent::Command::Options { options, was: None });
     let summary = rig.resume(&id);
     assert_eq!((summary.state, summary.text.as_str()), ("done", "Three birds."));
     insta::assert_snapshot!(told(&rig.server.seen().last().unwrap().body), @r##"

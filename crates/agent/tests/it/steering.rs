@@ -75,7 +75,7 @@ fn more_time_given_to_a_task_at_work_is_its_computers_too() {
         Seen::Event(Event::EffectStarted { .. }) if due => {
             due = false;
             let options = TaskOptions { max_time_ms: Some(3_600_000), ..TaskOptions::default() };
-            Some(Command::Options { options })
+            Some(Command::Options { options, was: None })
         }
         Seen::Event(_) | Seen::Delta | Seen::Waiting => None,
     });

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::answers::Answers;
 use crate::args::{Limits, Reach, Run};
 use crate::choice::{self, Chosen};
+use crate::commands::task::heard;
 use crate::exit::{Code, Outcome, Problem, of_state};
 use crate::screen::{Look, Screen};
 use crate::show::Show;
@@ -102,7 +103,8 @@ pub(crate) fn resume(id: Option<&str>, limits: &Limits, reach: &Reach, json: boo
         };
         let options = instance.secrets().with_more(options, &reach.allow_net, &reach.secret).map_err(usage)?;
         check_price(&chosen, options.max_cost.is_some())?;
-        instance.command(&id, Command::Options { options }).map_err(house::about(&id))?;
+        let was = Some(Box::new(summary.options.clone()));
+        heard(&instance, &id, Command::Options { options, was })?;
     }
     head(screen, &id, &chosen, "resumed, ");
     drive(&instance, &id, Start::Resume, chosen, json, screen)

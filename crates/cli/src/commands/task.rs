@@ -84,14 +84,8 @@ pub(crate) fn stop(id: &str, screen: Screen) -> Outcome {
 fn tell(id: &str, command: Command, screen: Screen) -> Outcome {
     let (instance, id) = open(id)?;
     let stop = matches!(command, Command::Stop { .. });
-    let (answer, held) = match instance.command(&id, command).map_err(house::about(&id))? {
-        Reached::Holder(answer) => (answer, true),
-        Reached::Recorded(answer) => (answer, false),
-    };
-    if !answer.accepted {
-        return Err(Problem::new(Code::Usage, answer.text).hint(format!("thenar task show {id} tells how it stands")));
-    }
-    screen.say(&answer.text);
+    let (text, held) = heard(&instance, &id, command)?;
+    screen.say(&text);
     if stop {
         screen.say(&format!("To go on later: thenar task resume {id}"));
     } else if !held && taken_up(&id) {
@@ -102,10 +96,23 @@ fn tell(id: &str, command: Command, screen: Screen) -> Outcome {
     Ok(Code::Done)
 }
 
+/// What was said to it that was not refused, and whether somebody works on the task.
+pub(crate) fn heard(instance: &Instance, id: &TaskId, command: Command) -> Result<(String, bool), Problem> {
+    let (answer, held) = match instance.command(id, command).map_err(house::about(id))? {
+        Reached::Holder(answer) => (answer, true),
+        Reached::Recorded(answer) => (answer, false),
+    };
+    if answer.accepted {
+        Ok((answer.text, held))
+    } else {
+        Err(Problem::new(Code::Usage, answer.text).hint(format!("thenar task show {id} tells how it stands")))
+    }
+}
+
 /// Whether a server of this data folder goes on with it, which would find it by itself a little later.
 fn taken_up(id: &TaskId) -> bool {
-    let heard = env::home().ok().and_then(|home| server::ring(&home, id).ok()).flatten();
-    heard.is_some_and(|heard| heard.accepted)
+    let rung = env::home().ok().and_then(|home| server::ring(&home, id).ok()).flatten();
+    rung.is_some_and(|rung| rung.accepted)
 }
 
 pub(crate) fn open(id: &str) -> Result<(Instance, TaskId), Problem> {

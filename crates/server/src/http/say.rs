@@ -172,6 +172,7 @@ pub(super) async fn resume(
     let task = summary(&shared, &id).await?;
     if !bounds.is_empty() {
         let age_ms = (shared.app.clock)().saturating_sub(task.created_ms);
+        let was = Some(Box::new(task.options.clone()));
         let mut options = bounds.over(task.options, age_ms)?;
         if bounds.allow_net.is_some() || !bounds.secrets.is_empty() {
             let (app, named, more) =
@@ -194,7 +195,7 @@ pub(super) async fn resume(
                 return Err(unpriced(&opened.name));
             }
         }
-        reach(&shared, &id, Command::Options { options }).await?;
+        reach(&shared, &id, Command::Options { options, was }).await?;
     }
     shared.app.runner.begin(&id, Start::Resume)?;
     let task = summary(&shared, &id).await?;
