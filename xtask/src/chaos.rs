@@ -161,7 +161,11 @@ fn begin(stage: &Stage) -> Result<Child> {
 
 /// Resumes the task, or begins it where the kill came before there was one.
 fn go_on(stage: &Stage) -> Result<Child> {
-    if stage.task().is_some() { stage.start(&["task", "resume", "--last"]) } else { begin(stage) }
+    // By its name: one that had just ended when the kill came is no task to be resumed, and says so.
+    match stage.task() {
+        Some(task) => stage.start(&["task", "resume", &task.file_name().unwrap_or_default().to_string_lossy()]),
+        None => begin(stage),
+    }
 }
 
 fn finish(stage: &Stage, child: &mut Child) -> Result<()> {

@@ -32,7 +32,7 @@ const SPAN_EVENTS_MAX: usize = 64;
 const GATHER: Duration = Duration::from_secs(1);
 
 /// How long the end of the program waits for the last batch.
-const FLUSH: Duration = Duration::from_secs(1);
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// Our own parts: what libraries say does not leave the machine.
 const OURS: [&str; 6] = ["agent", "server", "tools", "sandbox", "thenar", "model"];

@@ -8,8 +8,9 @@ use crate::client::Endpoint;
 use crate::http::{self, Listed};
 use crate::name::Provider;
 
-/// How long a server of this machine may take to list its models.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// How long a server may take to list its models at a port where one usually is, and where somebody said that one is.
+const USUAL_PATIENCE: Duration = Duration::from_millis(400);
+const NAMED_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Models of one server that are told.
 const MODELS_MAX: usize = 50;
@@ -23,6 +24,7 @@ pub struct Local {
     /// Which server usually listens there.
     pub program: String,
     address: SocketAddr,
+    patience: Duration,
 }
 
 impl Local {
@@ -32,13 +34,14 @@ impl Local {
         let local = |(program, port): (&str, u16)| Self {
             program: program.to_owned(),
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
+            patience: USUAL_PATIENCE,
         };
         places.map(local).into()
     }
 
     /// A place by its address; none outside of the loopback.
     pub fn at(address: SocketAddr) -> Option<Self> {
-        address.ip().is_loopback().then(|| Self { program: "a server".to_owned(), address })
+        address.ip().is_loopback().then(|| Self { program: "a server".to_owned(), address, patience: NAMED_PATIENCE })
     }
 
     /// What goes into `OPENAI_BASE_URL`.
@@ -67,9 +70,9 @@ pub async fn found(places: &[Local]) -> Vec<LocalServer> {
 async fn look(place: Local) -> Option<LocalServer> {
     let endpoint = Endpoint { base_url: place.base_url(), key: None };
     let connections = http::connections(&endpoint.base_url).ok()?;
-    let listed = http::models(&connections, &endpoint, Provider::OpenAi, PATIENCE);
+    let listed = http::models(&connections, &endpoint, Provider::OpenAi, place.patience);
     // A server that drips a byte at a time is given up like one that is silent.
-    let mut models = tokio::time::timeout(PATIENCE, listed).await.ok()?.ok()?;
+    let mut models = tokio::time::timeout(place.patience, listed).await.ok()?.ok()?;
     models.retain(|model| !model.name.is_empty());
     models.truncate(MODELS_MAX);
     (!models.is_empty()).then_some(LocalServer { place, models })

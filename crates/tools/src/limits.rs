@@ -93,8 +93,8 @@ pub(crate) const PICTURE_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) const PAGE_PICTURE_BYTES_MAX: usize = 150 * 1024;
 pub(crate) const PAGE_PICTURES_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
-/// How long such a picture may take.
-pub(crate) const PAGE_PICTURE_MS: u64 = 1_000;
+/// How long such a picture may take: only a browser that hangs needs as long.
+pub(crate) const PAGE_PICTURE_MS: u64 = 3_000;
 
 /// How long a call waits for a download that has begun.
 pub(crate) const DOWNLOAD_WAIT_MS: u64 = 3_000;

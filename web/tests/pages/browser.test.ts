@@ -149,11 +149,21 @@ it('what was answered to one question of a page is not the answer to the next', 
   const at = (await area.boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 }
   await page.mouse.click(at.x + (at.width * 100) / 1280, at.y + (at.height * 500) / 800)
   const answer = page.getByRole('textbox', { name: 'Your answer', exact: true })
+  const ok = page.getByRole('button', { name: 'OK', exact: true })
   await answer.fill('Ada')
-  await page.getByRole('button', { name: 'OK', exact: true }).click()
+  await ok.click()
   await expect.poll(() => answer.inputValue()).toBe('')
-  await answer.fill('Grace')
-  await page.getByRole('button', { name: 'OK', exact: true }).click()
-  await page.getByRole('img', { name: /: Ada and Grace$/ }).waitFor()
+  // The second is asked in the same words, a little later: an answer before that is nobody's.
+  const named = page.getByRole('img', { name: /: Ada and Grace$/ })
+  const say = async () => {
+    await answer.fill('Grace', { timeout: 1_000 })
+    await ok.click({ timeout: 1_000 })
+  }
+  await expect
+    .poll(async () => {
+      await say().catch(() => undefined)
+      return named.count()
+    })
+    .toBe(1)
   await done(page)
 })

@@ -1,7 +1,7 @@
 // The app as a person uses it, from the first sentence to the last: a real browser, a real server, a script for a model.
 
 import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -162,13 +162,19 @@ it('stopped, and resumed with another budget', async () => {
 })
 
 it('the server is killed and started again, and the page heals by itself', async () => {
-  const id = await server.task(server.script({ calls: [sh('sleep 0.3; echo line {{i}}')], repeat: 12 }, { say: 'All twelve lines.', calls: [{ name: 'idle' }] }), 'Survive')
+  const line = { calls: [sh('sleep 0.3; echo line {{i}}')] }
+  const held = { calls: [sh('until [ -e go ]; do sleep 0.1; done')] }
+  const lines = server.script({ ...line, repeat: 6 }, held, { ...line, repeat: 5 }, { say: 'All twelve lines.', calls: [{ name: 'idle' }] })
+  const id = await server.task(lines, 'Survive')
   const page = await open(server, `/tasks/${id}`)
   await page.getByRole('button', { name: /^Run / }).nth(2).waitFor()
   await server.kill()
   await page.getByText('Connection lost – trying again').waitFor()
+  // It stands for a moment only.
+  const back = page.getByText('Connected again').waitFor()
   await server.start(model)
-  await page.getByText('Connected again').waitFor()
+  await back
+  writeFileSync(join(server.home, 'data', 'tasks', id, 'workspace', 'go'), '')
   await page.getByText('All twelve lines.').waitFor()
   await page.getByText('Taken up again').waitFor()
   // Nothing is lost or shown twice.
@@ -193,7 +199,7 @@ it('replay: the same task at another time, by slider, keys, play and link', asyn
   const moment = page.url()
   expect(moment).toMatch(/\?at=\d+$/)
   await page.getByRole('button', { name: 'Copy a link to this moment' }).click()
-  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(moment)
+  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toBe(moment)
 
   await page.goto(moment)
   await expect.poll(() => steps.count()).toBe(3)

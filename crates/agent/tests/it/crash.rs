@@ -308,20 +308,17 @@ fn a_task_that_nobody_holds_is_stopped_with_its_computer() {
 
 /// Kills the keeper of this very folder, and with it all that is inside.
 fn kill_keeper(folder: &std::path::Path) {
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let path = entry.path();
-        let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
-        let ours = std::fs::read_dir(path.join("fd"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target.starts_with(folder)));
-        if name.trim() == "thenar-keeper" && ours {
-            let pid: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
-            let pid = rustix::process::Pid::from_raw(pid).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-            return;
-        }
-    }
-    panic!("no keeper has {} open", folder.display());
+    let lock = folder.join("keeper.lock");
+    let holds = |pid: &std::path::Path| {
+        let keeper = std::fs::read_to_string(pid.join("comm")).is_ok_and(|name| name.trim() == "thenar-keeper");
+        let open = || std::fs::read_dir(pid.join("fd")).into_iter().flatten().flatten();
+        keeper && open().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target == lock))
+    };
+    let mut processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let keeper = processes.find(|pid| holds(pid)).expect("the keeper runs");
+    let pid = keeper.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+    let pid = pid.and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    // Its death is seen by what it held being let go.
+    until(|| !holds(&keeper));
 }

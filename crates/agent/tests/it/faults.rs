@@ -1,6 +1,7 @@
 //! What a model's server can do wrong, and what becomes of the task.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use agent::{Command, NoFaults, Patience, Start};
 use event::{Event, FailureKind, LimitKind, StopCause, TaskOptions, ToolStatus};
@@ -9,6 +10,9 @@ use testkit::{Answer, ModelServer, Turn, replies_in, turn_due};
 use tokio::sync::mpsc;
 
 use crate::rig::{Rig, Seen, pass_ms};
+
+/// How long a model may be silent where it is: longer than a busy machine keeps one that answers waiting.
+const SILENT: Duration = Duration::from_millis(1_500);
 
 fn turns() -> Vec<Turn> {
     vec![Turn::exec("echo once >> log; cat log"), Turn::say("all done")]
@@ -39,7 +43,11 @@ fn what_may_pass_is_tried_again_with_the_same_bytes_and_the_step_happens_once() 
     ];
     for failure in failures {
         let name = format!("{failure:?}");
-        let rig = Rig::new(failing(1, failure));
+        let silent = matches!(failure, Answer::Silence);
+        let mut rig = Rig::new(failing(1, failure));
+        if silent {
+            rig.idle = SILENT;
+        }
         let id = rig.create(TaskOptions::default());
         let summary = rig.run(&id);
         assert_eq!((summary.state, summary.text.as_str()), ("done", "all done"), "{name}");
@@ -113,7 +121,8 @@ fn a_whole_answer_serves_where_a_stream_was_asked_for() {
 
 #[test]
 fn a_model_that_never_answers_ends_in_failed_with_the_reason() {
-    let rig = Rig::new(ModelServer::start(|_, _| Answer::Silence).unwrap());
+    let mut rig = Rig::new(ModelServer::start(|_, _| Answer::Silence).unwrap());
+    rig.idle = SILENT;
     let id = rig.create(TaskOptions::default());
     let summary = rig.run(&id);
     assert_eq!((summary.state, summary.cause), ("failed", Some(StopCause::Model)));

@@ -14,8 +14,8 @@ use model::{Client, Endpoint, Price, Settings};
 use testkit::ModelServer;
 use tokio::sync::mpsc;
 
-/// How long the model may be silent here: longer than a busy machine keeps one that answers waiting.
-const IDLE: Duration = Duration::from_millis(1500);
+/// How long the model may be silent where the test is not about its silence.
+const IDLE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Rig {
     setup: Setup,
@@ -23,6 +23,8 @@ pub(crate) struct Rig {
     pub(crate) server: ModelServer,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) window: Option<u64>,
+    /// How long the model may be silent.
+    pub(crate) idle: Duration,
     pub(crate) price: Option<Price>,
     /// Whether the model is said to take pictures.
     pub(crate) sees: Option<bool>,
@@ -66,6 +68,7 @@ impl Rig {
             server,
             folder,
             window: None,
+            idle: IDLE,
             price: None,
             sees: None,
             linger: Duration::from_secs(20),
@@ -122,7 +125,7 @@ impl Rig {
             window_tokens: self.window,
             output_tokens_max: None,
             sees: self.sees,
-            idle: IDLE,
+            idle: self.idle,
         };
         Arc::new(Client::new(settings).unwrap())
     }
@@ -328,7 +331,7 @@ fn ahead_ms() -> u64 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge of these tests")]
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     u64::try_from(since.as_millis()).unwrap()
 }

@@ -24,8 +24,8 @@ fn site() -> (u16, Arc<AtomicUsize>) {
                 let first = lines.next().unwrap_or_default();
                 while lines.next().is_some_and(|line| !line.is_empty()) {}
                 if first.contains("/hold") {
-                    let _ = (&stream).write_all(b"HTTP/1.1 200 OK\r\n\r\nheld\n");
                     count.fetch_add(1, Ordering::Relaxed);
+                    let _ = (&stream).write_all(b"HTTP/1.1 200 OK\r\n\r\nheld\n");
                     lines.for_each(drop);
                     count.fetch_sub(1, Ordering::Relaxed);
                     return;

@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc;
 
-use crate::desk::{Desk, exec, say, until};
+use serde_json::json;
+
+use crate::desk::{Desk, call, exec, say, until};
 
 const VALUE: &str = "sk-4f1e9c77d0aa";
 
@@ -103,13 +105,14 @@ fn a_secret_that_is_replaced_or_removed_is_so_for_a_task_that_runs() {
     set(VALUE);
     let command = "for round in 1 2 3; do until [ -e go$round ]; do sleep 0.1; done; \
                    curl -s -H \"Authorization: Bearer $API_KEY\" http://api.test/; done";
-    let script = desk.script(&[exec(command), say("done")]);
+    let wait = call("shell_wait", json!({ "id": "e2", "seconds": 60 }));
+    let script = desk.script(&[exec(command), wait, say("done")]);
     let running = desk.start(&["run", "--model", &script, "--id", "t-one", "--secret", "API_KEY", "use it"]);
     let workspace = desk.path("home/tasks/t-one/workspace");
     until("there is a workspace", || workspace.exists());
     let came = |round: u8| {
         std::fs::write(workspace.join(format!("go{round}")), "").unwrap();
-        heads.recv().unwrap()
+        heads.recv_timeout(std::time::Duration::from_secs(60)).expect("a request comes")
     };
     let first = came(1);
     assert!(first.contains(&format!("Authorization: Bearer {VALUE}")), "{first}");

@@ -127,7 +127,7 @@ fn what_a_command_left_running_is_ended_by_its_id() {
 fn a_prompt_is_answered_by_typing() {
     let mut task = Task::new();
     task.text("shell_exec", json!({"command": "read -p 'Name? ' name; echo \"Hello $name\"; read -p 'More? ' more; echo \"[$more]\"", "id": "talk"}));
-    let answer = task.text("shell_write_to_process", json!({"id": "talk", "input": "Ada"}));
+    let answer = task.typed("talk", "Ada", "Hello Ada");
     assert!(answer.contains("Hello Ada"), "{answer}");
     let end = task.run("shell_write_to_process", json!({"id": "talk", "input": "no", "press_enter": false}));
     assert!(end.text.starts_with("Still running"), "{}", end.text);

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use event::{AcceptanceItem, AcceptanceStatus, EffectId, TaskId, ToolCall, ToolFact, ToolResult};
 use policy::{Engine, Facts, Permit, ToolFacts};
 use sandbox::{ComputerSpec, Limits, Workspace};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tools::{Place, World};
 
 /// A task with a computer of its own.
@@ -172,6 +172,19 @@ impl Task {
             }
         }
         result
+    }
+
+    /// What there is to see once this was typed: at first only its echo may be there.
+    pub(crate) fn typed(&mut self, id: &str, input: &str, shown: &str) -> String {
+        let mut text = self.text("shell_write_to_process", json!({"id": id, "input": input}));
+        for _ in 0..600 {
+            if text.contains(shown) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            text = self.text("shell_view", json!({"id": id}));
+        }
+        text
     }
 
     /// The text of a call.

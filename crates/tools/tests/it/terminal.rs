@@ -43,7 +43,7 @@ fn a_command_that_is_not_whole_is_told_as_that_and_can_be_finished_or_given_up()
     let refused = task.run("shell_exec", json!({"command": "echo no", "terminal": "main"}));
     assert_eq!(refused.status, ToolStatus::Invalid);
     assert!(refused.text.contains("not a whole command yet"), "{}", refused.text);
-    let whole = task.text("shell_write_to_process", json!({"id": "main", "input": "two'"}));
+    let whole = task.typed("main", "two'", "\none\ntwo\n");
     assert!(whole.contains("waits for a command") && whole.contains("\none\ntwo\n"), "{whole}");
     assert!(typed(&mut task, "(echo never").contains("not a whole command yet"));
     task.text("shell_write_to_process", json!({"id": "main", "input": "\u{3}", "press_enter": false}));
