@@ -23,7 +23,7 @@ Examples:
   thenar task list
   thenar task resume --last                       go on after a crash, a stop, or tomorrow
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 stopped (can be resumed), 4 waits for you, 5 no model or a
+Exit codes: 0 done, 1 failed, 2 usage, 3 stopped (can be resumed), 4 waits for you, 5 no model or a \
 broken configuration, 6 held by another process, 7 a journal does not verify, 130 second Ctrl-C.";
 
 #[derive(Debug, Subcommand)]
@@ -73,13 +73,13 @@ pub(crate) enum Command {
 }
 
 const BACKUP: &str = "\
-Each task stands still while it is copied; what runs in its computer runs on, and is told as unknown if the copy is
-resumed. A folder lent with --workspace is not copied: it is yours. Standard output has each record's length and head:
+Each task stands still while it is copied; what runs in its computer runs on, and is told as unknown if the copy is \
+resumed. A folder lent with --workspace is not copied: it is yours. Standard output has each record's length and head: \
 keep them somewhere else, and nobody can change the copy unseen.
 
 Examples:
   thenar backup /mnt/backup/thenar-monday
-  THENAR_HOME=/mnt/backup/thenar-monday thenar task list      the copy is whole: look at it, or go on from it";
+  THENAR_HOME=/mnt/backup/thenar-monday thenar task list    it is whole: look, or go on from it";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -126,7 +126,7 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It prints a link with an access token, which is kept in THENAR_HOME/access-token. Tasks that were under way when a
+It prints a link with an access token, which is kept in THENAR_HOME/access-token. Tasks that were under way when a \
 server died go on by themselves. `thenar run --on-server` gives it a task from the command line.
 
 Examples:
@@ -169,16 +169,17 @@ pub(crate) struct Limits {
 }
 
 const HOSTS: &str = "\
-What is taken away is cut, and a program that wants it again is refused or you are asked. A name without a port means
+What is taken away is cut, and a program that wants it again is refused or you are asked. A name without a port means \
 every port of it, *.DOMAIN all below it, * everything.
 
 Examples:
-  thenar task hosts ID                                  one in each line; `asked` where you said yes to a question
+  thenar task hosts ID      one in each line; `asked` where you said yes to a question
   thenar task hosts ID --allow pypi.org,files.pythonhosted.org
   thenar task hosts ID --deny '*' --allow api.example.org:8443";
 
 const FORK: &str = "\
-The new task has the other one's history and, in a workspace of its own, its files as they were. The other one is not touched, and may be at work meanwhile.
+The new task has the other one's history and, in a workspace of its own, its files as they were. The other one is \
+not touched, and may be at work meanwhile.
 
 Examples:
   thenar task fork ID --at 3 \"Use a bar chart instead\"
@@ -226,7 +227,7 @@ pub(crate) enum Secret {
 }
 
 const SECRET: &str = "\
-The value never enters a computer: a task that is given it (`thenar run --secret NAME`) has a placeholder in the variable, and
+The value never enters a computer: a task that is given it (`thenar run --secret NAME`) has a placeholder in the variable, and \
 the value is put into the headers of requests on their way to these hosts.
 
 Examples:
