@@ -1,5 +1,8 @@
 //! A limit is reached: the work so far is handed over with a plain account, and more room lets the task go on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use agent::{Command, NoFaults, Patience, Place, Start, Summary};
 use event::{Event, LimitKind, MicroUsd, StopCause, TaskOptions, ToolStatus};
 use model::Price;
@@ -136,9 +139,12 @@ fn calls_that_died_with_their_engine_are_held_against_the_cap() {
 #[test]
 fn time_ends_a_wait_for_the_model() {
     let turns = [Turn::say("at last")];
-    let server = ModelServer::start(move |index, request| match index {
-        0 => Answer::Silence,
-        _ => Answer::Stream(turn_due(&turns, request)),
+    // Whether the request that is cut off has come by then is up to the machine.
+    let answers = Arc::new(AtomicBool::new(false));
+    let ready = Arc::clone(&answers);
+    let server = ModelServer::start(move |_, request| match ready.load(Ordering::Relaxed) {
+        false => Answer::Silence,
+        true => Answer::Stream(turn_due(&turns, request)),
     });
     let rig = Rig::ahead_of_time(server.unwrap());
     let options = |hours| TaskOptions { max_time_ms: Some(hours * HOUR_MS), ..TaskOptions::default() };
@@ -151,6 +157,7 @@ fn time_ends_a_wait_for_the_model() {
     });
     cut_short(&summary, LimitKind::Time);
     rig.tell(&id, Command::Options { options: options(9), was: None });
+    answers.store(true, Ordering::Relaxed);
     assert_eq!(rig.resume(&id).text, "at last");
     let seen = rig.server.seen();
     assert!(seen.windows(2).all(|pair| pair[0].body == pair[1].body), "the request that was cut off is asked again");
