@@ -13,7 +13,7 @@ use crate::limits::{ACT, ANSWER, START};
 use crate::line::{Ask, Line};
 use crate::patience::Patience;
 use crate::places::Places;
-use crate::state::{DialogKind, Post, State, auto_attach};
+use crate::state::{Dialog, DialogKind, Post, State, auto_attach};
 use crate::view::Shown;
 use crate::{Error, Result};
 
@@ -250,7 +250,18 @@ impl Browser {
 
     /// Answers the question that the page waits with, if there is one.
     pub(crate) fn answer_dialog(&self, target: &str, accept: bool, text: Option<&str>) -> Result<bool> {
-        let dialog = self.line.state(|state| state.tab_mut(target).and_then(|tab| tab.dialog.take()));
+        self.answer_if(target, |_| true, accept, text)
+    }
+
+    /// The same where it is one of those.
+    pub(crate) fn answer_if(
+        &self,
+        target: &str,
+        which: impl FnOnce(&Dialog) -> bool,
+        accept: bool,
+        text: Option<&str>,
+    ) -> Result<bool> {
+        let dialog = self.line.state(|state| state.tab_mut(target)?.dialog.take_if(|dialog| which(dialog)));
         let Some(dialog) = dialog else { return Ok(false) };
         let mut params = json!({ "accept": accept });
         if let Some(text) = text {

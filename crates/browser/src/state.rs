@@ -7,6 +7,7 @@ mod hand;
 mod tab;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
@@ -20,6 +21,9 @@ pub(crate) use tab::{Chooser, Dialog, DialogKind, Frame, Tab, World};
 
 /// The world in which our own code runs in a page: not the page's own.
 pub(crate) const WORLD: &str = "thenar";
+
+/// Questions of pages so far, of all browsers that this program watches.
+static DIALOGS: AtomicU64 = AtomicU64::new(0);
 
 /// Something to ask of the browser that nobody waits for.
 #[derive(Debug, Clone, PartialEq)]
@@ -295,7 +299,8 @@ impl State {
             }
         };
         if let Some(tab) = self.tab_mut(target) {
-            tab.dialog = Some(Dialog { session: session.to_owned(), kind, message });
+            let number = DIALOGS.fetch_add(1, Ordering::Relaxed) + 1;
+            tab.dialog = Some(Dialog { number, session: session.to_owned(), kind, message });
         }
         Vec::new()
     }

@@ -9,7 +9,7 @@ use crate::keys::{Held, Press};
 use crate::limits::ACT;
 use crate::line::Ask;
 use crate::patience::Patience;
-use crate::state::{DialogKind, Event, Hand, Post, State, Tab};
+use crate::state::{Dialog, DialogKind, Event, Hand, Post, State, Tab};
 use crate::{Browser, Error, Result};
 
 /// Text that a person types at once.
@@ -61,6 +61,8 @@ pub struct OpenTab {
 /// A question that a page waits with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
+    /// No other question has it.
+    pub number: u64,
     pub message: String,
     /// It wants a line of text, and not only yes or no.
     pub wants_text: bool,
@@ -88,8 +90,8 @@ pub enum Input {
     Text(String),
     /// Text that is not settled yet, as an input method shows it; what is typed next takes its place.
     Compose(String),
-    /// The answer to the page's question.
-    Answer { yes: bool, text: String },
+    /// The answer to the page's question: to the one of that number, where it still asks that; without, to whichever it asks.
+    Answer { question: Option<u64>, yes: bool, text: String },
 }
 
 /// Somebody watches, until this is dropped.
@@ -131,8 +133,9 @@ impl Browser {
     /// [`Error::Cannot`] for a key that there is not, [`Error::Gone`] if the browser is.
     pub fn feed(&self, input: &Input) -> Result<()> {
         let target = self.page()?;
-        if let Input::Answer { yes, text } = input {
-            return self.answer_dialog(&target, *yes, Some(text)).map(drop);
+        if let Input::Answer { question, yes, text } = input {
+            let meant = |dialog: &Dialog| question.is_none_or(|number| number == dialog.number);
+            return self.answer_if(&target, meant, *yes, Some(text)).map(drop);
         }
         let session = self.session(&target)?;
         let mut events = events(input)?;
@@ -325,10 +328,11 @@ impl Page {
         };
         let tabs = state.tabs().iter().map(one).collect();
         let wants_files = tab.chooser.as_ref().map(|chooser| chooser.many);
-        let question = tab
-            .dialog
-            .as_ref()
-            .map(|dialog| Question { message: dialog.message.clone(), wants_text: dialog.kind == DialogKind::Prompt });
+        let question = tab.dialog.as_ref().map(|Dialog { number, kind, message, .. }| Question {
+            number: *number,
+            message: message.clone(),
+            wants_text: *kind == DialogKind::Prompt,
+        });
         let (title, address) = (tab.title.clone(), tab.url.clone());
         Some(Self { title, address, loading: tab.is_loading(), crashed: tab.crashed, question, wants_files, tabs })
     }

@@ -21,7 +21,7 @@ export interface BrowserPage {
   address: string
   loading: boolean
   crashed: boolean
-  question: { message: string; wants_text: boolean } | null
+  question: { number: number; message: string; wants_text: boolean } | null
   /** It asks for files. */
   wants_files: { many: boolean } | null
   tabs: BrowserTab[]

@@ -533,8 +533,8 @@ export interface paths {
         /**
          * Watch the browser
          * @description A stream, while the task runs or waits, whoever has the browser: `none` while there is none to see, `page` (`title`, `address`,
-         *     `loading`, `crashed`, the page's `question` with `message` and `wants_text`, or null, `wants_files` with `many` where it asks
-         *     for files, or null, and the `tabs` with `number`, `title`, `address` and `shown`), `frame` (`number`, `width`, `height`:
+         *     `loading`, `crashed`, the page's `question` with `number`, `message` and `wants_text`, or null, `wants_files` with `many`
+         *     where it asks for files, or null, and the `tabs` with `number`, `title`, `address` and `shown`), `frame` (`number`, `width`, `height`:
          *     the window in points, `jpeg`: the picture in base64), and `end` once the task is over. Whoever is slow sees fewer pictures.
          */
         get: operations["watchBrowser"];
@@ -1414,6 +1414,8 @@ export interface components {
         } | {
             /** @enum {string} */
             act: "answer";
+            /** Format: int64 */
+            question?: number | null;
             text?: string;
             yes: boolean;
         };

@@ -57,6 +57,8 @@ pub(crate) struct World {
 /// A question of the page's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dialog {
+    /// No other question has it, also over another line.
+    pub(crate) number: u64,
     pub(crate) session: String,
     pub(crate) kind: DialogKind,
     pub(crate) message: String,

@@ -117,8 +117,10 @@ enum Act {
         #[schema(max_length = 20_000)]
         text: String,
     },
-    /// The answer to the page's question; the text is for one that wants a line of it.
+    /// The answer to the page's question, the one of that number where it still asks that; the text is for one that wants a line
+    /// of it.
     Answer {
+        question: Option<u64>,
         yes: bool,
         #[serde(default)]
         #[schema(max_length = 20_000)]
@@ -150,8 +152,8 @@ fn once() -> u32 {
 /// Watch the browser
 ///
 /// A stream, while the task runs or waits, whoever has the browser: `none` while there is none to see, `page` (`title`, `address`,
-/// `loading`, `crashed`, the page's `question` with `message` and `wants_text`, or null, `wants_files` with `many` where it asks
-/// for files, or null, and the `tabs` with `number`, `title`, `address` and `shown`), `frame` (`number`, `width`, `height`:
+/// `loading`, `crashed`, the page's `question` with `number`, `message` and `wants_text`, or null, `wants_files` with `many`
+/// where it asks for files, or null, and the `tabs` with `number`, `title`, `address` and `shown`), `frame` (`number`, `width`, `height`:
 /// the window in points, `jpeg`: the picture in base64), and `end` once the task is over. Whoever is slow sees fewer pictures.
 #[utoipa::path(get, path = "/v1/tasks/{id}/browser", operation_id = "watchBrowser", tag = "browser",
     params(("id" = TaskId, Path)),
@@ -311,7 +313,7 @@ impl Act {
             Self::Key { key } => PageInput::Key(key),
             Self::Text { text } => PageInput::Text(text),
             Self::Compose { text } => PageInput::Compose(text),
-            Self::Answer { yes, text } => PageInput::Answer { yes, text },
+            Self::Answer { question, yes, text } => PageInput::Answer { question, yes, text },
         })
     }
 }
@@ -404,7 +406,8 @@ fn event(kind: &str, data: &serde_json::Value) -> Bytes {
 fn pieces(sight: &PageSight) -> impl Iterator<Item = Bytes> {
     let page = sight.page.as_ref().map(|page| {
         let question = page.question.as_ref();
-        let question = question.map(|asked| json!({ "message": asked.message, "wants_text": asked.wants_text }));
+        let question = question
+            .map(|asked| json!({ "number": asked.number, "message": asked.message, "wants_text": asked.wants_text }));
         let wants_files = page.wants_files.map(|many| json!({ "many": many }));
         let one = |tab: &OpenTab| {
             json!({ "number": tab.number, "title": tab.title, "address": tab.address, "shown": tab.shown })
