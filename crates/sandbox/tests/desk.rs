@@ -12,7 +12,7 @@ use sandbox::{
 };
 
 /// Long enough for a loaded machine; no test waits for it unless it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 /// Folders of one test, and what a computer is made from in them.
 pub(crate) struct Desk {

@@ -73,9 +73,10 @@ mod tests {
             if fs::create_dir_all(&dead).is_err() || fs::create_dir_all(&living).is_err() {
                 continue;
             }
-            assert!(left() > 0);
-            assert!(sweep() > 0);
-            assert!(!dead.exists() && living.exists(), "{}", above.display());
+            // Others sweep, too: whoever made the count, it is gone.
+            let known = left() > 0 || !dead.exists();
+            sweep();
+            assert!(known && !dead.exists() && living.exists(), "{}", above.display());
             fs::remove_dir(&living).unwrap();
         }
     }

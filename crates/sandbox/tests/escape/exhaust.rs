@@ -68,18 +68,21 @@ print(libc.mlock(ctypes.c_void_p(address), 1 << 20), libc.mlock(ctypes.c_void_p(
 
 #[test]
 fn queues_and_segments_stay_in_the_computer() {
-    let count = |file: &str| std::fs::read_to_string(file).map_or(0, |text| text.lines().count());
-    let before = (count("/proc/sysvipc/shm"), count("/proc/sysvipc/msg"));
-    check(
-        r#"
+    // Keys that nobody else has, in any run of this at the same time.
+    let first = 0x6000_0000 | (std::process::id() << 4);
+    let script = r#"
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
-made = [libc.shmget(key, 4096, 0o1600) for key in range(1, 9)] + [libc.msgget(key, 0o1600) for key in range(1, 9)]
+keys = range(FIRST, FIRST + 8)
+made = [libc.shmget(key, 4096, 0o1600) for key in keys] + [libc.msgget(key, 0o1600) for key in keys]
 print(all(one >= 0 for one in made))
-"#,
-        "True",
-    );
-    assert_eq!((count("/proc/sysvipc/shm"), count("/proc/sysvipc/msg")), before);
+"#;
+    check(&script.replace("FIRST", &first.to_string()), "True");
+    for file in ["/proc/sysvipc/shm", "/proc/sysvipc/msg"] {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let keys = text.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u32>().ok());
+        assert_eq!(keys.filter(|key| (first..first + 8).contains(key)).count(), 0, "{file}: {text}");
+    }
 }
 
 #[test]

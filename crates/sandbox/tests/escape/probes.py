@@ -19,7 +19,7 @@ import struct
 import sys
 import traceback
 
-SECONDS_MAX = 20
+SECONDS_MAX = 60
 FACTS = {}
 PROBES = {}
 libc = ctypes.CDLL(None, use_errno=True)

@@ -171,7 +171,7 @@ def p35_two_hundred_names_that_carry_data(name):
 def p35_questions_past_the_computers_own_resolver(name):
     def sent(address):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-            one.settimeout(0.5)
+            one.settimeout(WAIT)
             one.connect(address)
             one.send(os.urandom(25).hex().encode())
             try:
@@ -389,7 +389,7 @@ def p42_another_host_behind_a_web_socket(name):
 def p42_quic_and_then_tcp(name):
     def datagram(address):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-            one.settimeout(0.5)
+            one.settimeout(WAIT)
             one.connect(address)
             one.send(b"\xc0\0\0\0\x01\x08" + os.urandom(1194))
             return "answered" if one.recv(1) else "silence"

@@ -89,7 +89,7 @@ try:
         except BlockingIOError: pass
 except OSError: pass
 print("held", held, flush=True)
-time.sleep(3)
+time.sleep(30)
 "#,
     );
 }
@@ -433,7 +433,7 @@ fn what_a_lent_folder_holds_already_is_not_held_against_it() {
     desk.spec.limits.workspace_bytes = 8 * MIB;
     let computer = desk.open();
     // Long enough for a look, which finds nothing.
-    assert_eq!(result(&computer, "wait", "sleep 2.5").limit, None);
+    assert_eq!(result(&computer, "wait", "sleep 5").limit, None);
     // A slow disk is met in the middle of it; what counts is that the file that was there does not.
     let filled = result(&computer, "fill", "head -c 50000000 /dev/zero > big; sleep 1000");
     told(&filled, "MiB in 1 files, and may hold 8 MiB");
