@@ -12,6 +12,8 @@ pub enum ComputerLimit {
     Memory { max_bytes: u64 },
     /// Processes and threads at one time.
     Processes { max: u64 },
+    /// The processor's time of everything in the computer together, in hundredths of one processor: it took longer for that.
+    Processor { percent: u64 },
     /// Files that one process has open.
     OpenFiles {
         max: u64,

@@ -47,6 +47,8 @@ pub(crate) struct Group {
     oom_kills: Option<File>,
     refused_forks: Option<File>,
     processes_peak: Option<File>,
+    /// Where a cap is set.
+    processor: Option<File>,
 }
 
 struct Folder {
@@ -74,6 +76,8 @@ pub(crate) struct Counts {
     pub(crate) refused_forks: u64,
     /// Most processes at one time.
     pub(crate) processes_peak: u64,
+    /// Tenths of a second in which somebody had to wait for the next, for more of the processor was wanted than the cap.
+    pub(crate) held_back: u64,
 }
 
 /// Goes where the groups of this process's computer are to be made, before it makes one or starts anything.
@@ -89,7 +93,10 @@ impl Group {
 
     /// The same for the computer's browser: of its own, so that pages and commands do not use up each other's share.
     pub(crate) fn make_for_browser(limits: &Limits) -> Self {
-        Self::make_for(sweep::OF_BROWSER, limits)
+        // That a page takes longer than it might is nothing to be told each time.
+        let mut group = Self::make_for(sweep::OF_BROWSER, limits);
+        group.processor = None;
+        group
     }
 
     fn make_for(what: &str, limits: &Limits) -> Self {
@@ -99,6 +106,7 @@ impl Group {
             oom_kills: None,
             refused_forks: None,
             processes_peak: None,
+            processor: None,
         };
         let name = sweep::own_name().map(|name| format!("{name}{what}"));
         let mut reasons = Vec::new();
@@ -153,6 +161,7 @@ impl Group {
                     share_cpu(&path, place.unified, limits.cpu_weight)?;
                     if let Some(percent) = limits.cpu_percent {
                         cap_cpu(&path, place.unified, percent)?;
+                        self.processor = File::open(path.join("cpu.stat")).ok();
                     }
                     self.holds.processor = hold;
                 }
@@ -201,6 +210,7 @@ impl Group {
             oom_kills: self.oom_kills.as_ref().map_or(0, |file| named_count(file, "oom_kill")),
             refused_forks: self.refused_forks.as_ref().map_or(0, |file| named_count(file, "max")),
             processes_peak: self.processes_peak.as_ref().map_or(0, first_count),
+            held_back: self.processor.as_ref().map_or(0, |file| named_count(file, "nr_throttled")),
         }
     }
 
@@ -395,6 +405,7 @@ mod tests {
             ("memory.events", "low 0\noom 0\noom_kill 1\n"),
             ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
             ("pids.events", "max 2\n"),
+            ("cpu.stat", "nr_periods 9\nnr_throttled 4\n"),
             ("pids.peak", "3\n"),
             ("tasks", ""),
         ] {
@@ -416,6 +427,7 @@ mod tests {
             oom_kills: None,
             refused_forks: None,
             processes_peak: None,
+            processor: None,
         };
         let done = group.make_in(&place, "one", &limits);
         (tree, group, done)
@@ -448,7 +460,7 @@ mod tests {
             }
             let holds = &group.holds;
             assert_eq!((holds.memory, holds.processes, holds.processor), (hold, hold, hold));
-            let seen = Counts { oom_kills: 1, refused_forks: 2, processes_peak: 3 };
+            let seen = Counts { oom_kills: 1, refused_forks: 2, processes_peak: 3, held_back: 4 };
             assert_eq!(group.counts(), seen);
             for (file, text) in [("memory.events", "oom_kill 7\n"), ("memory.oom_control", "oom_kill 7\n")] {
                 fs::write(own.join(file), text).unwrap();

@@ -19,6 +19,11 @@ pub enum Met {
         /// How many there may be.
         max: u64,
     },
+    /// The processor's time of everything in the computer together.
+    Processor {
+        /// How much it may have, in hundredths of one processor.
+        percent: u64,
+    },
     /// Files that one process has open.
     OpenFiles {
         /// How many it may have.
@@ -141,6 +146,13 @@ impl fmt::Display for Met {
                     "processes: {max} may run at one time, threads among them; more were refused: start fewer at once"
                 )
             }
+            Self::Processor { percent } => write!(
+                out,
+                "processor: everything in the computer together may use {}.{:02} processors, and wanted more: it was not ended, it \
+                 took longer",
+                percent / 100,
+                percent % 100
+            ),
             Self::OpenFiles { max, times } => write!(
                 out,
                 "open files: a program had {max} open{}, and none may have more: close files and connections when they are done \

@@ -17,6 +17,7 @@ fn one(met: Met) -> ComputerLimit {
     match met {
         Met::Memory { max_bytes } => ComputerLimit::Memory { max_bytes },
         Met::Processes { max } => ComputerLimit::Processes { max },
+        Met::Processor { percent } => ComputerLimit::Processor { percent },
         Met::OpenFiles { max, times } => ComputerLimit::OpenFiles { max, times },
         Met::FileSize { max_bytes } => ComputerLimit::FileSize { max_bytes },
         Met::Workspace { bytes, files, max_bytes, max_files } => {

@@ -1598,6 +1598,11 @@ export interface components {
             max: number;
         } | {
             /** @enum {string} */
+            code: "processor";
+            /** Format: int64 */
+            percent: number;
+        } | {
+            /** @enum {string} */
             code: "open_files";
             /** Format: int64 */
             max: number;

@@ -39,6 +39,8 @@ function values(limit: ComputerLimit): Record<string, string | number> {
     case 'browser_processes':
     case 'browser_open_files':
       return { max: limit.max }
+    case 'processor':
+      return { max: limit.percent / 100 }
     case 'workspace':
     case 'browser_room':
       return { used: room(limit.bytes), files: limit.files, max: room(limit.max_bytes), maxFiles: limit.max_files }

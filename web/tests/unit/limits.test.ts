@@ -16,12 +16,14 @@ it('each limit is a sentence with its size, and how often if it was more than on
     met([
       { code: 'scratch_bytes', place: '/tmp', max_bytes: 2 ** 30, times: 1 },
       { code: 'open_files', max: 4096, times: 3 },
+      { code: 'processor', percent: 150 },
       { code: 'workspace', bytes: 50_000_000, files: 1, max_bytes: 8 * 2 ** 20, max_files: 10 }
     ])
   ])
   expect(said).toEqual([
     '/tmp was full: it holds 1 GiB. Files there can be removed, or the workspace used.',
     'A program ran out of open files: 4096 for each program. (3 times)',
+    'The programs may use as much as 1.5 processors give, and wanted more: they took longer.',
     'The workspace is full: it holds 47.6 MiB in 1 files and may hold 8 MiB in 10. Files must be removed before more is written.'
   ])
 })

@@ -12,6 +12,9 @@ use crate::met::Met;
 use crate::request::Exit;
 use crate::spec::Limits;
 
+/// Tenths of a second in which a call was held back before it is told of the cap: less is no reason for anything.
+const HELD_BACK_MIN: u64 = 20;
+
 pub(super) struct Warden {
     limits: Limits,
     group: Group,
@@ -82,6 +85,9 @@ impl Warden {
         let peaked = now.processes_peak > before.processes_peak && now.processes_peak >= limits.processes;
         if now.refused_forks > before.refused_forks || peaked || crowd {
             met.push(self.crowd());
+        }
+        if let Some(percent) = limits.cpu_percent.filter(|_| now.held_back >= before.held_back + HELD_BACK_MIN) {
+            met.push(Met::Processor { percent });
         }
         if matches!(exit, Exit::Signal(libc::SIGXFSZ)) || exit == Exit::Code(128 + libc::SIGXFSZ) {
             let full = self.room.as_ref().and_then(Room::full);

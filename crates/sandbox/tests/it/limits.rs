@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sandbox::{CallResult, Computer, Confinement, Depict, Driver, Exit, Hold, Met, Size, Status, Until};
 
-use crate::desk::{Desk, PATIENCE, driver, ended, init_pid, keeper_pid, run, shell, until};
+use crate::desk::{Desk, PATIENCE, driver, ended, init_pid, keeper_pid, output, run, shell, until};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -38,6 +38,22 @@ fn memory_counts_over_all_processes_and_the_computer_lives_on() {
     told(&ended(&computer, "much"), "memory: everything in the computer together may hold 128 MiB");
     let few = result(&computer, "little", "head -c 60000000 /dev/zero | tail -c 60000000 | wc -c");
     assert_eq!((few.exit, few.limit), (Exit::Code(0), None));
+}
+
+#[test]
+fn more_of_the_processor_than_its_cap_is_not_given_and_is_told() {
+    let mut desk = Desk::new();
+    desk.spec.limits.cpu_percent = Some(20);
+    let computer = desk.open();
+    if Confinement::of(&desk.spec.dir).unwrap().processor == Hold::Own {
+        return;
+    }
+    let busy = "python3 -c 'import time\nbegin = time.monotonic()\nwhile time.monotonic() - begin < 4: pass\n\
+                print(time.process_time() < (time.monotonic() - begin) / 2)'";
+    let busy = result(&computer, "busy", busy);
+    assert_eq!((busy.exit, output(&computer, "busy").as_str()), (Exit::Code(0), "True\n"));
+    told(&busy, "processor: everything in the computer together may use 0.20 processors, and wanted more");
+    assert_eq!(result(&computer, "idle", "sleep 0.1").limit, None);
 }
 
 #[test]

@@ -181,7 +181,7 @@ impl Task {
             if text.contains(shown) {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(100));
+            std::thread::park_timeout(std::time::Duration::from_millis(100));
             text = self.text("shell_view", json!({"id": id}));
         }
         text
