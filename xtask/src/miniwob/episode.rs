@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use regex::Regex;
 use serde_json::{Value, json};
 
 use super::desk::Desk;
-use super::oracle::{Labels, Step, Target, Task, Template, Variables};
+use super::oracle::{Case, Labels, Step, Target, Task, Template, Variables};
 
 /// Rounds of trying, unless the step says how many.
 const TRIES_MAX: usize = 40;
@@ -49,13 +49,10 @@ pub(super) fn play(desk: &mut Desk, task: &Task, seed: u64) -> Result<Option<()>
     desk.open_page(&task.name)?;
     let asked = desk.value(&format!("Math.seedrandom('{seed}'); {BEGIN}"))?;
     let asked = asked.as_str().context("the page asks for nothing")?.to_owned();
-    let matched = task.cases.iter().find_map(|case| Some((case, case.words.captures(&asked)?)));
-    let (case, groups) = matched.with_context(|| format!("no case for {asked:?}"))?;
+    let (case, variables) = matched(task, &asked)?.with_context(|| format!("no case for {asked:?}"))?;
     if case.skip {
         return Ok(None);
     }
-    let group = |(at, group): (usize, Option<regex::Match<'_>>)| Some((at.to_string(), group?.as_str().to_owned()));
-    let variables: Variables = groups.iter().enumerate().filter_map(group).collect();
     let mut episode = Episode { desk, variables, began: Instant::now() };
     episode.steps(&case.steps)?;
     let reward = desk.value(END)?;
@@ -64,6 +61,18 @@ pub(super) fn play(desk: &mut Desk, task: &Task, seed: u64) -> Result<Option<()>
     } else {
         bail!("reward {reward} for {asked:?}")
     }
+}
+
+/// The first case whose words are those, and what its groups took.
+fn matched<'a>(task: &'a Task, asked: &str) -> Result<Option<(&'a Case, Variables)>> {
+    for case in &task.cases {
+        let words = case.words.as_ref().map_err(|error| anyhow!("{error}"))?;
+        if let Some(groups) = words.captures(asked)? {
+            let group = |at: usize| Some((at.to_string(), groups.get(at)?.as_str().to_owned()));
+            return Ok(Some((case, (0..groups.len()).filter_map(group).collect())));
+        }
+    }
+    Ok(None)
 }
 
 struct Episode<'a> {
@@ -152,7 +161,7 @@ impl Episode<'_> {
                 let key = self.fill(key)?;
                 self.call("browser_press_key", json!({ "key": key }))
             }
-            Step::Unknown(step) => bail!("there is no such operation: {step}"),
+            Step::Wrong(why) => bail!("{why}"),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use regex::Regex;
+use fancy_regex::Regex;
 use serde_json::{Map, Value};
 
 /// A file of oracles, in its own order.
@@ -22,7 +22,8 @@ pub(super) struct Task {
 /// What to do where the page's words match.
 #[derive(Debug)]
 pub(super) struct Case {
-    pub(super) words: Regex,
+    /// One that is no expression is an error when it is come to.
+    pub(super) words: Result<Regex, String>,
     /// Not counted at all.
     pub(super) skip: bool,
     pub(super) steps: Vec<Step>,
@@ -118,8 +119,8 @@ pub(super) enum Step {
     },
     SelectText(Target),
     Press(Template),
-    /// Nothing that is known: an error when it is come to.
-    Unknown(String),
+    /// Nothing that can be done: an error when it is come to.
+    Wrong(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,13 +149,14 @@ impl Oracle {
 impl Case {
     fn read(case: &Value) -> Result<Self> {
         let words = case["u"].as_str().context("a case has no `u`")?;
-        let words = Regex::new(words).with_context(|| format!("the expression {words}"))?;
-        Ok(Self { words, skip: truthy(&case["skip"]), steps: steps(&case["s"])? })
+        let words = Regex::new(words).map_err(|error| format!("the expression {words}: {error}"));
+        Ok(Self { words, skip: truthy(&case["skip"]), steps: steps(&case["s"]) })
     }
 }
 
-fn steps(list: &Value) -> Result<Vec<Step>> {
-    list.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(Step::read).collect()
+fn steps(list: &Value) -> Vec<Step> {
+    let read = |step: &Value| Step::read(step).unwrap_or_else(|error| Step::Wrong(format!("{error:#}: {step}")));
+    list.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(read).collect()
 }
 
 impl Step {
@@ -194,7 +196,7 @@ impl Step {
         } else if fields.contains_key("calc") {
             Self::Calc { of: template("calc"), name: name()? }
         } else if fields.contains_key("foreach") {
-            let steps = steps(&fields_of(fields, "do"))?;
+            let steps = steps(&fields_of(fields, "do"));
             Self::ForEach { list: template("foreach"), split: text("split")?, name: name()?, steps }
         } else if is("until") {
             let repeat = fields.get("repeat").filter(|repeat| truthy(repeat)).map(whole).transpose()?;
@@ -217,7 +219,7 @@ impl Step {
         } else if is("press") {
             Self::Press(template("press"))
         } else {
-            Self::Unknown(step.to_string())
+            bail!("there is no such operation")
         })
     }
 }
@@ -293,7 +295,7 @@ fn filtered(filter: &str, value: &str) -> Result<String> {
         "firstword" => value.split(' ').next().unwrap_or_default().to_owned(),
         "time24" => {
             let clock = Regex::new(r"(\d+):(\d+) ([AP])M")?;
-            let parts = clock.captures(value).with_context(|| format!("{value:?} is no time"))?;
+            let parts = clock.captures(value)?.with_context(|| format!("{value:?} is no time"))?;
             let hour = parts[1].parse::<u32>()? % 12 + if &parts[3] == "P" { 12 } else { 0 };
             format!("{hour:02}:{}", &parts[2])
         }
@@ -356,10 +358,26 @@ mod tests {
             {"selecttext": {"css": "a"}}, {"press": "Enter"}, {"fly": 1}]}, {"u": "x", "skip": true}]}}"##;
         let oracle = Oracle::read(file).unwrap();
         let [case, skipped] = &oracle.tasks[0].cases[..] else { panic!("two cases") };
-        let unknown: Vec<&Step> = case.steps.iter().filter(|step| matches!(step, Step::Unknown(_))).collect();
+        let unknown: Vec<&Step> = case.steps.iter().filter(|step| matches!(step, Step::Wrong(_))).collect();
         assert_eq!((case.steps.len(), unknown.len()), (20, 1));
         assert!(skipped.skip && skipped.steps.is_empty());
         assert!(matches!(&case.steps[8], Step::Word { n, .. } if n.0 == "-1"));
+    }
+
+    #[test]
+    fn what_is_wrong_in_one_case_is_no_matter_to_the_others() {
+        let file = r#"{"tasks": {"t": [
+            {"u": "^(?!no)(\\w)\\1", "s": [{"click": {"text": "no css"}}, {"foreach": "a", "as": "x"}, {"wait": 1}]},
+            {"u": "(", "s": []}]}}"#;
+        let oracle = Oracle::read(file).unwrap();
+        let [case, broken] = &oracle.tasks[0].cases[..] else { panic!("two cases") };
+        let words = case.words.as_ref().unwrap();
+        assert_eq!(["aab", "noob", "ab"].map(|text| words.is_match(text).unwrap()), [true, false, false]);
+        let [Step::Wrong(click), Step::Wrong(each), Step::Wait(_)] = &case.steps[..] else {
+            panic!("{:?}", case.steps)
+        };
+        assert!(click.contains("a target has no `css`") && each.contains("`split` is missing"), "{click} {each}");
+        assert!(broken.words.as_ref().unwrap_err().contains("the expression ("));
     }
 
     #[test]
@@ -367,6 +385,6 @@ mod tests {
         let oracle = Oracle::read(include_str!("../../../bench/miniwob/oracle.json")).unwrap();
         assert_eq!(oracle.tasks.len(), 41);
         let steps = oracle.tasks.iter().flat_map(|task| &task.cases).flat_map(|case| &case.steps);
-        assert!(!steps.into_iter().any(|step| matches!(step, Step::Unknown(_))));
+        assert!(!steps.into_iter().any(|step| matches!(step, Step::Wrong(_))));
     }
 }
