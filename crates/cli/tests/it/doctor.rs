@@ -63,6 +63,8 @@ fn a_bubblewrap_that_makes_no_box_is_named_and_nobody_steps_in() {
     // One that does not know our options, as an old one does not.
     let old = instead("/bin/ls");
     assert!(old.contains("option") && old.contains("too old: 0.8.0 or newer"), "{old}");
+    let lends = instead("$(command -v su)");
+    assert!(lends.contains("lends its owner's rights to everybody") && lends.contains("sudo chmod a-s"), "{lends}");
     let empty = instead("/dev/null");
     assert!(empty.contains("run bubblewrap") && empty.contains("--reinstall bubblewrap"), "{empty}");
 }

@@ -164,6 +164,12 @@ fn it_shares_the_network_of_the_shell_and_nothing_else() {
     assert_eq!(namespace("net"), seen[0]);
     assert_ne!(namespace("pid"), seen[1]);
     assert!(seen[2].parse::<u32>().unwrap() < 10, "the shell sees none of its processes: {seen:?}");
+    // Nobody listens there: the line to it is a pipe.
+    for table in ["tcp", "tcp6"] {
+        let table = std::fs::read_to_string(format!("/proc/{browser}/net/{table}")).unwrap_or_default();
+        let listens = |line: &&str| line.split_whitespace().nth(3) == Some("0A");
+        assert_eq!(table.lines().filter(listens).count(), 0, "{table}");
+    }
 }
 
 #[test]

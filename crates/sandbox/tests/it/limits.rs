@@ -555,16 +555,12 @@ fn counting(workers: usize) -> String {
     format!("read begin; for w in $(seq {workers}); do (trap - TERM; {count}) & done; trap '' TERM; wait")
 }
 
-#[test]
-fn a_greedy_computer_leaves_a_polite_one_its_share() {
+/// What two computers count to in the same time, one with so many times the other's processes.
+fn counted(times: usize) -> (u64, u64) {
     let (greedy_desk, polite_desk) = (Desk::new(), Desk::new());
     let (greedy, polite) = (greedy_desk.open(), polite_desk.open());
-    if Confinement::of(&polite_desk.spec.dir).unwrap().processor == Hold::Own {
-        // Here a computer is as many as its processes are, and `thenar doctor` says so.
-        return;
-    }
     let cores = std::thread::available_parallelism().unwrap().get();
-    let both = [(&greedy, 10 * cores), (&polite, cores)];
+    let both = [(&greedy, times * cores), (&polite, cores)];
     for (computer, workers) in both {
         computer.start("count", &shell(&counting(workers))).unwrap();
     }
@@ -578,10 +574,25 @@ fn a_greedy_computer_leaves_a_polite_one_its_share() {
     }
     let [greedy, polite] = both.map(|(computer, _)| {
         ended(computer, "count");
-        let said = crate::desk::output(computer, "count");
-        said.lines().filter_map(|line| line.parse::<u64>().ok()).sum::<u64>()
+        output(computer, "count").lines().filter_map(|line| line.parse::<u64>().ok()).sum::<u64>()
     });
-    // Alone by its processes it would get a tenth of what the other gets. On a busy machine all of them are on one processor for a
-    // while, where half of that is a third of what the other gets on all.
-    assert!(polite > greedy / 5, "the polite one counted to {polite}, the greedy one to {greedy}");
+    (greedy, polite)
+}
+
+#[test]
+fn a_greedy_computer_leaves_a_polite_one_its_share() {
+    let desk = Desk::new();
+    desk.open();
+    if Confinement::of(&desk.spec.dir).unwrap().processor == Hold::Own {
+        // Here a computer is as many as its processes are, and `thenar doctor` says so.
+        return;
+    }
+    // Alone by its processes it would get a tenth of what the other gets, each time. With equal shares it gets as much, and on a
+    // machine that is busy with others now and then less.
+    let fair = |(greedy, polite): &(u64, u64)| polite > &(greedy / 2);
+    let mut tries = vec![counted(10)];
+    while !tries.iter().any(fair) && tries.len() < 3 {
+        tries.push(counted(10));
+    }
+    assert!(tries.iter().any(fair), "the greedy and the polite one counted to {tries:?}");
 }

@@ -17,17 +17,17 @@ const KEEPER_KIB_MAX: u64 = 24 * 1024;
 
 #[test]
 fn all_of_it_in_computers_of_bubblewrap() {
-    desk::again(Driver::Bwrap, Who::Same, &["bomb", "flood", "swap"]);
+    desk::again(Driver::Bwrap, Who::Same, &["bomb", "flood", "folders", "swap"]);
 }
 
 #[test]
 fn all_of_it_for_an_ordinary_user() {
-    desk::again(Driver::Native, Who::User, &["bomb", "flood", "swap"]);
+    desk::again(Driver::Native, Who::User, &["bomb", "flood", "folders", "swap"]);
 }
 
 #[test]
 fn all_of_it_in_computers_of_bubblewrap_for_an_ordinary_user() {
-    desk::again(Driver::Bwrap, Who::User, &["bomb", "flood", "swap"]);
+    desk::again(Driver::Bwrap, Who::User, &["bomb", "flood", "folders", "swap"]);
 }
 
 /// Under a name that serves as the call's.
