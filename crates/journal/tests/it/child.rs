@@ -14,7 +14,7 @@ type Role = fn(&Path);
 const ROLES: &[(&str, Role)] = &[("hold", hold), ("append", append), ("append_large", append_large), ("fill", fill)];
 /// A child left alone ends by itself.
 const APPENDS_MAX: u64 = 400_000;
-const LARGE_APPENDS_MAX: u64 = 90;
+const LARGE_APPENDS_MAX: u64 = 60;
 
 /// Another process in a role; killed with this handle.
 pub(crate) struct Other {
@@ -115,8 +115,9 @@ fn append(folder: &Path) {
 /// Groups far bigger than SQLite's page cache.
 fn append_large(folder: &Path) {
     let mut writer = Writer::open(folder).unwrap();
-    say(&format!("{}", writer.head().seq));
-    while writer.head().seq < LARGE_APPENDS_MAX {
+    let begun = writer.head().seq;
+    say(&format!("{begun}"));
+    while writer.head().seq < begun + LARGE_APPENDS_MAX {
         let group: Vec<Draft> = (0..3).map(|i| Draft::new(1, "large", vec![i; 2 << 20])).collect();
         writer.append(&group).unwrap();
         say(&format!("{}", writer.head().seq));

@@ -131,7 +131,10 @@ fn a_page_that_uses_the_browsers_memory_up_is_told_as_that_with_what_helps() {
     let after = task.text("browser_navigate", json!({"url": "localhost:8000/small"}));
     assert!(after.contains("| Fits"), "{after}");
     // The other part may have met it as well before it went.
-    let last = task.text("browser_view", json!({}));
+    let mut last = task.text("browser_view", json!({}));
+    if last.contains("Limit reached") {
+        last = task.text("browser_view", json!({}));
+    }
     assert!(last.contains("| Fits") && !last.contains("Limit reached"), "{last}");
 }
 
@@ -206,7 +209,7 @@ fn files_pass_between_pages_and_the_workspace() {
     )]);
     let get = element(&mut task, "link: Get");
     let mut told = task.text("browser_click", json!({"element": get}));
-    if !told.contains("Downloaded") {
+    while !told.contains("Downloaded") {
         // It began a moment after the click was told.
         told = task.text("browser_view", json!({}));
     }
@@ -256,7 +259,7 @@ fn no_page_reads_the_machines_files_and_no_download_leaves_its_folder() {
     for name in ["Up", "Root", "Drive"] {
         let link = number(&view, &format!("link: {name}"));
         let mut told = task.text("browser_click", json!({"element": link}));
-        if !told.contains("Downloaded") {
+        while !told.contains("Downloaded") {
             told = task.text("browser_view", json!({}));
         }
         assert!(told.contains("to \"/workspace/downloads/"), "{told}");

@@ -132,8 +132,9 @@ fn a_prompt_is_answered_by_typing() {
     let end = task.run("shell_write_to_process", json!({"id": "talk", "input": "no", "press_enter": false}));
     assert!(end.text.starts_with("Still running"), "{}", end.text);
     task.text("shell_write_to_process", json!({"id": "talk", "input": ""}));
-    let result = task.text("shell_kill_process", json!({"id": "talk"}));
-    assert!(result.contains("[no]"), "{result}");
+    let ended = task.text("shell_wait", json!({"id": "talk", "seconds": 60}));
+    assert!(ended.contains("[no]"), "{ended}");
+    task.text("shell_kill_process", json!({"id": "talk"}));
     let late = task.run("shell_write_to_process", json!({"id": "talk", "input": "x"}));
     assert_eq!(late.status, ToolStatus::Invalid, "{}", late.text);
     assert!(late.text.contains("has ended"), "{}", late.text);

@@ -29,8 +29,10 @@ fn what_a_terminal_has_lasts_between_calls_and_beside_other_commands() {
     assert!(screen.starts_with("Terminal \"main\" waits for a command; the last command ended with exit code 0."));
     assert!(!screen.contains('\u{1b}') && screen.contains("red"), "{screen}");
     // Of what was typed into it since, and not of the last command that was a call.
-    let failed = task.run("shell_write_to_process", json!({"id": "main", "input": "(exit 4)"}));
-    assert!(failed.text.contains("the last command ended with exit code 4."), "{}", failed.text);
+    let mut failed = task.run("shell_write_to_process", json!({"id": "main", "input": "(exit 4)"}));
+    while !failed.text.contains("the last command ended with exit code 4.") {
+        failed = task.run("shell_view", json!({"id": "main"}));
+    }
     assert!(matches!(failed.facts[..], [ToolFact::Command { exit_code: Some(4), .. }]), "{:?}", failed.facts);
 }
 
@@ -46,7 +48,11 @@ fn a_command_that_is_not_whole_is_told_as_that_and_can_be_finished_or_given_up()
     let whole = task.typed("main", "two'", "\none\ntwo\n");
     assert!(whole.contains("waits for a command") && whole.contains("\none\ntwo\n"), "{whole}");
     assert!(typed(&mut task, "(echo never").contains("not a whole command yet"));
-    task.text("shell_write_to_process", json!({"id": "main", "input": "\u{3}", "press_enter": false}));
+    let mut given_up =
+        task.text("shell_write_to_process", json!({"id": "main", "input": "\u{3}", "press_enter": false}));
+    while !given_up.contains("waits for a command") {
+        given_up = task.text("shell_view", json!({"id": "main"}));
+    }
     assert_eq!(typed(&mut task, "echo clean"), "exit code 0\nclean\n");
 }
 
