@@ -103,7 +103,8 @@ chaos: build ## Kill the engine at POINTS random moments of real tasks; nothing 
 	@$(CARGO) build --release --locked --package testkit --bins
 	@$(CARGO) run --release --locked --quiet --package xtask -- chaos --points $(POINTS) $(if $(SEED),--seed $(SEED))
 
-bench: build ## Measure the release build against its targets: one table
+bench: build ## Measure the release build against its targets, beside runc, bubblewrap and git: one table
+	@INSTALL='$(INSTALL)' BESIDE='runc git' sh scripts/packages.sh
 	@$(CARGO) build --release --locked --package testkit --bins
 	@$(CARGO) run --release --locked --quiet --package xtask -- bench
 

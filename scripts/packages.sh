@@ -4,9 +4,9 @@ set -eu
 
 # compiling · the toolset's interpreter · looking into PDF files · looking at processes and mounts ·
 # the other maker of computers · the agent's browser (the quick one, and the whole, which the page tests use too) · letters and signs that pages need, and what keeps their list ·
-# what tests call in computers
+# what tests call in computers · what is measured beside it
 wanted="gcc libc6-dev make ca-certificates python3 python3-venv python3-pip poppler-utils procps util-linux bubblewrap \
-chromium-headless-shell chromium fontconfig fonts-liberation fonts-noto-cjk fonts-noto-color-emoji curl less"
+chromium-headless-shell chromium fontconfig fonts-liberation fonts-noto-cjk fonts-noto-color-emoji curl less ${BESIDE:-}"
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "Rust is missing: install it from https://rustup.rs or your distribution, then run make again" >&2

@@ -24,16 +24,20 @@ const PROCESSES: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn commands(programs: &Programs) -> Result<Vec<Figure>> {
-    let mut first = Vec::new();
+    let (mut first, mut alone) = (Vec::new(), Vec::new());
     let mut further = Vec::new();
     // They go when all is measured: a file system that has just let go of many files is slow at making others.
     let mut folders = Vec::new();
-    for number in 0..COMPUTERS {
+    // One with a way out and one without, in turn.
+    for number in 0..2 * COMPUTERS {
+        let egress = number % 2 == 0;
         let folder = TempDir::with_prefix("thenar-bench-").context("make a folder for a computer")?;
         let start = Instant::now();
-        let computer = Computer::open(&spec(programs, folder.path())?).context("make a computer")?;
+        let spec = ComputerSpec { egress, ..spec(programs, folder.path())? };
+        let computer = Computer::open(&spec).context("make a computer")?;
         echo(&computer, "first")?;
-        first.push(start.elapsed().as_secs_f64() * 1000.0);
+        let times = if egress { &mut first } else { &mut alone };
+        times.push(start.elapsed().as_secs_f64() * 1000.0);
         let more = if number == 0 { FURTHER } else { 0 };
         for call in 0..more {
             let start = Instant::now();
@@ -46,8 +50,11 @@ pub(super) fn commands(programs: &Programs) -> Result<Vec<Figure>> {
     let ends = ends(programs)?;
     let p95 = |values: &[f64]| format!("p95 {:.1} ms of {}", percentile(values, 95.0), values.len());
     Ok(vec![
-        figure("computer: create to first output, median", median(&first), "ms", Target::AtMost(10.0))
-            .note(p95(&first)),
+        figure("computer: create to first output, median", median(&first), "ms", Target::AtMost(10.0)).note(format!(
+            "with a way out; {}; without one {:.1} ms",
+            p95(&first),
+            median(&alone)
+        )),
         figure("computer: a further command, median", median(&further), "ms", Target::AtMost(3.0)).note(p95(&further)),
         figure(
             format!("computer: killed with {PROCESSES} processes in it, until all are gone, median"),

@@ -38,19 +38,26 @@ pub(super) fn idle(programs: &Programs) -> Result<Vec<Figure>> {
     crowd.end()?;
     let ended_s = gone_after(start, &ours)?;
     drop(crowd);
-    let (mut killed_s, mut beside_s) = (Vec::new(), Vec::new());
+    let (mut killed_s, mut boxes) = (Vec::new(), Vec::new());
     for _ in 0..KILLED_TIMES {
         killed_s.push(self::killed_s(programs)?);
-        beside_s.extend(bubblewrap_killed_s()?);
+        boxes.extend(bubblewrap()?);
     }
-    let beside = match beside_s.is_empty() {
-        false => format!("; as many small boxes of bubblewrap, killed alike: {:.2} s", median(&beside_s)),
-        true => "; bubblewrap is not here".to_owned(),
+    let (beside_s, beside_mb): (Vec<_>, Vec<_>) = boxes.into_iter().unzip();
+    let none = || "; bubblewrap is not here".to_owned();
+    let (killed_beside, held_beside) = if beside_s.is_empty() {
+        (none(), none())
+    } else {
+        (
+            format!("; as many small boxes of bubblewrap, killed alike: {:.2} s", median(&beside_s)),
+            format!("; one of as many small boxes of bubblewrap {:.2} MB", median(&beside_mb) / IDLE as f64),
+        )
     };
     let range =
         format!("median of {KILLED_TIMES}, {:.2} to {:.2}", percentile(&killed_s, 0.0), percentile(&killed_s, 100.0));
     Ok(vec![
-        figure("memory (PSS) of one of 1,000 idle computers", pss_mb / IDLE as f64, "MB", Target::AtMost(1.5)),
+        figure("memory (PSS) of one of 1,000 idle computers", pss_mb / IDLE as f64, "MB", Target::AtMost(1.5))
+            .note(format!("its keeper and its PID 1{held_beside}")),
         figure("1,000 idle computers: what the machine has less", taken_mb, "MB", Target::AtMost(1536.0))
             .note(format!("all made and answered in {started_s:.1} s")),
         figure("1,000 idle computers: asked to end, until no process of theirs is left", ended_s, "s", Target::None)
@@ -61,7 +68,7 @@ pub(super) fn idle(programs: &Programs) -> Result<Vec<Figure>> {
             "s",
             Target::AtMost(0.5),
         )
-        .note(format!("{range}; only the keepers outside are killed: what is inside goes with them{beside}")),
+        .note(format!("{range}; only the keepers outside are killed: what is inside goes with them{killed_beside}")),
     ])
 }
 
@@ -77,9 +84,10 @@ fn killed_s(programs: &Programs) -> Result<f64> {
     Ok(seconds)
 }
 
-/// Seconds until as many small boxes of bubblewrap are gone whose processes outside are killed. Nothing where it makes none.
+/// Seconds until as many small boxes of bubblewrap are gone whose processes outside are killed, and the megabytes (PSS) that all of
+/// them held. Nothing where it makes none.
 #[expect(clippy::disallowed_methods, reason = "another program, to compare with")]
-fn bubblewrap_killed_s() -> Result<Option<f64>> {
+fn bubblewrap() -> Result<Option<(f64, f64)>> {
     let inside = ["--die-with-parent", "--", "/usr/bin/sh", "-c", "echo; exec sleep 120"];
     let mut outside = Vec::new();
     for _ in 0..IDLE {
@@ -95,10 +103,11 @@ fn bubblewrap_killed_s() -> Result<Option<f64>> {
     }
     let names = ["bwrap", "sh", "sleep"];
     let boxes: Vec<_> = rig::below_us()?.into_iter().filter(|process| names.contains(&process.name.as_str())).collect();
+    let held_mb = boxes.iter().filter_map(Process::pss_kib).sum::<u64>() as f64 / 1024.0;
     let start = Instant::now();
     outside.iter_mut().try_for_each(Child::kill).context("kill a box of bubblewrap")?;
     let seconds = gone_after(start, &boxes)?;
-    Ok((boxes.len() >= 3 * IDLE).then_some(seconds))
+    Ok((boxes.len() >= 3 * IDLE).then_some((seconds, held_mb)))
 }
 
 struct Crowd {

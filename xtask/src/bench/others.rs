@@ -73,7 +73,7 @@ fn runc() -> Result<Figure> {
     }
     Ok(left_out(
         NAME,
-        "runc is not installed, or may not make a container here: sudo apt-get install runc, and run as root",
+        "runc is not installed, or may not make a container here: `make bench` installs it on a Debian, and it runs as root",
     ))
 }
 
