@@ -299,6 +299,7 @@ class Hostile(unittest.TestCase):
         self.refused("a.xlsx", archive([("xl/workbook.xml", LAUGHS + "<x/>")]), "declares entities")
         self.refused("a.zip", archive([("../../etc/cron.d/x", "x")]), "leave its folder")
         self.refused("a.zip", archive([("C:/x", "x")]), "leave its folder")
+        self.refused("a.zip", archive([("/etc/x", "x")]), "leave its folder")
         self.refused("a.zip", linked(), "symbolic link: 'a'")
         self.refused("a.zip", locked(), "locked with a password at 'a.txt'")
         self.refused("a.docx", archive([]), "word/document.xml is missing")

@@ -292,6 +292,27 @@ fn a_host_that_was_named_by_itself_is_reached_after_any_number_of_others() {
     rig.check(&id);
 }
 
+#[test]
+fn a_host_that_the_policy_file_lets_through_is_not_asked_about_and_another_is() {
+    let command = "curl -s http://mirror.invalid/; curl -s http://other.invalid/";
+    let turns = vec![Turn::exec(command), Turn::say("done")];
+    let asks = "when { !context.network.declared };\n//@ ask";
+    let ours = "when { !context.network.declared && !([\"mirror.invalid\"].contains(context.network.host)) };\n//@ ask";
+    let usual = policy::Engine::default_policy();
+    let (before, after) = usual.rsplit_once(asks).unwrap();
+    let rig = Rig::with_policy(ModelServer::playing(turns).unwrap(), &format!("{before}{ours}{after}"));
+    let id = rig.create(reaching(&[]));
+    let summary = rig.run(&id);
+    assert_eq!(summary.state, "waiting");
+    assert!(summary.approval.is_some_and(|asked| format!("{asked:?}").contains("other.invalid")));
+    // Permitted, it was looked up, and found nowhere.
+    let text = &rig.results(&id)[0].text;
+    assert!(text.contains("look mirror.invalid up"), "{text}");
+    let judged = self::rules(&rig.events(&id));
+    assert_eq!(judged[0], (Outcome::Allow, "other-host".to_owned()), "{judged:?}");
+    rig.check(&id);
+}
+
 /// A page says each of the network's rules in its own language: one that is not in the vocabulary would stay English there.
 #[test]
 fn every_rule_of_the_network_is_in_the_vocabulary() {

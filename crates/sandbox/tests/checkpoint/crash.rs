@@ -1,5 +1,6 @@
 //! Whoever writes may die at any moment, and files may be cut or damaged at any byte: what was good stays good, and damage is named.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -185,6 +186,47 @@ fn a_store_cut_or_altered_at_any_byte_gives_the_truth_or_names_the_damage() {
     }
     assert_eq!(check_all(&shelf.store, &ids, "as it was"), ids.len());
     assert!(least_whole < ids.len(), "some damage was seen");
+}
+
+/// The files of a store, with what is in them.
+fn files_of(store: &Store) -> BTreeMap<PathBuf, Vec<u8>> {
+    let paths = fs::read_dir(store.folder()).unwrap().flatten().map(|entry| entry.path());
+    paths.filter(|path| path.is_file()).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn a_taking_that_is_cut_at_any_byte_leaves_the_checkpoint_before_it_whole() {
+    let mut shelf = Shelf::new();
+    fs::write(shelf.at("other"), "the other one").unwrap();
+    fs::write(shelf.at("file"), "the first").unwrap();
+    let first = (shelf.take().id, "the first");
+    let before = files_of(&shelf.store);
+    fs::write(shelf.at("file"), "the second").unwrap();
+    shelf.take();
+    let written: Vec<_> =
+        files_of(&shelf.store).into_iter().filter(|(path, bytes)| before.get(path) != Some(bytes)).collect();
+    assert!(written.len() >= 3, "chunks, the checkpoint, and what the next look is spared: {written:?}");
+    let mut cuts = 0;
+    for (path, bytes) in &written {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let draft = path.with_file_name(format!(".new-{name}"));
+        for (cut_off, at) in [&draft, path].into_iter().flat_map(|file| (0..=bytes.len()).map(move |at| (file, at))) {
+            files_of(&shelf.store).into_keys().for_each(|path| fs::remove_file(path).unwrap());
+            before.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+            fs::write(cut_off, &bytes[..at]).unwrap();
+            let told = format!("{} cut at {at}", cut_off.display());
+            assert_eq!(check_all(&shelf.store, &[first], &told), 1, "{told}");
+            cuts += 1;
+            // The next taking makes up for it. What has its final name was whole on the disk before it got that.
+            if *cut_off == draft && at % 16 == 0 {
+                shelf.last = Some(first.0);
+                let Taken::New(second) = shelf.try_take() else { panic!("{told}: nothing new") };
+                assert_eq!(check_all(&shelf.store, &[first, (second.id, "the second")], &told), 2, "{told}");
+                assert!(!draft.exists(), "{told}");
+            }
+        }
+    }
+    assert!(cuts > 500, "{cuts} cuts");
 }
 
 #[test]

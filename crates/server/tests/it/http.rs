@@ -327,3 +327,24 @@ async fn files_come_in_parts_and_never_through_a_link() {
     }
     assert_eq!(get(&door, &format!("/v1/tasks/{id}/deliverables/none")).await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_holds_nobody_up_and_a_file_without_end_comes_in_parts() {
+    let door = door();
+    let id = ended(&door).await;
+    let workspace = door.rig.instance.summary(&id).unwrap().workspace;
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, workspace.join("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(workspace.join("socket")).unwrap();
+    // A terabyte, of which the disk holds nothing.
+    std::fs::File::create(workspace.join("sparse")).unwrap().set_len(1 << 40).unwrap();
+    for name in ["pipe", "socket"] {
+        assert_eq!(get(&door, &format!("/v1/tasks/{id}/files/{name}")).await.status, 404, "{name}");
+    }
+    let files = get(&door, &format!("/v1/tasks/{id}/files")).await.json();
+    assert_eq!(files["files"].as_array().unwrap().len(), 1, "{files}");
+    assert_eq!((&files["files"][0]["path"], &files["files"][0]["bytes"]), (&json!("sparse"), &json!(1_u64 << 40)));
+    let path = format!("/v1/tasks/{id}/files/sparse");
+    let end = ask(&door, request(&door, "GET", &path, &[("range", "bytes=-3")], None)).await;
+    assert_eq!((end.status, end.body.as_slice()), (206, &[0, 0, 0][..]));
+}
