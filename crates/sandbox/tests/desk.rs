@@ -129,8 +129,11 @@ pub(crate) fn init_pid(keeper: i32) -> Option<i32> {
 }
 
 pub(crate) fn alive(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])))
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    // The first thread may end before the others, and with them what they all hold.
+    let threads: u32 = fields.get(17).and_then(|threads| threads.parse().ok()).unwrap_or(0);
+    !matches!(fields.first(), Some(&("Z" | "X"))) || threads > 1
 }
 
 pub(crate) fn kill(pid: i32) {
