@@ -32,6 +32,8 @@ const KEY_CHARS_MAX: usize = 40;
 const TEXT_CHARS_MAX: usize = 20_000;
 /// A window has no more points than this either way.
 const POINTS_MAX: f64 = 10_000.0;
+/// The largest number of a question: the largest whole number that a page can say.
+const QUESTION_MAX: u64 = (1 << 53) - 1;
 
 /// Between two pictures of a page that changes all the time.
 const FRAME_PAUSE: Duration = Duration::from_millis(80);
@@ -120,6 +122,7 @@ enum Act {
     /// The answer to the page's question, the one of that number where it still asks that; the text is for one that wants a line
     /// of it.
     Answer {
+        #[schema(maximum = 9_007_199_254_740_991_u64)]
         question: Option<u64>,
         yes: bool,
         #[serde(default)]
@@ -296,8 +299,9 @@ impl Act {
             Self::Button { x, y, count, .. } => point(*x) && point(*y) && (1..=3).contains(count),
             Self::Wheel { x, y, across, down } => point(*x) && point(*y) && turn(*across) && turn(*down),
             Self::Key { key } => (1..=KEY_CHARS_MAX).contains(&key.chars().count()),
-            Self::Text { text } | Self::Compose { text } | Self::Answer { text, .. } => {
-                text.chars().count() <= TEXT_CHARS_MAX
+            Self::Text { text } | Self::Compose { text } => text.chars().count() <= TEXT_CHARS_MAX,
+            Self::Answer { question, text, .. } => {
+                question.is_none_or(|number| number <= QUESTION_MAX) && text.chars().count() <= TEXT_CHARS_MAX
             }
         };
         if !sound {
